@@ -1,0 +1,47 @@
+/** Child spec: how a supervisor starts a child, when it restarts it, and how it stops it. */
+import { send } from './effects.ts';
+import type { ActorId, HostEffect, Message } from './effects.ts';
+
+/** permanent: always restarted. transient: after an error or a kill. temporary: never, and forgotten. */
+export type RestartType = 'permanent' | 'transient' | 'temporary';
+
+/** What a child may tell its supervisor when it is ready only later. */
+export interface Birth {
+  readonly supervisor: ActorId;
+  readonly child: string;
+  readonly life: number;
+}
+
+/** The part of a child spec that is data; decisions see no more. */
+export interface ChildPolicy {
+  /** Unique among its siblings, without `/`. */
+  readonly id: string;
+  /** Default `permanent`. */
+  readonly restart: RestartType;
+  /** Time to stop by itself; 0 kills at once, Infinity waits. Default 5,000, Infinity for a supervisor. */
+  readonly shutdownMs: number;
+  /**
+   * When the next sibling may start: once the child is spawned, or once it says `child.started`
+   * itself (a supervisor does, when all of its own children run). Default `spawned`.
+   */
+  readonly ready: 'spawned' | 'signalled';
+  /** A `signalled` child that has not spoken by then is killed, and its start has failed. Default 30,000. */
+  readonly startMs: number;
+}
+
+/** Sent by a `signalled` child to its supervisor: see `childStarted`. */
+export interface ChildStarted extends Message {
+  readonly type: 'child.started';
+  readonly child: string;
+  readonly life: number;
+}
+
+/** Says that a `signalled` child is ready. In one lane with the news of its end, which must not overtake it. */
+export function childStarted({ supervisor, child, life }: Birth): HostEffect {
+  const started: ChildStarted = { type: 'child.started', child, life };
+  return send(supervisor, started, 'control');
+}
+
+export function childPolicy(policy: Partial<ChildPolicy> & { readonly id: string }): ChildPolicy {
+  return { restart: 'permanent', shutdownMs: 5_000, ready: 'spawned', startMs: 30_000, ...policy };
+}

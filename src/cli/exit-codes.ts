@@ -1,0 +1,37 @@
+/** Exit codes: the one table. Commands name the ending, `--help` prints the table. */
+
+/** Every way in which a command may end, with its code. Codes never change. */
+export const EXITS = {
+  completed: { code: 0, means: 'every task completed' },
+  incomplete: { code: 1, means: 'some tasks failed or are dead, or some lines were refused' },
+  refused: { code: 2, means: 'wrong usage, topology, tasks file or store: nothing has run' },
+  failed: { code: 3, means: 'the fleet could not go on; accepted tasks are in the store' },
+  interrupted: { code: 130, means: 'interrupted (Ctrl-C, SIGTERM) and drained; run it again to go on' },
+  stopped: { code: 131, means: 'interrupted twice, stopped at once; run it again to go on' },
+  unread: { code: 141, means: 'standard output was closed by its reader; drained, run it again to go on' },
+} as const satisfies Record<string, { readonly code: number; readonly means: string }>;
+
+export type Exit = keyof typeof EXITS;
+
+/** What decides how a run ends. Counts are of everything that this command saw end. */
+export interface RunOutcome {
+  /** `finished`: nothing is left to do. The others say what came first. */
+  readonly at: 'finished' | 'interrupted' | 'unread' | 'failed';
+  /** Tasks that ended without a result: failed, dead or cancelled. */
+  readonly endedBadly: number;
+  readonly refusedLines: number;
+  /** The input broke off before its end. */
+  readonly brokeOff: boolean;
+}
+
+/** How a run ends: what stopped it weighs more than what became of its tasks. */
+export function exitOf({ at, endedBadly, refusedLines, brokeOff }: RunOutcome): Exit {
+  if (at !== 'finished') return at;
+  return endedBadly > 0 || refusedLines > 0 || brokeOff ? 'incomplete' : 'completed';
+}
+
+/** The table as `--help` shows it. */
+export function exitHelp(): string {
+  const rows = Object.values(EXITS).map(({ code, means }) => `  ${String(code).padStart(3)}  ${means}`);
+  return ['Exit codes:', ...rows].join('\n');
+}

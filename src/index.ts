@@ -1,0 +1,20 @@
+/** Drover: a supervision runtime for fleets of LLM agents. Public names, no logic. */
+export { agent } from './topology/agent.ts';
+export type { Agent, AgentSpec, BackoffSpec } from './topology/agent.ts';
+export { contract } from './topology/contract.ts';
+export type { Contract, ContractSpec, InputOf, OutputOf, Schema } from './topology/contract.ts';
+export type { AskOptions, CallOptions, Context, RunLogger, StepContext } from './topology/context.ts';
+export { dependency } from './topology/dependency.ts';
+export type { CallFailure, Dependency, DependencySpec, Limits, PerformContext, ReplyOf, RequestOf, Usage } from './topology/dependency.ts';
+export { defineFleet } from './topology/fleet.ts';
+export type { AgentMap, BoundsSpec, FleetSpec, KindPlan, SupervisionSpec, Topology } from './topology/fleet.ts';
+export { TopologyError } from './topology/topology-error.ts';
+export { startFleet } from './runtime/fleet.ts';
+export type { CloseOptions, Fleet, FleetOptions, SubmitOptions } from './runtime/fleet.ts';
+export type { TaskHandle } from './runtime/handle.ts';
+export type { FleetEvents, FleetStats, TaskRef } from './runtime/events.ts';
+export * from './runtime/errors.ts';
+export { DroverError } from '../actors/kernel/errors.ts';
+export type { ErrorRecord } from '../actors/kernel/errors.ts';
+export * from '../actors/ports/store-errors.ts';
+export type { Store, TaskCounts, TaskRecord, TaskStatus } from '../actors/ports/store.ts';

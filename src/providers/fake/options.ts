@@ -1,0 +1,114 @@
+/** Options of the fake provider: what may be given, what it defaults to, what is refused at the door. */
+import { systemClock } from '../../../actors/kernel/clock.ts';
+import type { ProviderLimits } from './admission.ts';
+import { checkFaults } from './faults.ts';
+import type { FaultRates } from './faults.ts';
+import type { ChatRequest } from './wire.ts';
+
+/** How long an accepted call takes. */
+export interface Latency {
+  /** Until a plain answer's first token, or a stream's first chunk, in milliseconds. */
+  readonly baseMs: number;
+  /** More for each token of the answer; a stream sends its chunks this far apart. Default 0. */
+  readonly perOutputTokenMs?: number;
+  /** Each call is faster or slower by up to this share, 0..1, drawn from the seed. Default 0. */
+  readonly jitter?: number;
+}
+
+/** Options of {@link startFakeProvider}. All may be left out. */
+export interface FakeProviderOptions {
+  /** Default 0: any free port. */
+  readonly port?: number;
+  /** Declared limits, shown in the headers. Default: none. */
+  readonly limits?: ProviderLimits;
+  /** What is really enforced, where it differs from `limits`. The headers do not tell. Default: nothing differs. */
+  readonly hidden?: ProviderLimits;
+  /** How much unused rate is kept for a burst, in milliseconds of it. Default 1 000. */
+  readonly burstMs?: number;
+  /** Whether a 429 costs a request as well. Default false. */
+  readonly rejectedCostQuota?: boolean;
+  /** Default: none at all. */
+  readonly latency?: Latency;
+  /** Default: none. */
+  readonly faults?: FaultRates;
+  /** For faults, jitter and garbage. Default 1. */
+  readonly seed?: number;
+  /** The text of the answer. Default: a short summary of the last message, always the same. */
+  readonly answer?: (request: ChatRequest) => string | Promise<string>;
+  /** JSON-lines file that accepted calls are appended to. See `call-log.ts`. Default: none. */
+  readonly logFile?: string;
+  /** Models that exist. Default: any. */
+  readonly models?: readonly string[];
+  /** A larger body gets 413. Default 8 MiB. */
+  readonly maxBodyBytes?: number;
+  /** Calls kept in memory; the oldest are dropped. Default 10 000. */
+  readonly maxCalls?: number;
+  /**
+   * The clock of buckets, log and durations, in milliseconds since 1970. Default: a monotonic one.
+   * Latency waits in real time whatever it says.
+   */
+  readonly nowMs?: () => number;
+}
+
+/** The options with their defaults filled in. */
+export interface ResolvedOptions extends Required<Omit<FakeProviderOptions, 'latency' | 'logFile' | 'models'>> {
+  readonly latency: Required<Latency>;
+  readonly logFile: string | null;
+  readonly models: readonly string[] | null;
+}
+
+/** @throws RangeError when a number is out of its range. */
+export function resolveOptions(options: FakeProviderOptions): ResolvedOptions {
+  const latency = { perOutputTokenMs: 0, jitter: 0, ...(options.latency ?? { baseMs: 0 }) };
+  const resolved: ResolvedOptions = {
+    port: options.port ?? 0,
+    limits: checkLimits('limits', options.limits ?? {}),
+    hidden: checkLimits('hidden', options.hidden ?? {}),
+    burstMs: options.burstMs ?? 1_000,
+    rejectedCostQuota: options.rejectedCostQuota ?? false,
+    latency,
+    faults: checkFaults(options.faults ?? {}),
+    seed: options.seed ?? 1,
+    answer: options.answer ?? summarize,
+    logFile: options.logFile ?? null,
+    models: options.models ?? null,
+    maxBodyBytes: options.maxBodyBytes ?? 8 * 1024 * 1024,
+    maxCalls: options.maxCalls ?? 10_000,
+    nowMs: options.nowMs ?? wholeSystemMs(),
+  };
+  atLeast('burstMs', resolved.burstMs, 0);
+  atLeast('latency.baseMs', latency.baseMs, 0);
+  atLeast('latency.perOutputTokenMs', latency.perOutputTokenMs, 0);
+  atLeast('latency.jitter', latency.jitter, 0);
+  if (latency.jitter > 1) throw new RangeError(`latency.jitter: expected 0..1, got ${latency.jitter}`);
+  atLeast('maxBodyBytes', resolved.maxBodyBytes, 1);
+  atLeast('maxCalls', resolved.maxCalls, 1);
+  return resolved;
+}
+
+/** @throws RangeError when a limit is not above zero, or the concurrency is below one. */
+export function checkLimits(name: string, limits: ProviderLimits): ProviderLimits {
+  for (const [field, limit] of Object.entries(limits)) {
+    if (!(limit > 0)) throw new RangeError(`${name}.${field}: expected a number above 0, got ${limit}`);
+  }
+  if (limits.concurrency !== undefined) atLeast(`${name}.concurrency`, limits.concurrency, 1);
+  return { ...limits };
+}
+
+function atLeast(name: string, value: number, least: number): void {
+  if (!(value >= least)) throw new RangeError(`${name}: expected at least ${least}, got ${value}`);
+}
+
+/** Monotonic, so that a bucket never sees time go back; whole, so that its arithmetic stays exact. */
+function wholeSystemMs(): () => number {
+  const clock = systemClock();
+  return () => Math.floor(clock.nowMs());
+}
+
+function summarize({ messages }: ChatRequest): string {
+  const content = messages.at(-1)?.content ?? '';
+  const text = typeof content === 'string' ? content : content.map((part) => part.text ?? '').join(' ');
+  const words = text.split(/\s+/).filter((word) => word !== '');
+  const start = words.slice(0, 8).join(' ');
+  return `Echo of ${words.length} words: ${start}${words.length > 8 ? ' ...' : ''}`;
+}

@@ -1,0 +1,248 @@
+/** What the runtime refuses, and how tasks and calls fail. Codes are listed in the README. */
+import { describe, DroverError, toErrorRecord } from '../../actors/kernel/errors.ts';
+import type { ErrorRecord } from '../../actors/kernel/errors.ts';
+import type { TaskStatus } from '../../actors/ports/store.ts';
+
+/** A value does not fit the schema of its kind. */
+export class PayloadInvalidError extends DroverError {
+  readonly code = 'DROVER_PAYLOAD_INVALID';
+  /** True for what a run has brought: a model may answer better next time. */
+  readonly retryable: boolean;
+  override readonly detail: { readonly what: string; readonly issues: readonly { readonly path: string; readonly message: string }[] };
+  constructor(what: string, issues: PayloadInvalidError['detail']['issues'], value: unknown, retryable: boolean) {
+    const said = issues.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`)).join('; ');
+    super(`${what}: ${said}; got ${describe(value)}`);
+    this.detail = { what, issues };
+    this.retryable = retryable;
+  }
+}
+
+/** A value cannot be written as JSON (a function, a cycle, a bigint). */
+export class PayloadNotJsonError extends DroverError {
+  readonly code = 'DROVER_PAYLOAD_NOT_JSON';
+  readonly retryable = false;
+  override readonly detail: { readonly what: string };
+  constructor(what: string, value: unknown, options?: ErrorOptions) {
+    super(`${what}: expected a value that JSON can hold, got ${describe(value)}`, options);
+    this.detail = { what };
+  }
+}
+
+/** A value is larger than `bounds.payloadBytes`. Keep large things elsewhere and pass their address. */
+export class PayloadTooLargeError extends DroverError {
+  readonly code = 'DROVER_PAYLOAD_TOO_LARGE';
+  readonly retryable = false;
+  override readonly detail: { readonly what: string; readonly bytes: number; readonly maxBytes: number };
+  constructor(detail: PayloadTooLargeError['detail']) {
+    super(
+      `${detail.what}: ${detail.bytes} bytes of JSON, at most ${detail.maxBytes} fit (bounds.payloadBytes); keep it elsewhere and pass its address`,
+    );
+    this.detail = detail;
+  }
+}
+
+/** There is no agent of that name in this fleet. */
+export class UnknownKindError extends DroverError {
+  readonly code = 'DROVER_UNKNOWN_KIND';
+  readonly retryable = false;
+  override readonly detail: { readonly kind: string; readonly kinds: readonly string[] };
+  constructor(kind: string, kinds: readonly string[]) {
+    super(`no agent is called ${describe(kind)}; there are ${kinds.join(', ')}`);
+    this.detail = { kind, kinds };
+  }
+}
+
+/** An option of `submit` has a wrong value. */
+export class SubmitOptionError extends DroverError {
+  readonly code = 'DROVER_SUBMIT_OPTION';
+  readonly retryable = false;
+  override readonly detail: { readonly option: string };
+  constructor(option: string, expected: string, value: unknown) {
+    super(`submit: ${option}: expected ${expected}, got ${describe(value)}`);
+    this.detail = { option };
+  }
+}
+
+/** The id belongs to another task: other kind, or other input. */
+export class TaskConflictError extends DroverError {
+  readonly code = 'DROVER_TASK_CONFLICT';
+  readonly retryable = false;
+  override readonly detail: { readonly id: string; readonly kind: string };
+  constructor(id: string, kind: string, known: { readonly kind: string }) {
+    super(
+      `task ${id}: is there already with ${known.kind === kind ? 'another input' : `kind ${known.kind}`}; one id is one task, give another id`,
+    );
+    this.detail = { id, kind };
+  }
+}
+
+/** The store holds as many unfinished tasks as `bounds.unfinished` allows. */
+export class FleetFullError extends DroverError {
+  readonly code = 'DROVER_FLEET_FULL';
+  readonly retryable = true;
+  override readonly detail: { readonly limit: number; readonly retryAfterMs: number };
+  constructor(limit: number) {
+    super(`${limit} unfinished tasks are in the store already (bounds.unfinished); submit again when some are done`);
+    this.detail = { limit, retryAfterMs: 1_000 };
+  }
+}
+
+/** The fleet is closing or closed, or stopped because it could not go on (`cause`). What was accepted stays in the store. */
+export class FleetClosedError extends DroverError {
+  readonly code = 'DROVER_FLEET_CLOSED';
+  readonly retryable = false;
+  constructor(fleet: string, options?: ErrorOptions) {
+    const why = options?.cause === undefined ? 'is closed' : `has stopped: ${toErrorRecord(options.cause).message}`;
+    super(`fleet ${fleet} ${why}; accepted tasks stay in its store and go on when it is started again`, options);
+  }
+}
+
+/** The root of the supervision tree has ended: restarting has stopped helping. The supervisor that gave up is in the log. */
+export class FleetGaveUpError extends DroverError {
+  readonly code = 'DROVER_GAVE_UP';
+  readonly retryable = true;
+  constructor(fleet: string) {
+    super(
+      `fleet ${fleet}: its supervision tree gave up (more restarts than supervision.intensity allows); see what its workers ended with`,
+    );
+  }
+}
+
+/** A task ended without a result. `detail.error` is what its last run ended with. */
+export class TaskFailedError extends DroverError {
+  readonly code = 'DROVER_TASK_FAILED';
+  readonly retryable = false;
+  override readonly detail: { readonly id: string; readonly kind: string; readonly status: TaskStatus; readonly error: ErrorRecord | null };
+  constructor(detail: TaskFailedError['detail']) {
+    super(`task ${detail.id} (${detail.kind}) ended ${detail.status}: ${detail.error?.message ?? 'no error was recorded'}`);
+    this.detail = detail;
+  }
+}
+
+/** A child that this run asked for ended without a result. */
+export class ChildFailedError extends DroverError {
+  readonly code = 'DROVER_CHILD_FAILED';
+  /** It has failed for good: asking again at the same place finds the same child. */
+  readonly retryable = false;
+  override readonly detail: TaskFailedError['detail'];
+  constructor(detail: TaskFailedError['detail']) {
+    super(`child ${detail.id} (${detail.kind}) ended ${detail.status}: ${detail.error?.message ?? 'no error was recorded'}`);
+    this.detail = detail;
+  }
+}
+
+/** A call of a dependency failed, after the tries it is allowed. `cause` is what the last one ended with. */
+export class CallError extends DroverError {
+  readonly code = 'DROVER_CALL_FAILED';
+  readonly retryable: boolean;
+  override readonly detail: {
+    readonly dependency: string;
+    readonly attempts: number;
+    readonly failure: 'rate-limited' | 'transient' | 'permanent' | 'refused';
+  };
+  constructor(detail: CallError['detail'], options: ErrorOptions) {
+    super(
+      `call of ${detail.dependency} failed (${detail.failure}, ${detail.attempts} of its tries): ${toErrorRecord(options.cause).message}`,
+      options,
+    );
+    this.detail = detail;
+    this.retryable = detail.failure === 'rate-limited' || detail.failure === 'transient';
+  }
+}
+
+/** One try of a call took longer than the dependency's `timeoutMs`. */
+export class CallTimeoutError extends DroverError {
+  readonly code = 'DROVER_CALL_TIMEOUT';
+  readonly retryable = true;
+  override readonly detail: { readonly dependency: string; readonly timeoutMs: number };
+  constructor(detail: CallTimeoutError['detail']) {
+    super(`call of ${detail.dependency}: no answer within ${detail.timeoutMs} ms (timeoutMs)`);
+    this.detail = detail;
+  }
+}
+
+/** The limiter will never admit this call: it is larger than a whole minute of the limit. */
+export class CallTooLargeError extends DroverError {
+  readonly code = 'DROVER_CALL_TOO_LARGE';
+  readonly retryable = false;
+  override readonly detail: { readonly dependency: string; readonly tokens: number };
+  constructor(detail: CallTooLargeError['detail']) {
+    super(
+      `call of ${detail.dependency}: an estimate of ${detail.tokens} tokens is more than its limits allow in a minute; send less, or raise limits.tokensPerMinute`,
+    );
+    this.detail = detail;
+  }
+}
+
+/** A run named a dependency or a kind that its agent does not declare. */
+export class UndeclaredError extends DroverError {
+  readonly code = 'DROVER_UNDECLARED';
+  readonly retryable = false;
+  override readonly detail: { readonly kind: string; readonly field: 'uses' | 'asks'; readonly name: string };
+  constructor(detail: UndeclaredError['detail'], declared: readonly string[]) {
+    super(`${detail.kind}: ${describe(detail.name)} is not in its ${detail.field}; there are ${declared.join(', ') || 'none'}`);
+    this.detail = detail;
+  }
+}
+
+/** A run took another way than the run before it, so what is remembered does not fit. */
+export class ReplayDivergedError extends DroverError {
+  readonly code = 'DROVER_REPLAY_DIVERGED';
+  readonly retryable = false;
+  override readonly detail: { readonly id: string; readonly place: string };
+  constructor(detail: ReplayDivergedError['detail']) {
+    super(
+      `task ${detail.id}: at ${detail.place} an earlier run asked for something else; what a run does must follow from its input and from ctx alone (no clock, random or outside state)`,
+    );
+    this.detail = detail;
+  }
+}
+
+/** One run used a step's name twice. */
+export class DuplicateStepError extends DroverError {
+  readonly code = 'DROVER_DUPLICATE_STEP';
+  readonly retryable = false;
+  override readonly detail: { readonly id: string; readonly step: string };
+  constructor(detail: DuplicateStepError['detail']) {
+    super(`task ${detail.id}: step ${describe(detail.step)} is used twice in one run; a step is remembered by its name, give each its own`);
+    this.detail = detail;
+  }
+}
+
+/** A bound of the topology was reached. */
+export class BoundReachedError extends DroverError {
+  readonly code = 'DROVER_BOUND_REACHED';
+  readonly retryable = false;
+  override readonly detail: { readonly id: string; readonly bound: string; readonly limit: number };
+  constructor(detail: BoundReachedError['detail']) {
+    super(`task ${detail.id}: bounds.${detail.bound} is ${detail.limit}; raise it, or split the task`);
+    this.detail = detail;
+  }
+}
+
+/** A run took longer than `runTimeoutMs`, or showed no life for `stallMs`. */
+export class RunTimeoutError extends DroverError {
+  readonly code = 'DROVER_RUN_TIMEOUT';
+  readonly retryable = true;
+  override readonly detail: { readonly id: string; readonly limit: 'runTimeoutMs' | 'stallMs'; readonly ms: number };
+  constructor(detail: RunTimeoutError['detail']) {
+    super(
+      `task ${detail.id}: ${detail.limit === 'runTimeoutMs' ? 'the run took longer than' : 'the run did nothing on ctx for'} ${detail.ms} ms (${detail.limit})`,
+    );
+    this.detail = detail;
+  }
+}
+
+/** A run is over although its promise is still pending: why `ctx.signal` has aborted. */
+export class RunOverError extends DroverError {
+  readonly code = 'DROVER_RUN_OVER';
+  readonly retryable = true;
+  override readonly detail: { readonly reason: RunOverReason };
+  constructor(reason: RunOverReason) {
+    super(`this run is over: ${reason}`);
+    this.detail = { reason };
+  }
+}
+
+/** ended: it has returned or thrown. The others leave its promise pending for ever. */
+export type RunOverReason = 'ended' | 'parked' | 'timeout' | 'stalled' | 'lease-lost' | 'worker-gone' | 'shutdown';

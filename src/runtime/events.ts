@@ -1,0 +1,99 @@
+/** Events: what a fleet tells observers. Facts, in the past tense; nothing depends on them. */
+import type { EventEmitter } from 'eventemitter3';
+import type { Logger } from 'pino';
+import type { ErrorRecord } from '../../actors/kernel/errors.ts';
+import type { ExitReason } from '../../actors/kernel/effects.ts';
+
+/** A task, as events name it. */
+export interface TaskRef {
+  readonly id: string;
+  readonly kind: string;
+}
+
+/** Every event with what it carries. Times are `atMs` of the fleet's clock. */
+export interface FleetEvents {
+  'task.submitted': (event: TaskRef & { readonly atMs: number }) => void;
+  'task.started': (event: TaskRef & { readonly atMs: number; readonly attempt: number; readonly worker: string }) => void;
+  'task.parked': (event: TaskRef & { readonly atMs: number; readonly reason: string }) => void;
+  'task.retrying': (
+    event: TaskRef & { readonly atMs: number; readonly attempt: number; readonly inMs: number; readonly error: ErrorRecord },
+  ) => void;
+  'task.completed': (event: TaskRef & { readonly atMs: number; readonly attempt: number; readonly ms: number }) => void;
+  /** `failed`: no use in trying again. `dead`: attempts or losses used up. */
+  'task.failed': (
+    event: TaskRef & { readonly atMs: number; readonly status: 'failed' | 'dead'; readonly error: ErrorRecord | null },
+  ) => void;
+  'task.progressed': (event: TaskRef & { readonly atMs: number; readonly done: number; readonly total?: number }) => void;
+  /** This node no longer holds a task that it held: its lease ran out, or another owner came. */
+  'lease.lost': (event: TaskRef & { readonly atMs: number; readonly fence: number }) => void;
+  'call.completed': (event: {
+    readonly atMs: number;
+    readonly dependency: string;
+    readonly inputTokens: number;
+    readonly outputTokens: number;
+    readonly usd: number;
+    readonly ms: number;
+  }) => void;
+  'call.failed': (event: {
+    readonly atMs: number;
+    readonly dependency: string;
+    readonly failure: 'rate-limited' | 'transient' | 'permanent';
+    readonly error: ErrorRecord;
+    readonly again: boolean;
+  }) => void;
+  'worker.started': (event: { readonly atMs: number; readonly worker: string; readonly incarnation: number }) => void;
+  'worker.ended': (event: {
+    readonly atMs: number;
+    readonly worker: string;
+    readonly incarnation: number;
+    readonly reason: ExitReason;
+  }) => void;
+  'worker.restarting': (event: { readonly atMs: number; readonly worker: string; readonly inMs: number }) => void;
+  'supervisor.gave-up': (event: {
+    readonly atMs: number;
+    readonly supervisor: string;
+    readonly child: string;
+    readonly intensity: number;
+    readonly periodMs: number;
+  }) => void;
+  'mailbox.stolen': (event: { readonly atMs: number; readonly thief: string; readonly victim: string; readonly count: number }) => void;
+  /** A command of the store failed and is sent again. */
+  'store.retrying': (event: { readonly atMs: number; readonly error: ErrorRecord }) => void;
+  /** The fleet cannot go on. Accepted tasks are safe in the store. */
+  'fleet.failed': (event: { readonly atMs: number; readonly error: ErrorRecord }) => void;
+}
+
+/** Builds an event only when somebody listens. What a listener throws is logged, and its own affair. */
+export function announce<N extends keyof FleetEvents>(
+  events: EventEmitter<FleetEvents>,
+  log: Logger,
+  name: N,
+  event: () => Parameters<FleetEvents[N]>[0],
+): void {
+  if (events.listenerCount(name) === 0) return;
+  try {
+    (events.emit as (name: N, event: Parameters<FleetEvents[N]>[0]) => boolean).call(events, name, event());
+  } catch (error) {
+    log.error({ err: error, event: name }, 'a listener threw');
+  }
+}
+
+/** Sums since the fleet was started. */
+export interface FleetStats {
+  readonly submitted: number;
+  readonly started: number;
+  readonly completed: number;
+  readonly failed: number;
+  readonly dead: number;
+  readonly retried: number;
+  readonly parked: number;
+  readonly lost: number;
+  readonly stolen: number;
+  readonly restarts: number;
+  readonly calls: number;
+  readonly callRetries: number;
+  readonly rateLimited: number;
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly usd: number;
+}

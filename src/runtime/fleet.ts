@@ -1,0 +1,355 @@
+/**
+ * Fleet: a topology that runs on a store.
+ *
+ * Closing, in order:
+ *   1. `submit` refuses. Queues claim nothing more and give back what waits in mailboxes.
+ *   2. Running runs may end until the deadline; then they are abandoned and their attempts given back.
+ *   3. The supervision tree stops in reverse order of its start.
+ *   4. What is decided is written, the store closes, and no timer is left.
+ */
+import { EventEmitter } from 'eventemitter3';
+import { pino } from 'pino';
+import type { Logger } from 'pino';
+import { Host } from '../../actors/host/host.ts';
+import { fifoTransport } from '../../actors/host/transport.ts';
+import type { Transport } from '../../actors/host/transport.ts';
+import { systemClock } from '../../actors/kernel/clock.ts';
+import type { Clock } from '../../actors/kernel/clock.ts';
+import type { ActorId } from '../../actors/kernel/effects.ts';
+import { toErrorRecord } from '../../actors/kernel/errors.ts';
+import { randomIds } from '../../actors/kernel/ids.ts';
+import type { Ids } from '../../actors/kernel/ids.ts';
+import { systemRandom } from '../../actors/kernel/random.ts';
+import type { Random } from '../../actors/kernel/random.ts';
+import { isTerminal } from '../../actors/ports/store.ts';
+import type { Store, SubmitOutcome, TaskCounts, TaskRecord } from '../../actors/ports/store.ts';
+import type { SupervisorFact } from '../../supervisors/supervisor.ts';
+import { memoryStore } from '../stores/memory.ts';
+import type { AnyAgent } from '../topology/agent.ts';
+import type { InputOf, OutputOf } from '../topology/contract.ts';
+import type { AgentMap, Topology } from '../topology/fleet.ts';
+import { TopologyError } from '../topology/topology-error.ts';
+import { Calls } from './calls.ts';
+import type { Requester } from './batcher.ts';
+import { RunEngine } from './engine.ts';
+import { FleetClosedError, FleetFullError, FleetGaveUpError, SubmitOptionError, TaskConflictError, UnknownKindError } from './errors.ts';
+import { announce } from './events.ts';
+import type { FleetEvents, FleetStats } from './events.ts';
+import { TaskHandle } from './handle.ts';
+import { encode, parse, sameJson } from './payload.ts';
+import { checkId, checkPriority } from './task-id.ts';
+import { limiterOf, queueOf, startTree } from './tree.ts';
+
+export interface FleetOptions {
+  /** Where tasks live. Default: memory, gone with the process. */
+  readonly store?: Store;
+  /** Default: warnings and errors to standard error, as JSON. */
+  readonly logger?: Logger;
+  /** For tests and simulation; defaults are those of production. */
+  readonly clock?: Clock;
+  readonly random?: Random;
+  readonly ids?: Ids;
+  readonly transport?: Transport<never>;
+}
+
+export interface SubmitOptions {
+  /** The same id is the same task, for ever. 1 to 512 characters. Default: a new random one. */
+  readonly id?: string;
+  /** A whole number; higher goes first. Default 0. */
+  readonly priority?: number;
+}
+
+export interface CloseOptions {
+  /** How long running runs may go on. Default: `supervision.shutdownMs`. 0 abandons them at once. */
+  readonly deadlineMs?: number;
+}
+
+type Task<K extends AgentMap, N extends keyof K> = TaskHandle<OutputOf<K[N]>>;
+
+export class Fleet<K extends AgentMap = AgentMap> {
+  readonly topology: Topology<K>;
+  /** Typed events of this fleet; a listener that throws is logged and disturbs nobody. */
+  readonly events = new EventEmitter<FleetEvents>();
+  readonly #store: Store;
+  readonly #host: Host;
+  readonly #ids: Ids;
+  readonly #log: Logger;
+  readonly #engine: RunEngine;
+  readonly #calls: ReadonlyMap<string, Calls>;
+  readonly #tree: ReturnType<typeof startTree>;
+  #closing: Promise<void> | undefined;
+  #refusal: FleetClosedError | undefined;
+
+  /** Use `startFleet`. */
+  constructor(topology: Topology<K>, store: Store, options: FleetOptions) {
+    this.topology = topology;
+    this.#store = store;
+    this.#ids = options.ids ?? randomIds;
+    this.#log = (options.logger ?? defaultLogger()).child({ fleet: topology.name });
+    const random = options.random ?? systemRandom;
+    this.#host = new Host({
+      clock: options.clock ?? systemClock(),
+      random: random.fork('host'),
+      transport: options.transport ?? fifoTransport(),
+      onCrash: (id, error) => this.#log.error({ err: error, actor: id }, 'an actor crashed'),
+    });
+    this.#calls = new Map(Object.keys(topology.dependencies).map((name) => [name, this.#callsOf(name, random)]));
+    this.#engine = new RunEngine({
+      topology,
+      store,
+      host: this.#host,
+      random: random.fork('engine'),
+      events: this.events,
+      log: this.#log,
+      queueOf: (kind) => queueOf(topology, kind),
+      callsOf: (name) => this.#calls.get(name)!,
+      onFatal: (error) => this.#fail(error),
+    });
+    this.#tree = startTree({
+      topology,
+      host: this.#host,
+      performQueue: (plan, effect) => this.#engine.perform(plan, effect),
+      onQueueRestart: (plan) => this.#engine.queueRestarted(plan),
+      permitsOut: (name) => this.#calls.get(name)!.permitsOut,
+      onLimiterRestart: (name) => this.#calls.get(name)!.revive(),
+      onFact: (supervisor, fact) => this.#noted(supervisor, fact),
+    });
+    void this.#tree.ended.then((reason) => {
+      if (this.#closing === undefined) this.#fail(reason.at === 'error' ? reason.error : new FleetGaveUpError(topology.name));
+    });
+  }
+
+  /** Resolves when every actor runs. */
+  async started(): Promise<void> {
+    await this.#tree.started;
+    this.#engine.open();
+  }
+
+  /** Sums since the start. */
+  get stats(): FleetStats {
+    return { ...this.#engine.stats };
+  }
+
+  /** What runs now: runs that are not over, tasks under lease, actors. */
+  get load(): { readonly running: number; readonly held: number; readonly actors: number } {
+    return { running: this.#engine.running, held: this.#engine.held, actors: this.#host.actorCount };
+  }
+
+  /**
+   * Submits a task. Resolves when the store has it, synced: from then on it ends exactly once,
+   * whatever crashes. The same id with the same input gives the same task.
+   *
+   * @throws PayloadInvalidError, PayloadNotJsonError, PayloadTooLargeError before anything is stored
+   * @throws UnknownKindError, SubmitOptionError, TaskConflictError, FleetFullError, FleetClosedError
+   * @throws what the store rejects with; the task may then be there or not, submit the same id again
+   */
+  submit<N extends keyof K & string>(kind: N, input: InputOf<K[N]>, options: SubmitOptions = {}): Promise<Task<K, N>> {
+    return new Promise((resolve, reject) => {
+      if (this.#refusal !== undefined) throw this.#refusal;
+      checkOptions(options);
+      const agent: AnyAgent | undefined = Object.hasOwn(this.topology.agents, kind) ? this.topology.agents[kind] : undefined;
+      if (agent === undefined) throw new UnknownKindError(kind, Object.keys(this.topology.agents));
+      const { names } = this.topology.kinds[kind]!;
+      parse(agent.input, input, names.input);
+      const text = encode(input, names.input, this.topology.bounds.payloadBytes);
+      const id = options.id === undefined ? this.#ids() : checkId(options.id);
+      const task = this.#engine.newTask(kind, text, { id, priority: checkPriority(options.priority ?? 0), depth: 0 });
+      const handle = new TaskHandle<OutputOf<K[N]>>(id, kind);
+      // Listening begins before the store can answer: the task may end before we hear of its acceptance.
+      this.#engine.onTaskEnded(id, handle);
+      this.#engine.submit(task, new Submission(this.#engine, handle, text, resolve as (handle: TaskHandle) => void, reject));
+    });
+  }
+
+  /** The task as the store has it, or undefined. */
+  async task(id: string): Promise<TaskRecord | undefined> {
+    return (await this.#store.get([id]))[0];
+  }
+
+  /** How many tasks are where, by kind. */
+  counts(): Promise<Readonly<Record<string, TaskCounts>>> {
+    return this.#store.counts();
+  }
+
+  /** Tasks in order of arrival, e.g. the dead ones. */
+  tasks(query: Parameters<Store['list']>[0]): ReturnType<Store['list']> {
+    return this.#store.list(query);
+  }
+
+  /** Closes in order. Safe to call more than once; the store is closed too. */
+  close(options: CloseOptions = {}): Promise<void> {
+    this.#refusal ??= new FleetClosedError(this.topology.name);
+    this.#closing ??= this.#close(options.deadlineMs ?? this.topology.supervision.shutdownMs);
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(deadlineMs: number): Promise<void> {
+    try {
+      await this.#engine.drain(deadlineMs);
+      this.#tree.stop();
+      await this.#tree.ended;
+    } finally {
+      await this.#letGo();
+    }
+  }
+
+  async #letGo(): Promise<void> {
+    this.#engine.close(this.#refusal);
+    this.#host.close();
+    await this.#store.close();
+  }
+
+  /** The fleet cannot go on: everything stops at once, and what was accepted is safe in the store. */
+  #fail(error: unknown): void {
+    if (this.#closing !== undefined) return;
+    this.#refusal = new FleetClosedError(this.topology.name, { cause: error });
+    this.#log.fatal({ err: error }, 'the fleet cannot go on');
+    this.#closing = this.#letGo().catch((cause: unknown) => this.#log.error({ err: cause }, 'the store did not close'));
+    this.#emit('fleet.failed', () => ({ atMs: this.#host.clock.nowMs(), error: toErrorRecord(error) }));
+  }
+
+  #callsOf(name: string, random: Random): Calls {
+    const { spec } = this.topology.dependencies[name]!;
+    const atMs = (): number => this.#host.clock.nowMs();
+    return new Calls(name, spec, {
+      host: this.#host,
+      limiter: limiterOf(this.topology, name),
+      random: random.fork(`calls/${name}`),
+      beforeTry: (nowMs) => this.#engine.checkLeases(nowMs),
+      observer: {
+        completed: (dependency, usage, ms, usd) => {
+          const { stats } = this.#engine;
+          stats.calls += 1;
+          stats.inputTokens += usage.inputTokens;
+          stats.outputTokens += usage.outputTokens;
+          stats.usd += usd;
+          const { inputTokens, outputTokens } = usage;
+          this.#emit('call.completed', () => ({ atMs: atMs(), dependency, inputTokens, outputTokens, usd, ms }));
+        },
+        failed: (dependency, failure, error, again) => {
+          const { stats } = this.#engine;
+          stats.calls += 1;
+          if (failure.at === 'rate-limited') stats.rateLimited += 1;
+          if (again) stats.callRetries += 1;
+          this.#emit('call.failed', () => ({ atMs: atMs(), dependency, failure: failure.at, error: toErrorRecord(error), again }));
+        },
+        misread: (dependency, field, error) =>
+          this.#log.error({ err: error, dependency }, `${field} of a dependency threw or made no sense`),
+      },
+    });
+  }
+
+  #noted(supervisor: ActorId, fact: SupervisorFact): void {
+    const atMs = this.#host.clock.nowMs();
+    if (fact.at === 'intensity-exceeded') {
+      this.#log.error({ supervisor, ...fact }, 'a supervisor gave up');
+      const { child, intensity, periodMs } = fact;
+      return this.#emit('supervisor.gave-up', () => ({ atMs, supervisor, child, intensity, periodMs }));
+    }
+    const worker = `${supervisor}/${fact.child}`;
+    if (fact.at === 'restarting') {
+      this.#engine.stats.restarts += 1;
+      this.#emit('worker.restarting', () => ({ atMs, worker, inMs: fact.inMs }));
+    } else if (fact.at === 'started') this.#emit('worker.started', () => ({ atMs, worker, incarnation: fact.life }));
+    else this.#emit('worker.ended', () => ({ atMs, worker, incarnation: fact.life, reason: fact.reason }));
+  }
+
+  #emit<N extends keyof FleetEvents>(name: N, event: () => Parameters<FleetEvents[N]>[0]): void {
+    announce(this.events, this.#log, name, event);
+  }
+}
+
+/** A submitted task on its way into the store. */
+class Submission implements Requester<SubmitOutcome> {
+  readonly #engine: RunEngine;
+  readonly #handle: TaskHandle;
+  readonly #input: string;
+  readonly #resolve: (handle: TaskHandle) => void;
+  readonly #reject: (error: unknown) => void;
+
+  constructor(
+    engine: RunEngine,
+    handle: TaskHandle,
+    input: string,
+    resolve: (handle: TaskHandle) => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.#engine = engine;
+    this.#handle = handle;
+    this.#input = input;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  replied(outcome: SubmitOutcome): void {
+    if (outcome.at === 'accepted') return this.#resolve(this.#handle);
+    if (outcome.at !== 'known') return this.failed(new FleetFullError(outcome.at === 'full' ? outcome.limit : 0));
+    const { task } = outcome;
+    const { id, kind } = this.#handle;
+    if (task.kind !== kind || !sameJson(task.input, this.#input)) return this.failed(new TaskConflictError(id, kind, task));
+    if (isTerminal(task.status)) {
+      this.#engine.forget(id, this.#handle);
+      this.#handle.ended({ id, place: '', status: task.status, result: task.result, error: task.error });
+    }
+    this.#resolve(this.#handle);
+  }
+
+  failed(error: unknown): void {
+    this.#engine.forget(this.#handle.id, this.#handle);
+    this.#reject(error);
+  }
+}
+
+/**
+ * Starts a topology on a store. Resolves when the store is owned and every actor runs; tasks that a
+ * former owner left go on at once.
+ *
+ * @throws what the store refuses with (`DROVER_STORE_*`): it has not been changed then
+ * @example
+ * await using fleet = await startFleet(topology, { store: sqlite('inbox.db') });
+ * const handle = await fleet.submit('triage', { mailId: '17' }, { id: 'mail-17' });
+ * const { label } = await handle.result();
+ */
+export async function startFleet<K extends AgentMap>(topology: Topology<K>, options: FleetOptions = {}): Promise<Fleet<K>> {
+  if ((topology as { is?: unknown } | null | undefined)?.is !== 'topology') {
+    throw new TopologyError({ path: ['startFleet', 'topology'], value: topology, expected: 'a topology, made by defineFleet(...)' });
+  }
+  const store = options.store ?? memoryStore();
+  if (typeof (store as { open?: unknown } | null)?.open !== 'function') {
+    throw new TopologyError({ path: ['startFleet', 'store'], value: store, expected: 'a store, such as sqlite(...) or memoryStore()' });
+  }
+  const clock = options.clock ?? systemClock();
+  await store.open({ nowMs: clock.nowMs(), maxUnfinished: topology.bounds.unfinished });
+  const fleet = new Fleet(topology, store, { ...options, clock });
+  try {
+    await fleet.started();
+  } catch (error) {
+    await fleet.close({ deadlineMs: 0 });
+    throw error;
+  }
+  return fleet;
+}
+
+const SUBMIT_OPTIONS = ['id', 'priority'];
+
+function checkOptions(options: unknown): void {
+  if (typeof options !== 'object' || options === null) throw new SubmitOptionError('options', 'an object, such as { id }', options);
+  for (const name in options) {
+    if (!SUBMIT_OPTIONS.includes(name)) {
+      throw new SubmitOptionError(
+        name,
+        `no such option; there are ${SUBMIT_OPTIONS.join(', ')}`,
+        (options as Record<string, unknown>)[name],
+      );
+    }
+  }
+}
+
+function defaultLogger(): Logger {
+  const redact = { paths: ['*.apiKey', '*.authorization', '*.headers.authorization', '*.password', '*.token'], censor: '[redacted]' };
+  return pino({ name: 'drover', level: process.env['DROVER_LOG'] ?? 'warn', redact }, pino.destination({ fd: 2, sync: true }));
+}

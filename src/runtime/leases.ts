@@ -1,0 +1,48 @@
+/** Leases: which tasks this node holds, and until when. */
+import type { ClaimedTask, Held } from '../../actors/ports/store.ts';
+import type { KindPlan } from '../topology/fleet.ts';
+import type { Run } from './run.ts';
+
+/** A task that this node holds: in a mailbox, starting, running, or being committed. */
+export interface Lease {
+  readonly plan: KindPlan;
+  readonly task: ClaimedTask;
+  untilMs: number;
+  run: Run | undefined;
+  /** The run will not begin: what becomes of the task once its start is answered; `settled`: that is decided already. */
+  orphaned: 'lost' | 'released' | 'settled' | undefined;
+}
+
+export class Leases {
+  readonly #held = new Map<string, Lease>();
+
+  get size(): number {
+    return this.#held.size;
+  }
+
+  /** Returns the lease of an earlier claim of the task, where there still is one. */
+  add(plan: KindPlan, task: ClaimedTask): Lease | undefined {
+    const former = this.#held.get(task.id);
+    this.#held.set(task.id, { plan, task, untilMs: task.leaseUntilMs, run: undefined, orphaned: undefined });
+    return former;
+  }
+
+  /** The lease of exactly this claim: a later claim of the same task has another fence. */
+  get({ id, fence }: Held): Lease | undefined {
+    const lease = this.#held.get(id);
+    return lease?.task.fence === fence ? lease : undefined;
+  }
+
+  /** Under whatever fence. */
+  holds(id: string): boolean {
+    return this.#held.has(id);
+  }
+
+  drop(held: Held): void {
+    if (this.get(held) !== undefined) this.#held.delete(held.id);
+  }
+
+  [Symbol.iterator](): IterableIterator<Lease> {
+    return this.#held.values();
+  }
+}

@@ -1,0 +1,78 @@
+/** Payload: JSON texts with a size limit, and the schemas on both sides of them. */
+import type { StandardSchemaV1 } from '@standard-schema/spec';
+import type { Schema } from '../topology/contract.ts';
+import { PayloadInvalidError, PayloadNotJsonError, PayloadTooLargeError } from './errors.ts';
+
+/** The text of a value. `undefined` becomes the empty text, which is no JSON and so cannot be mistaken. */
+export function encode(value: unknown, what: string, maxBytes: number): string {
+  if (value === undefined) return '';
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(value);
+  } catch (cause) {
+    throw new PayloadNotJsonError(what, value, { cause });
+  }
+  if (text === undefined) throw new PayloadNotJsonError(what, value);
+  // A UTF-16 unit is at most three bytes of UTF-8: short texts need no counting.
+  if (text.length * 3 > maxBytes) {
+    const bytes = Buffer.byteLength(text);
+    if (bytes > maxBytes) throw new PayloadTooLargeError({ what, bytes, maxBytes });
+  }
+  return text;
+}
+
+export function decode(text: string | null): unknown {
+  return text === null || text === '' ? undefined : (JSON.parse(text) as unknown);
+}
+
+/**
+ * What `schema` makes of `value`, or the value itself where there is no schema. `retryable`: whether
+ * another run may bring a better one, as a model's answer may.
+ */
+export function parse(schema: Schema | undefined, value: unknown, what: string, retryable = false): unknown {
+  if (schema === undefined) return value;
+  const result = schema['~standard'].validate(value);
+  if (result instanceof Promise) {
+    result.catch(() => {});
+    throw new PayloadInvalidError(what, [{ path: '', message: 'an asynchronous schema cannot be used here' }], value, false);
+  }
+  if (result.issues === undefined) return result.value;
+  throw new PayloadInvalidError(what, result.issues.map(describeIssue), value, retryable);
+}
+
+function describeIssue(issue: StandardSchemaV1.Issue): { readonly path: string; readonly message: string } {
+  const path = (issue.path ?? []).map((part) => String(typeof part === 'object' ? part.key : part)).join('.');
+  return { path, message: issue.message };
+}
+
+/** Whether two texts say the same, whatever the order of their keys. */
+export function sameJson(a: string, b: string): boolean {
+  return a === b || canonical(decode(a)) === canonical(decode(b));
+}
+
+function canonical(value: unknown): string {
+  return (
+    JSON.stringify(value, (_key, inner: unknown) =>
+      typeof inner === 'object' && inner !== null && !Array.isArray(inner)
+        ? Object.fromEntries(Object.entries(inner).toSorted(([a], [b]) => (a < b ? -1 : 1)))
+        : inner,
+    ) ?? ''
+  );
+}
+
+/**
+ * 64 bits of a text: guards a remembered place against a run that takes another way, not against an
+ * adversary.
+ */
+export function hashText(text: string): string {
+  let a = 0xdeadbeef;
+  let b = 0x41c6ce57;
+  for (let at = 0; at < text.length; at += 1) {
+    const unit = text.charCodeAt(at);
+    a = Math.imul(a ^ unit, 2_654_435_761);
+    b = Math.imul(b ^ unit, 1_597_334_677);
+  }
+  a = Math.imul(a ^ (a >>> 16), 2_246_822_507) ^ Math.imul(b ^ (b >>> 13), 3_266_489_909);
+  b = Math.imul(b ^ (b >>> 16), 2_246_822_507) ^ Math.imul(a ^ (a >>> 13), 3_266_489_909);
+  return `${a >>> 0}.${b >>> 0}`;
+}

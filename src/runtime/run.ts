@@ -1,0 +1,443 @@
+/**
+ * Run: one execution of a kind's `run(input, ctx)` for one task by one incarnation, and the `ctx`
+ * of that execution.
+ *
+ *     running ─┬─ returned, thrown ──────────────▶ over (ended)
+ *              ├─ only waits, for long ──────────▶ over (parked)
+ *              └─ timeout, stall, lease lost, ...▶ over (abandoned)
+ *
+ * Every operation has a place: its name and the how-manieth of that name it is. What it brings is
+ * remembered under that place before the run sees it; a later run finds it there.
+ *
+ * Once a run is over, its pending operations never settle and new ones have no effect, so code
+ * after an `await` cannot act for a task that somebody else holds.
+ */
+import { isTerminal } from '../../actors/ports/store.ts';
+import type { ChildRecord, ClaimedTask, NewTask, Remembered, RememberItem, SettledOutcome } from '../../actors/ports/store.ts';
+import type { AnyContract } from '../topology/contract.ts';
+import type { AskOptions, CallOptions, Context, RunLogger, StepContext } from '../topology/context.ts';
+import type { KindPlan } from '../topology/fleet.ts';
+import type { Requester } from './batcher.ts';
+import type { Caller, Operation } from './calls.ts';
+import {
+  BoundReachedError,
+  ChildFailedError,
+  DuplicateStepError,
+  PayloadInvalidError,
+  ReplayDivergedError,
+  RunOverError,
+  UndeclaredError,
+} from './errors.ts';
+import type { RunOverReason } from './errors.ts';
+import type { RunEngine } from './engine.ts';
+import { decode, encode, hashText, parse } from './payload.ts';
+import { readErrorRecord } from './task-error.ts';
+import { checkPriority, childId } from './task-id.ts';
+
+/** A run that only waits for admission holds its worker for so long, then it parks. */
+const ADMISSION_LINGER_MS = 30_000;
+/** A run that parked for admission comes back after 5 to 10 s, spread out so that no herd wakes. */
+const ADMISSION_PARK_MS = 5_000;
+const LONGEST_STEP_NAME = 512;
+
+/** What a run needs to begin. */
+export interface RunBirth {
+  readonly plan: KindPlan;
+  readonly worker: string;
+  readonly claimed: ClaimedTask;
+  readonly attempt: number;
+  readonly losses: number;
+  readonly memory: readonly Remembered[];
+  readonly children: readonly ChildRecord[];
+}
+
+export class Run implements Context {
+  readonly plan: KindPlan;
+  readonly worker: string;
+  readonly claimed: ClaimedTask;
+  readonly losses: number;
+  readonly task: Context['task'];
+  readonly startedMs: number;
+  /** When a tick last found that the run had done something on `ctx`: the clock is not read for each operation. */
+  lastSignMs: number;
+  readonly #engine: RunEngine;
+  readonly #memory: ReadonlyMap<string, Remembered> | undefined;
+  readonly #children: ReadonlyMap<string, ChildRecord> | undefined;
+  readonly #counters: { readonly name: string; count: number }[] = [];
+  /** Names of steps are as many as the run likes. */
+  #steps: Set<string> | undefined;
+  /** Few at a time: an array is cheaper than a set. */
+  readonly #open: Operation[] = [];
+  #sends: NewTask[] | undefined;
+  #operations = 0;
+  /** Counts what the run does; a tick compares. */
+  #signs = 0;
+  #seenSigns = 0;
+  #offspring = 0;
+  #over: RunOverReason | undefined;
+  #controller: AbortController | undefined;
+  #cancelLinger: (() => void) | undefined;
+
+  constructor(engine: RunEngine, birth: RunBirth) {
+    this.#engine = engine;
+    this.plan = birth.plan;
+    this.worker = birth.worker;
+    this.claimed = birth.claimed;
+    this.losses = birth.losses;
+    this.task = { id: birth.claimed.id, kind: birth.plan.kind, attempt: birth.attempt, fence: birth.claimed.fence };
+    this.startedMs = engine.nowMs();
+    this.lastSignMs = this.startedMs;
+    this.#memory = birth.memory.length === 0 ? undefined : new Map(birth.memory.map((item) => [item.place, item]));
+    this.#children = birth.children.length === 0 ? undefined : new Map(birth.children.map((child) => [child.place, child]));
+  }
+
+  get over(): RunOverReason | undefined {
+    return this.#over;
+  }
+
+  /** Looks at the run once a tick. */
+  look(nowMs: number): void {
+    if (this.#signs === this.#seenSigns) return;
+    this.#seenSigns = this.#signs;
+    this.lastSignMs = nowMs;
+  }
+
+  /** An operation is under way: such a run is alive however long it is silent. */
+  get occupied(): boolean {
+    return this.#open.length > 0;
+  }
+
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    if (this.#over !== undefined) this.#controller.abort(new RunOverError(this.#over));
+    return this.#controller.signal;
+  }
+
+  get log(): RunLogger {
+    return this.#engine.logger(this);
+  }
+
+  /** Executes the agent's function. Ends the run through the engine. */
+  execute(): void {
+    const { agent, names } = this.plan;
+    const { maxBytes } = this.#engine;
+    try {
+      const input = parse(agent.input, decode(this.claimed.input), names.input);
+      Promise.resolve(agent.spec.run(input, this) as unknown).then(
+        (value) => {
+          if (this.#over !== undefined) return;
+          try {
+            const result = encode(parse(agent.output, value, names.output, true), names.output, maxBytes);
+            this.#end({ at: 'completed', result, sends: this.#sends ?? [] });
+          } catch (error) {
+            this.#fail(error);
+          }
+        },
+        (error: unknown) => this.#fail(error),
+      );
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** Ends the run from outside: nothing that it still does has an effect. False when it was over already. */
+  abandon(reason: Exclude<RunOverReason, 'ended'>): boolean {
+    if (this.#over !== undefined) return false;
+    this.#close(reason);
+    return true;
+  }
+
+  call(name: string, request: unknown, options: CallOptions = {}): Promise<never> {
+    return this.#operate((resolve, reject) => {
+      const { uses, kind } = this.plan;
+      const dependency = Object.hasOwn(uses, name) ? uses[name] : undefined;
+      if (dependency === undefined) throw new UndeclaredError({ kind, field: 'uses', name }, Object.keys(uses));
+      const place = this.#place(`call:${name}`);
+      const remember = options.remember !== false;
+      const hash = remember ? hashText(encode(request, `request to ${name}`, Infinity)) : '';
+      const known = remember ? this.#recall(place, hash) : undefined;
+      if (known !== undefined) return resolve(decode(known.value));
+      const caller = new Calling(this, place, remember ? hash : undefined, resolve, reject);
+      caller.operation = this.#engine.callsOf(dependency).begin(request, caller);
+      this.#open.push(caller.operation);
+    });
+  }
+
+  step<T>(name: string, fn: (step: StepContext) => T | Promise<T>): Promise<T> {
+    return this.#operate((resolve, reject) => {
+      const place = `step:${name}`;
+      if (typeof name !== 'string' || name === '' || name.length > LONGEST_STEP_NAME || !name.isWellFormed()) {
+        const expected = `expected a text of 1 to ${LONGEST_STEP_NAME} characters of well-formed Unicode`;
+        throw new PayloadInvalidError('name of a step', [{ path: '', message: expected }], name, false);
+      }
+      this.#steps ??= new Set();
+      if (this.#steps.has(name)) throw new DuplicateStepError({ id: this.task.id, step: name });
+      this.#steps.add(name);
+      const known = this.#recall(place, '');
+      if (known !== undefined) return resolve(decode(known.value));
+      this.#engine.checkLeases(this.#engine.nowMs());
+      if (this.#over !== undefined) return;
+      const operation: Operation = { waitsFor: undefined, cancel: () => {} };
+      this.#open.push(operation);
+      new Promise<T>((settle) => settle(fn(new Step(this, `${this.task.id}/${place}`)))).then(
+        (value) => this.keep(operation, place, '', value, resolve, reject),
+        (error: unknown) => this.done(operation) && reject(error),
+      );
+    });
+  }
+
+  ask(kind: string, input: unknown, options: AskOptions = {}): Promise<never> {
+    return this.#operate((resolve, reject) => {
+      const name = this.#place(kind);
+      const child = this.#newTask(kind, input, options, name);
+      const place = `ask:${name}@${hashText(child.input)}`;
+      const wait: ChildWait = { child: child.id, waitsFor: undefined, cancel: () => {} };
+      const answer = (task: ChildRecord): void => {
+        if (!this.done(wait)) return;
+        if (task.status === 'completed') resolve(decode(task.result));
+        else reject(new ChildFailedError({ id: task.id, kind, status: task.status, error: readErrorRecord(task.error) }));
+      };
+      this.#open.push(wait);
+      const known = this.#children?.get(place);
+      if (known !== undefined) return isTerminal(known.status) ? answer(known) : this.#await(wait, answer);
+      this.#engine.submitChild({ ...child, parent: { id: this.task.id, fence: this.task.fence, place } }, (submitted) => {
+        if (this.#over !== undefined) return;
+        if (submitted === 'lease-lost') this.#engine.leaseLost(this);
+        else if (submitted === 'diverged') {
+          if (this.done(wait)) reject(new ReplayDivergedError({ id: this.task.id, place }));
+        } else if (submitted !== 'accepted' && isTerminal(submitted.status)) answer(submitted);
+        else this.#await(wait, answer);
+      });
+    });
+  }
+
+  send(kind: string, input: unknown, options: AskOptions = {}): void {
+    if (this.#over !== undefined) return;
+    this.#signs += 1;
+    (this.#sends ??= []).push(this.#newTask(kind, input, options, this.#place(`send:${kind}`)));
+  }
+
+  progress(done: number, total?: number): void {
+    if (this.#over !== undefined) return;
+    this.#signs += 1;
+    this.#engine.progressed(this, done, total);
+  }
+
+  /** Parks the run when all that it still does is waiting: for children once that has lingered, for admission after a while. */
+  parkIfOnlyWaiting(nowMs: number, lingered: boolean): boolean {
+    if (this.#over !== undefined || this.#open.length === 0) return false;
+    const children: string[] = [];
+    for (const operation of this.#open) {
+      if (operation.waitsFor === undefined) return false;
+      if (operation.waitsFor === 'child') children.push((operation as ChildWait).child);
+    }
+    const forAdmission = children.length < this.#open.length;
+    if (forAdmission ? nowMs - this.lastSignMs < ADMISSION_LINGER_MS : !lingered) return false;
+    const wakeAtMs = forAdmission ? nowMs + ADMISSION_PARK_MS * (1 + this.#engine.random.next()) : null;
+    this.#close('parked');
+    this.#engine.ended(this, { at: 'parked', reason: forAdmission ? 'admission' : 'child', children, wakeAtMs });
+    return true;
+  }
+
+  /** Begins an operation: none once the run is over. */
+  #operate<T>(begin: (resolve: Settle, reject: Settle) => void): Promise<T> {
+    if (this.#over !== undefined) return new Promise(() => {});
+    this.#signs += 1;
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    const refuse = (error: unknown): void => {
+      // A run may look at it later, or never: that is no reason to end the process.
+      promise.catch(() => {});
+      reject(error);
+    };
+    try {
+      const { operations } = this.#engine.bounds;
+      if ((this.#operations += 1) > operations) throw new BoundReachedError({ id: this.task.id, bound: 'operations', limit: operations });
+      begin(resolve, refuse);
+    } catch (error) {
+      refuse(error);
+    }
+    return promise as Promise<T>;
+  }
+
+  /** The operation has ended. False when the run is over: then nothing of it may be seen. */
+  done(operation: Operation): boolean {
+    if (this.#over !== undefined) return false;
+    if (this.#open.length === 1) this.#open.pop();
+    else this.#open.splice(this.#open.indexOf(operation), 1);
+    this.#signs += 1;
+    if (this.#open.length > 0) this.#linger();
+    return true;
+  }
+
+  /** Remembers what an operation brought; only then does the run see it. */
+  keep(operation: Operation, place: string, hash: string, value: unknown, resolve: Settle, reject: Settle): void {
+    if (this.#over !== undefined) return;
+    try {
+      const text = encode(value, `what ${place} brought`, this.#engine.maxBytes);
+      this.#engine.remember(new Keeping(this, operation, { place, hash, value: text }, resolve));
+    } catch (error) {
+      if (this.done(operation)) reject(error);
+    }
+  }
+
+  /** The store refused what this run brought: somebody else holds the task. */
+  leaseLost(): void {
+    this.#engine.leaseLost(this);
+  }
+
+  #recall(place: string, hash: string): Remembered | undefined {
+    const known = this.#memory?.get(place);
+    if (known !== undefined && known.hash !== hash) throw new ReplayDivergedError({ id: this.task.id, place });
+    return known;
+  }
+
+  #newTask(kind: string, input: unknown, options: AskOptions, name: string): NewTask {
+    const { asks, agent } = this.plan;
+    if (!asks.includes(kind)) throw new UndeclaredError({ kind: this.plan.kind, field: 'asks', name: kind }, asks);
+    const { bounds } = this.#engine;
+    if ((this.#offspring += 1) > bounds.fanOut) throw new BoundReachedError({ id: this.task.id, bound: 'fanOut', limit: bounds.fanOut });
+    const depth = this.claimed.depth + 1;
+    if (depth > bounds.depth) throw new BoundReachedError({ id: this.task.id, bound: 'depth', limit: bounds.depth });
+    const declared = (agent.spec.asks as Record<string, AnyContract>)[kind]!;
+    parse(declared.input, input, `input of ${kind}`);
+    return this.#engine.newTask(kind, encode(input, `input of ${kind}`, this.#engine.maxBytes), {
+      id: childId(this.task.id, name),
+      priority: options.priority === undefined ? this.claimed.priority : checkPriority(options.priority),
+      depth,
+    });
+  }
+
+  #await(wait: ChildWait, answer: (task: ChildRecord) => void): void {
+    wait.waitsFor = 'child';
+    wait.cancel = this.#engine.onTaskEnded(wait.child, { ended: answer });
+    this.#linger();
+  }
+
+  /** Looks again whether to park, once the youngest wait is old enough. */
+  #linger(): void {
+    this.#cancelLinger?.();
+    this.#cancelLinger = undefined;
+    if (!this.#open.some(({ waitsFor }) => waitsFor === 'child')) return;
+    this.#cancelLinger = this.#engine.alarm(this.plan.lingerMs, () => {
+      this.#cancelLinger = undefined;
+      this.parkIfOnlyWaiting(this.#engine.nowMs(), true);
+    });
+  }
+
+  #place(name: string): string {
+    return `${name}#${this.#count(name)}`;
+  }
+
+  /** The how-manieth of that name. Names are few (those of `uses` and `asks`): a list is cheaper than a map. */
+  #count(name: string): number {
+    for (const counter of this.#counters) if (counter.name === name) return (counter.count += 1);
+    this.#counters.push({ name, count: 1 });
+    return 1;
+  }
+
+  #fail(error: unknown): void {
+    if (this.#over !== undefined) return;
+    this.#close('ended');
+    this.#engine.rejected(this, error);
+  }
+
+  #end(outcome: SettledOutcome): void {
+    this.#close('ended');
+    this.#engine.ended(this, outcome);
+  }
+
+  #close(reason: RunOverReason): void {
+    this.#over = reason;
+    this.#cancelLinger?.();
+    for (const operation of this.#open.splice(0)) operation.cancel();
+    this.#controller?.abort(new RunOverError(reason));
+  }
+}
+
+type Settle = (value: unknown) => void;
+
+/** A call, seen from the run. */
+class Calling implements Caller {
+  operation: Operation | undefined;
+  readonly #run: Run;
+  readonly #place: string;
+  /** Of the request; undefined when the reply is not to be remembered. */
+  readonly #hash: string | undefined;
+  readonly #resolve: Settle;
+  readonly #reject: Settle;
+
+  constructor(run: Run, place: string, hash: string | undefined, resolve: Settle, reject: Settle) {
+    this.#run = run;
+    this.#place = place;
+    this.#hash = hash;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  get flow(): string {
+    return this.#run.worker;
+  }
+
+  get idempotencyKey(): string {
+    return `${this.#run.task.id}/${this.#place}`;
+  }
+
+  replied(reply: unknown): void {
+    const operation = this.operation!;
+    if (this.#hash !== undefined) this.#run.keep(operation, this.#place, this.#hash, reply, this.#resolve, this.#reject);
+    else if (this.#run.done(operation)) this.#resolve(reply);
+  }
+
+  failed(error: unknown): void {
+    if (this.#run.done(this.operation!)) this.#reject(error);
+  }
+}
+
+/** Something on its way into the memory of a run: the item of the command, and who waits for it. */
+class Keeping implements RememberItem, Requester<boolean> {
+  readonly id: string;
+  readonly fence: number;
+  readonly place: string;
+  readonly hash: string;
+  readonly value: string;
+  readonly #run: Run;
+  readonly #operation: Operation;
+  readonly #resolve: Settle;
+
+  constructor(run: Run, operation: Operation, { place, hash, value }: Remembered, resolve: Settle) {
+    this.id = run.task.id;
+    this.fence = run.task.fence;
+    this.place = place;
+    this.hash = hash;
+    this.value = value;
+    this.#run = run;
+    this.#operation = operation;
+    this.#resolve = resolve;
+  }
+
+  replied(kept: boolean): void {
+    if (!kept) this.#run.leaseLost();
+    else if (this.#run.done(this.#operation)) this.#resolve(decode(this.value));
+  }
+}
+
+/** An operation that waits for a child. */
+interface ChildWait extends Operation {
+  readonly child: string;
+  waitsFor: 'child' | undefined;
+  cancel: () => void;
+}
+
+class Step implements StepContext {
+  readonly idempotencyKey: string;
+  readonly #run: Run;
+
+  constructor(run: Run, idempotencyKey: string) {
+    this.#run = run;
+    this.idempotencyKey = idempotencyKey;
+  }
+
+  get signal(): AbortSignal {
+    return this.#run.signal;
+  }
+}

@@ -1,0 +1,158 @@
+/**
+ * SqliteServer: what the thread of an SQLite store does, without the thread. Group commit: whatever
+ * has come while a transaction was running is run as the next one.
+ *
+ *   1. Take what waits, up to `MOST_ITEMS`.
+ *   2. Run it in one transaction. When a command throws, everything is rolled back and each is run
+ *      again in a transaction of its own: only the guilty one is refused.
+ *   3. Answer all in one message. What was written is in the log then; the other end syncs it before
+ *      it passes the answers on, while this one does the next group.
+ */
+import { invariant, InvariantError } from '../../actors/kernel/errors.ts';
+import { SqliteTasks } from './sqlite-commands.ts';
+import { closeFile, isBusy, openFile, toError } from './sqlite-file.ts';
+import type { OpenFile } from './sqlite-file.ts';
+import { decodeHeld, decodeRemember, decodeRenew, decodeSettlements, decodeTasks, encodeClaimed } from './sqlite-wire.ts';
+import type { Answer, Answers, Envelope, Failure, Replies, Request } from './sqlite-wire.ts';
+
+/**
+ * A transaction has as many commands as make up this many items, and at least one. More would save
+ * few commits, and leave the other end with nothing to do meanwhile.
+ */
+const MOST_ITEMS = 800;
+
+/** How a server is reached. */
+export interface ServerOptions {
+  readonly path: string;
+  /** What has come in the meantime, if anything has. */
+  readonly receive: () => readonly Envelope[] | undefined;
+  readonly answer: (answers: Answers) => void;
+}
+
+/** Serves one database, from its opening to its closing. */
+export class SqliteServer {
+  readonly #options: ServerOptions;
+  readonly #waiting: Envelope[] = [];
+  #open: { readonly file: OpenFile; readonly tasks: SqliteTasks } | undefined;
+  #knownChanges = 0;
+
+  constructor(options: ServerOptions) {
+    this.#options = options;
+  }
+
+  /** Whether the database is open. */
+  get isOpen(): boolean {
+    return this.#open !== undefined;
+  }
+
+  /** Answers these, and all that comes meanwhile. */
+  serve(envelopes: readonly Envelope[]): void {
+    this.#waiting.push(...envelopes);
+    while (this.#waiting.length > 0) {
+      const answers = this.#answer(this.#nextGroup());
+      this.#options.answer({ answers, wrote: this.#hasWritten() });
+    }
+  }
+
+  /** Opening and closing go by themselves. */
+  #nextGroup(): readonly Envelope[] {
+    const group: Envelope[] = [];
+    let items = 0;
+    for (;;) {
+      const next = this.#waiting[group.length] ?? this.#received();
+      if (next === undefined || (group.length > 0 && (items + next.size > MOST_ITEMS || isAlone(next)))) break;
+      group.push(next);
+      items += next.size;
+      if (isAlone(next)) break;
+    }
+    this.#waiting.splice(0, group.length);
+    return group;
+  }
+
+  /** The first of those that have come meanwhile. */
+  #received(): Envelope | undefined {
+    const envelopes = this.#options.receive();
+    if (envelopes === undefined) return undefined;
+    this.#waiting.push(...envelopes);
+    return envelopes[0];
+  }
+
+  #answer(group: readonly Envelope[]): readonly Answer[] {
+    const [first] = group;
+    if (first?.request.op === 'open') return [this.#openFile(first.ticket, first.request)];
+    if (first?.request.op === 'close') return [this.#closeFile(first.ticket)];
+    invariant(this.#open !== undefined, 'commands come between open and close');
+    const { tasks } = this.#open;
+    try {
+      const values = tasks.transaction(() => group.map(({ request }) => run(tasks, request)));
+      return group.map(({ ticket }, at) => ({ ticket, value: values[at]! }));
+    } catch (thrown) {
+      // Somebody else holds the file: no command is to blame, and each would wait as long again.
+      if (group.length > 1 && !isBusy(thrown)) return group.flatMap((envelope) => this.#answer([envelope]));
+      const failure: Failure = { at: 'failed', cause: toError(thrown) };
+      return group.map(({ ticket }) => ({ ticket, failure }));
+    }
+  }
+
+  #openFile(ticket: number, { command }: Extract<Request, { op: 'open' }>): Answer {
+    const file = openFile(this.#options.path);
+    if (file.at !== 'opened') return { ticket, failure: file };
+    try {
+      const tasks = new SqliteTasks(file.db);
+      const opened = tasks.transaction(() => tasks.open(command));
+      // SQLite has synced that one itself. From here on the other end does, see LogSync.
+      file.db.exec('pragma synchronous = normal');
+      this.#open = { file, tasks };
+      return { ticket, value: { ...opened, log: file.log } };
+    } catch (thrown) {
+      closeFile(file);
+      return { ticket, failure: { at: 'failed', cause: toError(thrown) } };
+    }
+  }
+
+  #closeFile(ticket: number): Answer {
+    if (this.#open !== undefined) closeFile(this.#open.file);
+    this.#open = undefined;
+    return { ticket, value: undefined };
+  }
+
+  /** Whether there are changes since it was asked last. */
+  #hasWritten(): boolean {
+    const changes = this.#open?.tasks.totalChanges() ?? 0;
+    const wrote = changes !== this.#knownChanges;
+    this.#knownChanges = changes;
+    return wrote;
+  }
+}
+
+function isAlone({ request }: Envelope): boolean {
+  return request.op === 'open' || request.op === 'close';
+}
+
+function run(tasks: SqliteTasks, request: Request): Replies[keyof Replies] {
+  switch (request.op) {
+    case 'submit':
+      return tasks.submit(decodeTasks(request.cells), request.nowMs);
+    case 'claim':
+      return encodeClaimed(tasks.claim(request.command));
+    case 'start':
+      return tasks.start(decodeHeld(request.cells));
+    case 'remember':
+      return tasks.remember(decodeRemember(request.cells));
+    case 'renew':
+      return tasks.renew(decodeRenew(request.cells), request.nowMs);
+    case 'settle':
+      return tasks.settle(decodeSettlements(request.cells), request.nowMs);
+    case 'sweep':
+      return tasks.sweep(request.nowMs);
+    case 'get':
+      return tasks.get(request.ids);
+    case 'list':
+      return tasks.list(request.query);
+    case 'counts':
+      return tasks.counts();
+    case 'open':
+    case 'close':
+      throw new InvariantError(`broken invariant: ${request.op} goes by itself, not in a transaction`);
+  }
+}

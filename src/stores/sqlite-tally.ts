@@ -1,0 +1,87 @@
+/**
+ * Tally: how many tasks of a kind are where. Commands count changes here; the transaction writes
+ * the sums before it commits, so the table is always right and nobody ever has to scan for it.
+ */
+import type { TaskCounts } from '../../actors/ports/store.ts';
+import type { Statements } from './sqlite-statements.ts';
+import { FIRST_TERMINAL, noCounts, STATUS, statusOf } from './task-status.ts';
+
+/** Of one database. Everything but `unfinished` is called within a transaction. */
+export class Tally {
+  readonly #sql: Statements;
+  /** By kind, by number of status: changes of the transaction under way. */
+  readonly #changes = new Map<string, number[]>();
+  /** Of the kind that was counted last. */
+  #latest: { readonly kind: string; readonly changes: number[] } | undefined;
+  #unfinished = 0;
+
+  constructor(sql: Statements) {
+    this.#sql = sql;
+  }
+
+  /** Tasks that have not ended, those of the transaction under way included. */
+  get unfinished(): number {
+    return this.#unfinished;
+  }
+
+  /** Forgets what was not written, and reads what is. */
+  load(): void {
+    this.#forget();
+    this.#unfinished = 0;
+    for (const [, status, n] of this.#rows()) if (status < FIRST_TERMINAL) this.#unfinished += n;
+  }
+
+  arrived(kind: string, status: number): void {
+    this.#count(kind, status, 1);
+  }
+
+  moved(kind: string, from: number, to: number, n = 1): void {
+    this.#count(kind, from, -n);
+    this.#count(kind, to, n);
+  }
+
+  /** Writes the changes. */
+  flush(): void {
+    for (const [kind, changes] of this.#changes) {
+      for (let status = 0; status < changes.length; status += 1) {
+        const n = changes[status]!;
+        if (n !== 0) this.#sql.addTally.run(kind, status, n);
+      }
+    }
+    this.#forget();
+  }
+
+  counts(): Record<string, TaskCounts> {
+    this.flush();
+    const kinds = new Map<string, ReturnType<typeof noCounts>>();
+    for (const [kind, status, n] of this.#rows()) {
+      let counts = kinds.get(kind);
+      if (counts === undefined) kinds.set(kind, (counts = noCounts()));
+      counts[statusOf(status)] = n;
+    }
+    return Object.fromEntries(kinds);
+  }
+
+  #rows(): [kind: string, status: number, n: number][] {
+    return this.#sql.tallies.all() as unknown as [string, number, number][];
+  }
+
+  #count(kind: string, status: number, n: number): void {
+    this.#changesOf(kind)[status]! += n;
+    if (status < FIRST_TERMINAL) this.#unfinished += n;
+  }
+
+  #changesOf(kind: string): number[] {
+    // Most batches are of one kind.
+    if (this.#latest?.kind === kind) return this.#latest.changes;
+    let changes = this.#changes.get(kind);
+    if (changes === undefined) this.#changes.set(kind, (changes = Array<number>(STATUS.dead + 1).fill(0)));
+    this.#latest = { kind, changes };
+    return changes;
+  }
+
+  #forget(): void {
+    this.#changes.clear();
+    this.#latest = undefined;
+  }
+}

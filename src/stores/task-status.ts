@@ -1,0 +1,61 @@
+/** Task status: the numbers that rows keep, and what is said of a run that nobody settled. */
+import { invariant } from '../../actors/kernel/errors.ts';
+import type { ErrorRecord } from '../../actors/kernel/errors.ts';
+import type { TaskStatus } from '../../actors/ports/store.ts';
+
+/** Every status, in the order of its numbers. */
+export const STATUSES = [
+  'queued',
+  'leased',
+  'running',
+  'retrying',
+  'parked',
+  'completed',
+  'failed',
+  'cancelled',
+  'dead',
+] as const satisfies readonly TaskStatus[];
+
+/**
+ * The number that a row keeps for each status, for ever: in the tens how far the task is. All take
+ * one byte in a row of SQLite, which 0 and 1 would not: so most steps change a row in its place.
+ */
+export const STATUS = {
+  queued: 10,
+  leased: 11,
+  running: 12,
+  retrying: 20,
+  parked: 21,
+  completed: 30,
+  failed: 31,
+  cancelled: 32,
+  dead: 33,
+} as const satisfies Record<TaskStatus, number>;
+
+/** From this number on a task has ended. */
+export const FIRST_TERMINAL = STATUS.completed;
+
+const BY_NUMBER = new Map(STATUSES.map((status): [number, TaskStatus] => [STATUS[status], status]));
+
+/** The status that a row keeps as this number. */
+export function statusOf(number: number): TaskStatus {
+  const status = BY_NUMBER.get(number);
+  invariant(status !== undefined, `no status has the number ${number}`);
+  return status;
+}
+
+/** How many tasks are where: all zero, to be counted up. */
+export function noCounts(): Record<TaskStatus, number> {
+  return { queued: 0, leased: 0, running: 0, retrying: 0, parked: 0, completed: 0, failed: 0, cancelled: 0, dead: 0 };
+}
+
+/** The error of a run whose lease ran out: JSON of an `ErrorRecord`. */
+export const LEASE_EXPIRED_ERROR = runLost('its lease ran out before it was settled');
+
+/** The error of a run that a former owner of the store had under lease: JSON of an `ErrorRecord`. */
+export const OWNER_GONE_ERROR = runLost('the process that ran it has ended');
+
+function runLost(why: string): string {
+  const record: ErrorRecord = { name: 'RunLostError', message: `the run was lost: ${why}`, code: 'DROVER_RUN_LOST', retryable: true };
+  return JSON.stringify(record);
+}

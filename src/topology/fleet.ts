@@ -1,0 +1,188 @@
+/** Fleet: agents under one supervision tree, checked as a whole before anything starts. */
+import type { AnyAgent, BackoffSpec } from './agent.ts';
+import type { AnyDependency } from './dependency.ts';
+import { checkShape, fleetShape, NAME, NAMED } from './shapes.ts';
+import type { Problem } from './shapes.ts';
+import { TopologyError } from './topology-error.ts';
+
+export type AgentMap = Readonly<Record<string, AnyAgent>>;
+
+export interface SupervisionSpec {
+  readonly strategy?: 'one_for_one';
+  /** Restarts of workers of one kind within `periodMs` before the supervisor gives up. Default 3. */
+  readonly intensity?: number;
+  /** Default 5,000. */
+  readonly periodMs?: number;
+  /** Jittered delay before a restart, doubling, back to `baseMs` after a healthy period. Defaults 100 and 10,000. */
+  readonly backoff?: { readonly baseMs?: number; readonly capMs?: number };
+  /** How long a worker may take to stop before it is killed. Default 5,000. */
+  readonly shutdownMs?: number;
+}
+
+export interface BoundsSpec {
+  /** Unfinished tasks in the store; `submit` then refuses. Default 1,000,000. */
+  readonly unfinished?: number;
+  /** Size of an input, a result, a remembered value, as JSON. Default 1 MiB. */
+  readonly payloadBytes?: number;
+  /** Child tasks of one task. Default 10,000. */
+  readonly fanOut?: number;
+  /** How deep asks may nest. Default 16. */
+  readonly depth?: number;
+  /** Operations of one run. Default 100,000. */
+  readonly operations?: number;
+}
+
+export interface FleetSpec<K extends AgentMap> {
+  /** Letters, digits, _ and -. */
+  readonly name: string;
+  /** `import.meta.url` of the module that exports the topology: what other processes load. */
+  readonly module?: string;
+  readonly agents: K;
+  readonly supervision?: SupervisionSpec;
+  /** Time between the starts of two workers, so that a fleet does not wake as a herd. Default 25. */
+  readonly staggerMs?: number;
+  readonly bounds?: BoundsSpec;
+}
+
+/** One kind with every default filled in. */
+export interface KindPlan {
+  readonly kind: string;
+  /** What errors call its payloads. */
+  readonly names: { readonly input: string; readonly output: string };
+  readonly agent: AnyAgent;
+  /** Names of dependencies in the plan, by the name that the run calls them. */
+  readonly uses: Readonly<Record<string, string>>;
+  readonly asks: readonly string[];
+  readonly replicas: number;
+  readonly mailbox: { readonly capacity: number; readonly stealAbove: number };
+  readonly attempts: number;
+  readonly losses: number;
+  readonly backoff: Required<BackoffSpec> | ((attempt: number) => number);
+  readonly leaseMs: number;
+  readonly runTimeoutMs: number;
+  readonly stallMs: number;
+  readonly lingerMs: number;
+  readonly onRejection: 'retry' | 'restart';
+  readonly version: string;
+}
+
+/** A topology, checked and complete: what the runtime starts and the testing kit explores. */
+export interface Topology<K extends AgentMap = AgentMap> {
+  readonly is: 'topology';
+  readonly name: string;
+  readonly module: string | undefined;
+  readonly agents: K;
+  readonly kinds: Readonly<Record<string, KindPlan>>;
+  /** Each dependency once, under the first name it is used by (with its kind in front when that name is taken). */
+  readonly dependencies: Readonly<Record<string, AnyDependency>>;
+  readonly supervision: {
+    readonly strategy: 'one_for_one';
+    readonly intensity: number;
+    readonly periodMs: number;
+    readonly backoff: { readonly baseMs: number; readonly capMs: number };
+    readonly shutdownMs: number;
+  };
+  readonly staggerMs: number;
+  readonly bounds: Required<BoundsSpec>;
+}
+
+/**
+ * Checks a topology as a whole and fills in every default. Pure: nothing is started.
+ *
+ * @throws TopologyError with the path to the field, its value, and what is allowed.
+ */
+export function defineFleet<const K extends AgentMap>(spec: FleetSpec<K>): Topology<K> {
+  const problem = checkShape(fleetShape, spec) ?? checkAgents(spec.agents);
+  if (problem !== undefined) throw new TopologyError({ ...problem, path: ['fleet', ...problem.path] });
+  const names = nameDependencies(spec.agents);
+  return {
+    is: 'topology',
+    name: spec.name,
+    module: spec.module,
+    agents: spec.agents,
+    kinds: Object.fromEntries(Object.entries(spec.agents).map(([kind, agent]) => [kind, planKind(kind, agent, names)])),
+    dependencies: Object.fromEntries([...names].map(([dependency, name]) => [name, dependency])),
+    supervision: {
+      strategy: 'one_for_one',
+      intensity: spec.supervision?.intensity ?? 3,
+      periodMs: spec.supervision?.periodMs ?? 5_000,
+      backoff: { baseMs: spec.supervision?.backoff?.baseMs ?? 100, capMs: spec.supervision?.backoff?.capMs ?? 10_000 },
+      shutdownMs: spec.supervision?.shutdownMs ?? 5_000,
+    },
+    staggerMs: spec.staggerMs ?? 25,
+    bounds: {
+      unfinished: spec.bounds?.unfinished ?? 1_000_000,
+      payloadBytes: spec.bounds?.payloadBytes ?? 1_048_576,
+      fanOut: spec.bounds?.fanOut ?? 10_000,
+      depth: spec.bounds?.depth ?? 16,
+      operations: spec.bounds?.operations ?? 100_000,
+    },
+  };
+}
+
+function planKind(kind: string, agent: AnyAgent, names: ReadonlyMap<AnyDependency, string>): KindPlan {
+  const { spec } = agent;
+  const uses = Object.entries((spec.uses ?? {}) as Record<string, AnyDependency>);
+  return {
+    kind,
+    names: { input: `input of ${kind}`, output: `output of ${kind}` },
+    agent,
+    uses: Object.fromEntries(uses.map(([name, dependency]) => [name, names.get(dependency)!])),
+    asks: Object.keys(spec.asks ?? {}),
+    replicas: typeof spec.replicas === 'object' ? spec.replicas.min : (spec.replicas ?? 1),
+    mailbox: { capacity: spec.mailbox?.capacity ?? 16, stealAbove: spec.mailbox?.stealAbove ?? 4 },
+    attempts: spec.attempts ?? 5,
+    losses: spec.losses ?? 10,
+    backoff:
+      typeof spec.backoff === 'function' ? spec.backoff : { baseMs: spec.backoff?.baseMs ?? 500, capMs: spec.backoff?.capMs ?? 60_000 },
+    leaseMs: spec.leaseMs ?? 60_000,
+    runTimeoutMs: spec.runTimeoutMs ?? 600_000,
+    stallMs: spec.stallMs ?? 120_000,
+    lingerMs: spec.lingerMs ?? 10,
+    onRejection: spec.onRejection ?? 'retry',
+    version: spec.version ?? '1',
+  };
+}
+
+function checkAgents(agents: AgentMap): Problem | undefined {
+  if (Object.keys(agents).length === 0) return { path: ['agents'], value: agents, expected: 'at least one agent' };
+  for (const [kind, agent] of Object.entries(agents)) {
+    if (!NAME.test(kind)) return { path: ['agents', kind], value: kind, expected: NAMED };
+    // Type-checked callers can't get here; a module loaded at run time can.
+    if ((agent as { is?: unknown } | null | undefined)?.is !== 'agent') {
+      return { path: ['agents', kind], value: agent, expected: 'an agent, made by agent(...)' };
+    }
+    for (const [name, asked] of Object.entries((agent.spec.asks ?? {}) as Record<string, { is: string }>)) {
+      const answering = Object.hasOwn(agents, name) ? agents[name] : undefined;
+      if (answering === undefined) {
+        return {
+          path: ['agents', kind, 'asks', name],
+          value: name,
+          expected: `the name of an agent of this fleet (${Object.keys(agents).join(', ')})`,
+        };
+      }
+      if (asked.is === 'agent' && asked !== answering) {
+        return {
+          path: ['agents', kind, 'asks', name],
+          value: name,
+          expected: `the same agent that the fleet has as ${name}, or a contract`,
+        };
+      }
+    }
+  }
+  return undefined;
+}
+
+function nameDependencies(agents: AgentMap): Map<AnyDependency, string> {
+  const names = new Map<AnyDependency, string>();
+  const taken = new Set<string>();
+  for (const [kind, agent] of Object.entries(agents)) {
+    for (const [name, dependency] of Object.entries((agent.spec.uses ?? {}) as Record<string, AnyDependency>)) {
+      if (names.has(dependency)) continue;
+      const free = taken.has(name) ? `${kind}.${name}` : name;
+      taken.add(free);
+      names.set(dependency, free);
+    }
+  }
+  return names;
+}

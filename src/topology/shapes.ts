@@ -1,0 +1,163 @@
+/** Shapes: what each field of a topology may hold, as zod schemas. One table, so that one error speaks for all. */
+import { z } from 'zod';
+
+const fn = z.custom<(...args: never[]) => unknown>((value) => typeof value === 'function', 'a function');
+const ms = (least: number, what: string) => z.number(what).min(least, what);
+const count = (least: number, what: string) => z.int(what).min(least, what);
+const standardSchema = z.custom(
+  (value) => (typeof value === 'object' || typeof value === 'function') && value !== null && '~standard' in value,
+  'a Standard Schema (zod, valibot, arktype)',
+);
+const named = z.custom<Record<string, unknown>>(
+  (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+  'an object of names',
+);
+
+const limits = z.strictObject(
+  {
+    requestsPerMinute: ms(1, 'requests a minute, at least 1').optional(),
+    tokensPerMinute: ms(1, 'tokens a minute, at least 1').optional(),
+    concurrency: count(1, 'a whole number of calls in flight, at least 1').optional(),
+  },
+  unknownOr('an object of limits'),
+);
+
+export const dependencyShape = z.strictObject(
+  {
+    perform: fn,
+    limits: limits.optional(),
+    safetyMargin: z.number('a share from 0 to 0.9').min(0, 'a share from 0 to 0.9').max(0.9, 'a share from 0 to 0.9').optional(),
+    burstMs: ms(1, 'milliseconds, at least 1').optional(),
+    estimate: fn.optional(),
+    usage: fn.optional(),
+    price: fn.optional(),
+    classify: fn.optional(),
+    timeoutMs: ms(1, 'milliseconds, at least 1').optional(),
+    attempts: count(1, 'a whole number of tries, at least 1').optional(),
+  },
+  unknownOr('an object with `perform`'),
+);
+
+const REPLICAS = 'a whole number of workers, at least 1, or { min, max } with min <= max';
+const replicas = z.union(
+  [
+    count(1, REPLICAS),
+    z.strictObject({ min: count(1, REPLICAS), max: count(1, REPLICAS) }, REPLICAS).refine(({ min, max }) => min <= max, REPLICAS),
+  ],
+  REPLICAS,
+);
+
+const BACKOFF = '{ baseMs, capMs } of at least 1 ms, or a function from attempt to milliseconds (negative: give up)';
+const backoff = z.union([fn, z.strictObject({ baseMs: ms(1, BACKOFF).optional(), capMs: ms(1, BACKOFF).optional() }, BACKOFF)], BACKOFF);
+
+export const agentShape = z.strictObject(
+  {
+    input: standardSchema.optional(),
+    output: standardSchema.optional(),
+    uses: named.optional(),
+    asks: named.optional(),
+    run: fn,
+    replicas: replicas.optional(),
+    mailbox: z
+      .strictObject(
+        {
+          capacity: count(1, 'a whole number of tasks, at least 1').optional(),
+          stealAbove: count(1, 'a whole number of tasks, at least 1').optional(),
+        },
+        unknownOr('{ capacity, stealAbove }'),
+      )
+      .optional(),
+    attempts: count(1, 'a whole number of runs, at least 1').optional(),
+    losses: count(1, 'a whole number of runs, at least 1').optional(),
+    backoff: backoff.optional(),
+    leaseMs: ms(100, 'milliseconds, at least 100').optional(),
+    runTimeoutMs: ms(1, 'milliseconds, at least 1').optional(),
+    stallMs: ms(1, 'milliseconds, at least 1').optional(),
+    lingerMs: ms(0, 'milliseconds, at least 0').optional(),
+    onRejection: z.enum(['retry', 'restart'], "'retry' or 'restart'").optional(),
+    version: z
+      .string('a text of 1 to 64 characters')
+      .min(1, 'a text of 1 to 64 characters')
+      .max(64, 'a text of 1 to 64 characters')
+      .optional(),
+  },
+  unknownOr('an object with `run`'),
+);
+
+/** Of fleets, kinds and dependencies: they are parts of addresses, ids and places. */
+export const NAME = /^[a-zA-Z][\w-]{0,63}$/;
+export const NAMED = 'a name of at most 64 letters, digits, _ and -, a letter first';
+
+export const fleetShape = z.strictObject(
+  {
+    name: z.string(NAMED).regex(NAME, NAMED),
+    module: z.string('a module URL, such as import.meta.url').optional(),
+    agents: named,
+    supervision: z
+      .strictObject(
+        {
+          strategy: z.literal('one_for_one', "'one_for_one'").optional(),
+          intensity: count(0, 'a whole number of restarts, at least 0').optional(),
+          periodMs: ms(1, 'milliseconds, at least 1').optional(),
+          backoff: z
+            .strictObject(
+              { baseMs: ms(0, 'milliseconds, at least 0').optional(), capMs: ms(0, 'milliseconds, at least 0').optional() },
+              unknownOr('{ baseMs, capMs }'),
+            )
+            .optional(),
+          shutdownMs: ms(0, 'milliseconds, at least 0').optional(),
+        },
+        unknownOr('{ strategy, intensity, periodMs, backoff, shutdownMs }'),
+      )
+      .optional(),
+    staggerMs: ms(0, 'milliseconds between the starts of two workers, at least 0').optional(),
+    bounds: z
+      .strictObject(
+        {
+          unfinished: count(1, 'a whole number of tasks').optional(),
+          payloadBytes: count(1, 'a whole number of bytes').optional(),
+          fanOut: count(1, 'a whole number of child tasks').optional(),
+          depth: count(1, 'a whole number of nested asks').optional(),
+          operations: count(1, 'a whole number of operations a run').optional(),
+        },
+        unknownOr('{ unfinished, payloadBytes, fanOut, depth, operations }'),
+      )
+      .optional(),
+  },
+  unknownOr('an object with `name` and `agents`'),
+);
+
+/** The first thing that is wrong: where, what is there, and what is allowed. */
+export interface Problem {
+  readonly path: readonly string[];
+  readonly value: unknown;
+  readonly expected: string;
+}
+
+export function checkShape(shape: z.ZodType, value: unknown): Problem | undefined {
+  const parsed = shape.safeParse(value);
+  if (parsed.success) return undefined;
+  const issue = parsed.error.issues[0]!;
+  if (issue.code === 'unrecognized_keys') {
+    const unknown = issue.keys[0]!;
+    const holder = at(value, issue.path);
+    return { path: [...issue.path.map(String), unknown], value: (holder as Record<string, unknown>)[unknown], expected: issue.message };
+  }
+  return { path: issue.path.map(String), value: at(value, issue.path), expected: issue.message };
+}
+
+function at(value: unknown, path: readonly PropertyKey[]): unknown {
+  let found: unknown = value;
+  for (const key of path) found = (found as Record<PropertyKey, unknown> | null | undefined)?.[key];
+  return found;
+}
+
+/** Says which fields there are when a field is unknown, and `otherwise` when it is no object at all. */
+function unknownOr(otherwise: string) {
+  const error = (issue: { readonly code?: string; readonly inst?: unknown }): string => {
+    if (issue.code !== 'unrecognized_keys') return otherwise;
+    const shape = (issue.inst as { readonly def?: { readonly shape?: object } } | undefined)?.def?.shape ?? {};
+    return `no such field; there are ${Object.keys(shape).join(', ')}`;
+  };
+  return { error };
+}

@@ -1,0 +1,21 @@
+import { expect, test } from 'vitest';
+import { childPolicy } from '../../actors/kernel/child-spec.ts';
+import { countingIds, randomIds } from '../../actors/kernel/ids.ts';
+
+test('random ids are short, safe in a URL, and different', () => {
+  const ids = Array.from({ length: 10_000 }, randomIds);
+  expect(new Set(ids).size).toBe(10_000);
+  for (const id of ids) expect(id).toMatch(/^[\w-]{21}$/);
+});
+
+test('counting ids repeat in a replay, and each source counts for itself', () => {
+  const one = countingIds('task');
+  const other = countingIds('task');
+  expect([one(), one(), one()]).toEqual(['task-1', 'task-2', 'task-3']);
+  expect(other()).toBe('task-1');
+});
+
+test('a child spec has the defaults of OTP', () => {
+  expect(childPolicy({ id: 'a' })).toEqual({ id: 'a', restart: 'permanent', shutdownMs: 5_000, ready: 'spawned', startMs: 30_000 });
+  expect(childPolicy({ id: 'a', restart: 'temporary', shutdownMs: 0 })).toMatchObject({ restart: 'temporary', shutdownMs: 0 });
+});

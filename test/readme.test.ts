@@ -1,0 +1,46 @@
+import { execFileSync } from 'node:child_process';
+import { globSync, readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+
+const readme = readFileSync('README.md', 'utf8');
+const blocks = [...readme.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code]) => code!);
+
+test('the smallest fleet of the README runs as it stands', () => {
+  const flags = ['--conditions=drover-source', '--input-type=module-typescript', '--eval', blocks[0]!];
+  expect(execFileSync(process.execPath, flags, { encoding: 'utf8' })).toBe('HELLO\n');
+});
+
+test('the second fleet of the README is a topology that can be made', () => {
+  const definition = blocks[1]!.slice(0, blocks[1]!.indexOf('await using fleet')).replace('new OpenAI()', "new OpenAI({ apiKey: 'none' })");
+  const code = `${definition}\nconsole.log(Object.keys(topology.kinds).join(' '));`;
+  const flags = ['--conditions=drover-source', '--input-type=module-typescript', '--eval', code];
+  expect(execFileSync(process.execPath, flags, { encoding: 'utf8' })).toBe('triage summarise\n');
+});
+
+test('the README names every error code that a user can meet, and no other', () => {
+  const inSources = new Set(
+    ['actors/ports/store-errors.ts', 'src/runtime/errors.ts', 'src/topology/topology-error.ts'].flatMap((file) =>
+      [...readFileSync(file, 'utf8').matchAll(/code = '(DROVER_\w+)'/g)].map(([, code]) => code!),
+    ),
+  );
+  // A continued name, such as `_NOT_JSON`, takes the stem of the code before it.
+  const inReadme = new Set<string>();
+  for (const line of readme.split('\n').filter((text) => text.startsWith('| `DROVER_'))) {
+    let stem = '';
+    for (const [, code] of line.matchAll(/`((?:DROVER)?_\w+)`/g)) {
+      if (!code!.startsWith('_')) stem = code!.replace(/_(INVALID|FAILED|OPEN|CLOSED)$/, '');
+      inReadme.add(code!.startsWith('_') ? stem + code! : code!);
+    }
+  }
+  const internal = ['DROVER_RUN_OVER'];
+  expect([...inSources].filter((code) => !inReadme.has(code) && !internal.includes(code))).toEqual([]);
+  expect([...inReadme].filter((code) => !inSources.has(code))).toEqual([]);
+});
+
+test('every script that the README names is there', () => {
+  const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: Record<string, string> };
+  const named = [...readme.matchAll(/npm (?:run )?(start|test|bench|drover|check|build)\b/g)].map(([, name]) => name!);
+  expect(named.length).toBeGreaterThan(3);
+  expect(named.filter((name) => scripts[name] === undefined)).toEqual([]);
+  expect(globSync('examples/inbox/main.ts')).toHaveLength(1);
+});

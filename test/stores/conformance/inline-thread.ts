@@ -1,0 +1,38 @@
+import type { OpenCommand, Opened } from '../../../actors/ports/store.ts';
+import { SqliteServer } from '../../../src/stores/sqlite-server.ts';
+import { toStoreError } from '../../../src/stores/sqlite-thread.ts';
+import type { SqliteCaller } from '../../../src/stores/sqlite-thread.ts';
+import type { Answers, Replies, Request } from '../../../src/stores/sqlite-wire.ts';
+
+/** A thread that is none: the server answers within the call. Starts a hundred times faster. */
+export class InlineThread implements SqliteCaller {
+  readonly #name: string;
+  readonly #server: SqliteServer;
+  #answers: Answers | undefined;
+
+  constructor(name: string, path: string) {
+    this.#name = name;
+    this.#server = new SqliteServer({ path, receive: () => undefined, answer: (answers) => (this.#answers = answers) });
+  }
+
+  async open(command: OpenCommand): Promise<Opened> {
+    const { log: _, ...opened } = await this.call({ op: 'open', command }, 1);
+    return opened;
+  }
+
+  async call<Op extends Request['op']>(request: Extract<Request, { op: Op }>, size: number): Promise<Replies[Op]> {
+    // What passes between threads is a copy.
+    this.#server.serve([structuredClone({ ticket: 1, size, request })]);
+    const [answer] = structuredClone(this.#answers!.answers);
+    if ('failure' in answer!) throw toStoreError(answer.failure, this.#name, request.op);
+    return answer!.value as Replies[Op];
+  }
+
+  async close(): Promise<void> {
+    await this.call({ op: 'close' }, 1);
+  }
+
+  async terminate(): Promise<void> {
+    await this.close();
+  }
+}

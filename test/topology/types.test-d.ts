@@ -1,0 +1,265 @@
+/**
+ * Types: what the author of a topology is told while typing. `npm run check:types` is what runs this
+ * file: each line below a `@ts-expect-error` has to be wrong, and each `expectTypeOf` has to hold.
+ */
+import { expectTypeOf } from 'vitest';
+import { agent, contract, defineFleet, dependency, startFleet } from 'drover';
+import type { Agent, Context, Contract, Dependency, Fleet, InputOf, OutputOf, ReplyOf, RequestOf, Schema, TaskHandle } from 'drover';
+import { z } from 'zod';
+
+// ── Dependencies ───────────────────────────────────────────────────────────────────────────────
+
+const model = dependency({
+  perform: async (request: { prompt: string; maxTokens?: number }) => ({ text: request.prompt, tokens: 5 }),
+  estimate: (request) => {
+    expectTypeOf(request).toEqualTypeOf<{ prompt: string; maxTokens?: number }>();
+    return request.maxTokens ?? 0;
+  },
+  usage: (reply, request) => {
+    expectTypeOf(reply).toEqualTypeOf<{ text: string; tokens: number }>();
+    expectTypeOf(request.prompt).toBeString();
+    return { inputTokens: reply.tokens, outputTokens: 0 };
+  },
+});
+expectTypeOf(model).toEqualTypeOf<Dependency<{ prompt: string; maxTokens?: number }, { text: string; tokens: number }>>();
+expectTypeOf<RequestOf<typeof model>>().toEqualTypeOf<{ prompt: string; maxTokens?: number }>();
+expectTypeOf<ReplyOf<typeof model>>().toEqualTypeOf<{ text: string; tokens: number }>();
+
+const crm = dependency({
+  perform: async (id: number, { signal, idempotencyKey, attempt }) => {
+    expectTypeOf(signal).toEqualTypeOf<AbortSignal>();
+    expectTypeOf(idempotencyKey).toBeString();
+    expectTypeOf(attempt).toBeNumber();
+    return { id, name: 'x' };
+  },
+});
+
+// @ts-expect-error -- perform is needed
+dependency({});
+// @ts-expect-error -- limits have names
+dependency({ perform: async (id: number) => id, limits: { rpm: 5 } });
+// @ts-expect-error -- perform promises its reply
+dependency({ perform: (id: number) => id });
+
+// ── Without schemas ────────────────────────────────────────────────────────────────────────────
+
+const plain = agent({ run: async (input: { a: number }) => ({ b: String(input.a) }) });
+expectTypeOf(plain).toEqualTypeOf<Agent<{ a: number }, { b: string }>>();
+expectTypeOf<InputOf<typeof plain>>().toEqualTypeOf<{ a: number }>();
+expectTypeOf<OutputOf<typeof plain>>().toEqualTypeOf<{ b: string }>();
+
+const silent = agent({ async run() {} });
+expectTypeOf<InputOf<typeof silent>>().toBeUnknown();
+expectTypeOf<OutputOf<typeof silent>>().toBeVoid();
+
+// ── With zod ───────────────────────────────────────────────────────────────────────────────────
+
+const parsing = agent({
+  input: z.object({ text: z.string(), times: z.coerce.number().default(2), when: z.iso.date().transform((text) => new Date(text)) }),
+  output: z.object({ label: z.enum(['spam', 'ham']) }).transform(({ label }) => ({ label, isSpam: label === 'spam' })),
+  async run(input, ctx) {
+    // What the run gets has been parsed.
+    expectTypeOf(input).toEqualTypeOf<{ text: string; times: number; when: Date }>();
+    expectTypeOf(ctx.task).toEqualTypeOf<{
+      readonly id: string;
+      readonly kind: string;
+      readonly attempt: number;
+      readonly fence: number;
+    }>();
+    // A literal stays a literal.
+    return { label: 'spam' };
+  },
+});
+expectTypeOf<InputOf<typeof parsing>['text']>().toBeString();
+expectTypeOf<InputOf<typeof parsing>['when']>().toBeString();
+expectTypeOf<OutputOf<typeof parsing>>().toEqualTypeOf<{ label: 'spam' | 'ham'; isSpam: boolean }>();
+
+// @ts-expect-error -- a number is no text
+agent({ output: z.string(), run: async () => 5 });
+// @ts-expect-error -- a field is missing
+agent({ output: z.object({ a: z.number(), b: z.number() }), run: async () => ({ a: 1 }) });
+agent({
+  output: z.object({ a: z.number(), b: z.array(z.object({ c: z.string() })) }),
+  // @ts-expect-error -- a field deep inside is wrong
+  run: async (input: string, ctx) => ({ a: ctx.task.attempt, b: [{ c: input.length }] }),
+});
+// @ts-expect-error -- nothing is no text
+agent({ output: z.string(), async run() {} });
+// Not told while typing, only when it runs: a schema of two labels also fits a run that returns any text.
+agent({ output: z.object({ label: z.enum(['spam', 'ham']) }), run: async () => ({ label: 'eggs' }) });
+// Everything that a schema may take can be returned as one writes it.
+agent({
+  output: z.object({
+    tags: z.array(z.string()),
+    pair: z.tuple([z.string(), z.number()]),
+    when: z.date(),
+    one: z.discriminatedUnion('k', [z.object({ k: z.literal('a'), x: z.number() }), z.object({ k: z.literal('b'), y: z.string() })]),
+    maybe: z.string().optional(),
+    none: z.null(),
+    sum: z.record(z.string(), z.number()),
+    any: z.any(),
+    unknown: z.unknown(),
+    json: z.json(),
+  }),
+  run: async (input: string) => ({
+    tags: [input],
+    pair: [input, 1] as [string, number],
+    when: new Date(0),
+    one: { k: 'a' as const, x: 1 },
+    none: null,
+    sum: { a: 1 },
+    any: input,
+    unknown: input,
+    json: { a: [1, { b: null }] },
+  }),
+});
+agent({ output: z.union([z.string(), z.object({ ok: z.literal(true) })]), run: async (input: number) => (input > 1 ? 'x' : { ok: true }) });
+agent({ output: z.string().nullable().optional(), run: async (input: number) => (input > 1 ? null : undefined) });
+agent({ output: z.void(), async run() {} });
+agent({
+  input: z.string(),
+  // @ts-expect-error -- a text has no toFixed
+  run: async (input) => input.toFixed(),
+});
+// @ts-expect-error -- run takes what the schema makes
+agent({ input: z.string(), run: async (input: number) => input });
+// @ts-expect-error -- run is needed
+agent({ input: z.string() });
+// @ts-expect-error -- no such field
+agent({ run: async () => 1, replica: 2 });
+// @ts-expect-error -- run promises its result
+agent({ run: () => 1 });
+
+// ── Other Standard Schemas ─────────────────────────────────────────────────────────────────────
+
+declare const standard: Schema<{ from: string }, { parsed: number }>;
+const standardized = agent({
+  input: standard,
+  output: standard,
+  async run(input) {
+    expectTypeOf(input).toEqualTypeOf<{ parsed: number }>();
+    return { from: 'here' };
+  },
+});
+expectTypeOf(standardized).toEqualTypeOf<Agent<{ from: string }, { parsed: number }>>();
+
+// ── Contracts ──────────────────────────────────────────────────────────────────────────────────
+
+const summary = contract({ input: z.object({ mailId: z.string() }), output: z.string().transform((text) => text.length) });
+expectTypeOf(summary).toEqualTypeOf<Contract<{ mailId: string }, number>>();
+const free = contract<number, number, string, string>();
+expectTypeOf(free).toEqualTypeOf<Contract<number, string>>();
+
+// ── What a run may do ──────────────────────────────────────────────────────────────────────────
+
+const working = agent({
+  uses: { model, crm },
+  asks: { parsing, plain, summary, free },
+  async run(input: { mailId: string }, ctx) {
+    expectTypeOf(ctx.call('model', { prompt: 'x' })).toEqualTypeOf<Promise<{ text: string; tokens: number }>>();
+    expectTypeOf(ctx.call('crm', 5, { remember: false })).toEqualTypeOf<Promise<{ id: number; name: string }>>();
+    // @ts-expect-error -- nobody is called that
+    void ctx.call('modle', { prompt: 'x' });
+    // @ts-expect-error -- that is the request of another dependency
+    void ctx.call('model', 5);
+    // @ts-expect-error -- a request is needed
+    void ctx.call('model');
+    // @ts-expect-error -- a field of the request is wrong
+    void ctx.call('model', { prompt: 5 });
+    // @ts-expect-error -- no such field of the request
+    void ctx.call('model', { prompt: 'x', temperature: 1 });
+    // @ts-expect-error -- an agent is asked, not called
+    void ctx.call('plain', { a: 1 });
+
+    expectTypeOf(ctx.ask('parsing', { text: 'x', when: '2026-01-01' })).toEqualTypeOf<
+      Promise<{ label: 'spam' | 'ham'; isSpam: boolean }>
+    >();
+    expectTypeOf(ctx.ask('plain', { a: 1 })).toEqualTypeOf<Promise<{ b: string }>>();
+    expectTypeOf(ctx.ask('summary', { mailId: '1' }, { priority: 1 })).toEqualTypeOf<Promise<number>>();
+    expectTypeOf(ctx.ask('free', 1)).toEqualTypeOf<Promise<string>>();
+    // @ts-expect-error -- nobody is called that
+    void ctx.ask('working', input);
+    // @ts-expect-error -- a wrong payload
+    void ctx.ask('plain', { a: 'one' });
+    // @ts-expect-error -- what the run gets is not what one gives
+    void ctx.ask('parsing', { text: 'x', when: new Date() });
+    // @ts-expect-error -- a dependency is called, not asked
+    void ctx.ask('model', { prompt: 'x' });
+
+    expectTypeOf(ctx.send('plain', { a: 1 })).toBeVoid();
+    // @ts-expect-error -- a wrong payload
+    ctx.send('plain', { a: 'one' });
+    // @ts-expect-error -- nobody is called that
+    ctx.send('nobody', 1);
+
+    expectTypeOf(ctx.step('s', () => 5)).toEqualTypeOf<Promise<number>>();
+    expectTypeOf(ctx.step('s', async ({ idempotencyKey, signal }) => ({ idempotencyKey, signal: signal.aborted }))).toEqualTypeOf<
+      Promise<{ idempotencyKey: string; signal: boolean }>
+    >();
+    // @ts-expect-error -- a step has a name
+    void ctx.step(() => 5);
+    // @ts-expect-error -- how far is a number
+    ctx.progress('half');
+
+    const [reply, child] = await Promise.all([ctx.call('model', { prompt: 'x' }), ctx.ask('plain', { a: 1 })]);
+    return `${reply.text}${child.b}`;
+  },
+});
+expectTypeOf(working).toEqualTypeOf<Agent<{ mailId: string }, string>>();
+
+agent({
+  async run(_input: number, ctx) {
+    expectTypeOf(ctx).toEqualTypeOf<Context<{}, {}>>();
+    // @ts-expect-error -- nothing is declared, so nothing can be called
+    await ctx.call('model', 1);
+    // @ts-expect-error -- nor asked
+    await ctx.ask('plain', 1);
+  },
+});
+// @ts-expect-error -- an agent is no dependency
+agent({ uses: { plain }, run: async () => 1 });
+// @ts-expect-error -- a dependency is no agent
+agent({ asks: { model }, run: async () => 1 });
+
+// ── Fleets ─────────────────────────────────────────────────────────────────────────────────────
+
+const topology = defineFleet({ name: 'test', agents: { parsing, plain, silent, working } });
+expectTypeOf<keyof typeof topology.agents>().toEqualTypeOf<'parsing' | 'plain' | 'silent' | 'working'>();
+// @ts-expect-error -- agents are needed
+defineFleet({ name: 'test' });
+// @ts-expect-error -- a dependency is no agent
+defineFleet({ name: 'test', agents: { model } });
+// @ts-expect-error -- a contract does nothing by itself
+defineFleet({ name: 'test', agents: { summary } });
+// @ts-expect-error -- only one_for_one, for now
+defineFleet({ name: 'test', agents: { plain }, supervision: { strategy: 'one_for_all' } });
+
+/** Never called: only its types count. */
+export async function submits(): Promise<void> {
+  const fleet = await startFleet(topology);
+  expectTypeOf(fleet).toEqualTypeOf<Fleet<typeof topology.agents>>();
+  const handle = await fleet.submit('parsing', { text: 'x', when: '2026-01-01' }, { id: 'x', priority: 1 });
+  expectTypeOf(handle).toEqualTypeOf<TaskHandle<{ label: 'spam' | 'ham'; isSpam: boolean }>>();
+  expectTypeOf(handle.result()).toEqualTypeOf<Promise<{ label: 'spam' | 'ham'; isSpam: boolean }>>();
+  expectTypeOf((await fleet.submit('plain', { a: 1 })).result()).toEqualTypeOf<Promise<{ b: string }>>();
+  expectTypeOf((await fleet.submit('working', { mailId: '1' })).result()).toEqualTypeOf<Promise<string>>();
+  // @ts-expect-error -- nobody is called that
+  await fleet.submit('nobody', 1);
+  // @ts-expect-error -- a wrong payload
+  await fleet.submit('plain', { a: 'one' });
+  // @ts-expect-error -- a field is missing
+  await fleet.submit('parsing', { text: 'x' });
+  // @ts-expect-error -- no such field
+  await fleet.submit('plain', { a: 1, c: 2 });
+  // @ts-expect-error -- a payload is needed
+  await fleet.submit('plain');
+  // @ts-expect-error -- an id is a text
+  await fleet.submit('plain', { a: 1 }, { id: 7 });
+  // @ts-expect-error -- no such option
+  await fleet.submit('plain', { a: 1 }, { prio: 7 });
+  fleet.events.on('task.failed', (event) => {
+    expectTypeOf(event.status).toEqualTypeOf<'failed' | 'dead'>();
+  });
+  // @ts-expect-error -- no such event
+  fleet.events.on('task.exploded', () => {});
+}

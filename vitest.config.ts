@@ -1,0 +1,7 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  ssr: { resolve: { conditions: ['drover-source'] } },
+  resolve: { conditions: ['drover-source'] },
+  test: { include: ['test/**/*.test.ts'], testTimeout: 20_000, typecheck: { enabled: false } },
+});
