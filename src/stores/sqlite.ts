@@ -65,7 +65,8 @@ export function sqlite(path: string, options: SqliteOptions = {}): Store {
 
 type State =
   | { readonly at: 'new' }
-  | { readonly at: 'opening' | 'open'; readonly thread: SqliteCaller }
+  | { readonly at: 'opening'; readonly thread: SqliteCaller; readonly opened: Promise<Opened> }
+  | { readonly at: 'open'; readonly thread: SqliteCaller }
   | { readonly at: 'closed'; readonly done: Promise<void> };
 
 /** How a store gets its thread. `durable`: answers come only when what they say is on the disk. */
@@ -95,10 +96,10 @@ export class SqliteStore implements Store {
     if (this.#state.at === 'closed') throw new StoreClosedError(this.name);
     if (this.#state.at !== 'new') throw new StoreOwnedError(this.name);
     const thread = this.#makeThread(this.name, this.#path, this.#synchronous === 'full');
-    const opening: State = { at: 'opening', thread };
+    const opening: State = { at: 'opening', thread, opened: thread.open({ nowMs, maxUnfinished }) };
     this.#state = opening;
     try {
-      const opened = await thread.open({ nowMs, maxUnfinished });
+      const opened = await opening.opened;
       if (this.#state === opening) this.#state = { at: 'open', thread };
       return opened;
     } catch (refused) {
@@ -167,8 +168,7 @@ export class SqliteStore implements Store {
   }
 
   close(): Promise<void> {
-    if (this.#state.at !== 'closed')
-      this.#state = { at: 'closed', done: this.#state.at === 'new' ? Promise.resolve() : this.#state.thread.close() };
+    if (this.#state.at !== 'closed') this.#state = { at: 'closed', done: letGo(this.#state) };
     return this.#state.done;
   }
 
@@ -186,4 +186,11 @@ export class SqliteStore implements Store {
     if (this.#state.at !== 'open') throw new StoreClosedError(this.name);
     return this.#state.thread;
   }
+}
+
+async function letGo(state: Exclude<State, { at: 'closed' }>): Promise<void> {
+  if (state.at === 'new') return;
+  // Whoever opens hears how that went; here it only has to be over.
+  if (state.at === 'opening') await Promise.allSettled([state.opened]);
+  await state.thread.close();
 }
