@@ -188,7 +188,8 @@ export async function throughPort(
 const median = (numbers: readonly number[]): number => numbers.toSorted((a, b) => a - b)[numbers.length >> 1]!;
 
 async function main(tasks: number, folder: string): Promise<void> {
-  const ROUNDS = 7;
+  const ROUNDS = 5;
+  const LANES = [4, 8, 16, 24];
   const inAdapter = async (synchronous: 'full' | 'normal', lanes: number): Promise<number> => {
     const home = mkdtempSync(join(folder, 'drover-port-'));
     try {
@@ -199,8 +200,8 @@ async function main(tasks: number, folder: string): Promise<void> {
   };
   for (const synchronous of ['full', 'normal'] as const) {
     const floors: FloorResult[] = [];
-    const ports = new Map([4, 8, 16].map((lanes) => [lanes, [] as number[]]));
-    const ratios = new Map([4, 8, 16].map((lanes) => [lanes, [] as number[]]));
+    const ports = new Map(LANES.map((lanes) => [lanes, [] as number[]]));
+    const ratios = new Map(LANES.map((lanes) => [lanes, [] as number[]]));
     for (let round = 0; round < ROUNDS; round += 1) {
       for (const [lanes, rates] of ports) {
         const before = rawFloor({ tasks, synchronous, folder });

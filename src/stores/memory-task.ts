@@ -35,7 +35,7 @@ export interface MemoryTask {
   fence: number;
   /** End of the lease, or when it comes due; `Infinity` when nothing waits for a time. */
   untilMs: number;
-  /** Where it stands in the list that its status puts it on: the held ones, or those that come due. -1 when on none. */
+  /** Where it stands among those that come due, -1 when it is not one of them. */
   slot: number;
   parkedFor: string | null;
   finishedAtMs: number | null;

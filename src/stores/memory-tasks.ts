@@ -44,8 +44,8 @@ export class MemoryTasks {
   readonly #tasks: MemoryTask[] = [];
   readonly #byId = new Map<string, MemoryTask>();
   readonly #kinds = new Map<string, MemoryKind>();
-  /** Leased and running ones, in no order. As many as the fleet has in hand, so a sweep may look at each. */
-  readonly #held: MemoryTask[] = [];
+  /** Leased and running ones. As many as the fleet has in hand: a sweep may look at each, and finding one is quicker than among all. */
+  readonly #held = new Map<string, MemoryTask>();
   readonly #due = new DueHeap();
   /** By the id of a child: who is to be queued when it ends, while parked under that fence. */
   readonly #waits = new Map<string, Map<MemoryTask, number>>();
@@ -70,7 +70,7 @@ export class MemoryTasks {
         task.fence += 1;
         task.untilMs = leaseUntilMs;
         this.#move(task, 'leased');
-        task.slot = this.#held.push(task) - 1;
+        this.#held.set(task.id, task);
         claimed.push(task);
       }
     }
@@ -128,11 +128,12 @@ export class MemoryTasks {
   sweep(nowMs: number): SweepReply {
     const expired: (Held & { readonly status: TaskStatus })[] = [];
     if (nowMs >= this.#noLeaseEndsBeforeMs) {
-      for (const task of this.#held.filter(({ untilMs }) => untilMs <= nowMs)) {
+      for (const task of [...this.#held.values()].filter(({ untilMs }) => untilMs <= nowMs)) {
         this.#giveBack(task, LEASE_EXPIRED_ERROR, nowMs);
         expired.push({ id: task.id, fence: task.fence, status: task.status });
       }
-      this.#noLeaseEndsBeforeMs = this.#held.reduce((soonest, { untilMs }) => Math.min(soonest, untilMs), Infinity);
+      this.#noLeaseEndsBeforeMs = Infinity;
+      for (const { untilMs } of this.#held.values()) this.#noLeaseEndsBeforeMs = Math.min(this.#noLeaseEndsBeforeMs, untilMs);
     }
     for (let task = this.#due.popDue(nowMs); task !== undefined; task = this.#due.popDue(nowMs)) {
       if (task.status === 'parked') task.resumed = true;
@@ -143,7 +144,7 @@ export class MemoryTasks {
 
   /** Takes back every lease: the one who held them is gone. */
   recover(nowMs: number): number {
-    const orphans = [...this.#held];
+    const orphans = [...this.#held.values()];
     for (const task of orphans) this.#giveBack(task, OWNER_GONE_ERROR, nowMs);
     this.#noLeaseEndsBeforeMs = Infinity;
     this.#takeReady();
@@ -218,8 +219,8 @@ export class MemoryTasks {
 
   /** The task, if this run holds its lease. */
   #holding({ id, fence }: { readonly id: string; readonly fence: number }): MemoryTask | undefined {
-    const task = this.#byId.get(id);
-    return task !== undefined && task.fence === fence && (task.status === 'running' || task.status === 'leased') ? task : undefined;
+    const task = this.#held.get(id);
+    return task !== undefined && task.fence === fence ? task : undefined;
   }
 
   #settle(task: MemoryTask, outcome: SettledOutcome, nowMs: number): void {
@@ -233,7 +234,7 @@ export class MemoryTasks {
       case 'dead':
         return this.#end(task, outcome.at, null, outcome.error, nowMs);
       case 'retry': {
-        this.#letGo(task);
+        this.#held.delete(task.id);
         task.error = outcome.error;
         task.resumed = false;
         return this.#waitUntil(task, 'retrying', outcome.readyAtMs);
@@ -242,7 +243,7 @@ export class MemoryTasks {
         return this.#park(task, outcome, nowMs);
       case 'released': {
         if (task.status === 'running') task.attempt -= 1;
-        this.#letGo(task);
+        this.#held.delete(task.id);
         return this.#enqueue(task);
       }
       case 'lost': {
@@ -255,7 +256,7 @@ export class MemoryTasks {
 
   #park(task: MemoryTask, { reason, children, wakeAtMs }: Extract<SettledOutcome, { at: 'parked' }>, nowMs: number): void {
     if (task.status === 'running') task.attempt -= 1;
-    this.#letGo(task);
+    this.#held.delete(task.id);
     const over = (wakeAtMs !== null && wakeAtMs <= nowMs) || children.some((id) => this.#hasEnded(id));
     if (over) {
       task.resumed = true;
@@ -278,12 +279,12 @@ export class MemoryTasks {
       task.error = error;
       task.resumed = true;
     }
-    this.#letGo(task);
+    this.#held.delete(task.id);
     this.#enqueue(task);
   }
 
   #end(task: MemoryTask, status: TaskStatus, result: string | null, error: string | null, nowMs: number): void {
-    this.#letGo(task);
+    this.#held.delete(task.id);
     this.#move(task, status);
     this.#unfinished -= 1;
     task.result = result;
@@ -323,16 +324,6 @@ export class MemoryTasks {
     this.#move(task, status);
     task.untilMs = untilMs ?? Infinity;
     if (untilMs !== null) this.#due.add(task);
-  }
-
-  /** Takes the task off the list of held ones: the last one takes its place. */
-  #letGo(task: MemoryTask): void {
-    const last = this.#held.pop()!;
-    if (last !== task) {
-      this.#held[task.slot] = last;
-      last.slot = task.slot;
-    }
-    task.slot = -1;
   }
 
   #move(task: MemoryTask, status: TaskStatus): void {

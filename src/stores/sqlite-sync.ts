@@ -4,7 +4,7 @@
  *     committed ── hold ──▶ waiting ── a sync begins ──▶ in sync ── it has ended ──▶ answered
  *
  * SQLite could sync each commit itself (`synchronous = full`), but then its thread stands still for
- * as long, half of its time under load. Here the thread commits to the log without a sync and goes on
+ * as long, a third of its time under load. Here the thread commits to the log without a sync and goes on
  * with the next transaction, while the operating system syncs the log for all commits so far. It is
  * as safe: the log has a checksum over everything before, so after a power failure it is read up to
  * the last sync at least, and nothing later had been acknowledged, nor had any answer that was made
