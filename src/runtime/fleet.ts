@@ -17,7 +17,7 @@ import { systemClock } from '../../actors/kernel/clock.ts';
 import type { Clock } from '../../actors/kernel/clock.ts';
 import type { ActorId } from '../../actors/kernel/effects.ts';
 import { toErrorRecord } from '../../actors/kernel/errors.ts';
-import { randomIds } from '../../actors/kernel/ids.ts';
+import { risingIds } from '../../actors/kernel/ids.ts';
 import type { Ids } from '../../actors/kernel/ids.ts';
 import { systemRandom } from '../../actors/kernel/random.ts';
 import type { Random } from '../../actors/kernel/random.ts';
@@ -84,7 +84,7 @@ export class Fleet<K extends AgentMap = AgentMap> {
   constructor(topology: Topology<K>, store: Store, options: FleetOptions) {
     this.topology = topology;
     this.#store = store;
-    this.#ids = options.ids ?? randomIds;
+    this.#ids = options.ids ?? risingIds();
     this.#log = (options.logger ?? defaultLogger()).child({ fleet: topology.name });
     const random = options.random ?? systemRandom;
     this.#host = new Host({

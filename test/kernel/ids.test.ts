@@ -1,11 +1,16 @@
 import { expect, test } from 'vitest';
 import { childPolicy } from '../../actors/kernel/child-spec.ts';
-import { countingIds, randomIds } from '../../actors/kernel/ids.ts';
+import { countingIds, risingIds } from '../../actors/kernel/ids.ts';
 
-test('random ids are short, safe in a URL, and different', () => {
-  const ids = Array.from({ length: 10_000 }, randomIds);
+test('rising ids are safe in a URL, different, and each is greater than the one before', () => {
+  const ids = Array.from({ length: 10_000 }, risingIds());
   expect(new Set(ids).size).toBe(10_000);
-  for (const id of ids) expect(id).toMatch(/^[\w-]{21}$/);
+  expect(ids.toSorted()).toEqual(ids);
+  for (const id of ids) expect(id).toMatch(/^[\w-]{29}$/);
+});
+
+test('two processes give different ids', () => {
+  expect(risingIds()()).not.toBe(risingIds()());
 });
 
 test('counting ids repeat in a replay, and each source counts for itself', () => {
