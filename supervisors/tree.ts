@@ -20,6 +20,8 @@ export interface SupervisorSpec {
   readonly intensity: RestartIntensity;
   readonly backoff: { readonly baseMs: number; readonly capMs: number };
   readonly onFact?: (supervisor: ActorId, fact: SupervisorFact) => void;
+  /** Default: `supervisorLogic`. */
+  readonly logic?: typeof supervisorLogic;
 }
 
 /** The last life of each child, kept from one incarnation of a supervisor to the next. */
@@ -56,7 +58,7 @@ export function supervisorActor(
         invariant(false, `a supervisor has no effect ${effect.type}`);
     }
   };
-  return { logic: supervisorLogic(host.clock), input, graceful: true, perform };
+  return { logic: (spec.logic ?? supervisorLogic)(host.clock), input, graceful: true, perform };
 }
 
 /** A supervisor as a child of another one: started when all of its own children are. */

@@ -57,6 +57,7 @@ export interface EngineOptions {
   readonly log: Logger;
   readonly queueOf: (kind: string) => ActorId;
   readonly callsOf: (dependency: string) => Calls;
+  readonly parking: boolean;
   /** The store has failed for good. */
   readonly onFatal: (error: unknown) => void;
 }
@@ -81,6 +82,7 @@ export class RunEngine {
   readonly random: Random;
   readonly bounds: Topology['bounds'];
   readonly maxBytes: number;
+  readonly parking: boolean;
   readonly stats: { -readonly [K in keyof FleetStats]: FleetStats[K] } = {
     submitted: 0,
     started: 0,
@@ -130,6 +132,7 @@ export class RunEngine {
     this.random = options.random;
     this.bounds = options.topology.bounds;
     this.maxBytes = this.bounds.payloadBytes;
+    this.parking = options.parking;
     const batching = {
       host: options.host,
       random: options.random,

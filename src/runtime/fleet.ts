@@ -36,6 +36,8 @@ import { FleetClosedError, FleetFullError, FleetGaveUpError, SubmitOptionError, 
 import { announce } from './events.ts';
 import type { FleetEvents, FleetStats } from './events.ts';
 import { TaskHandle } from './handle.ts';
+import { PARTS } from './internals.ts';
+import type { Internals } from './internals.ts';
 import { encode, parse, sameJson } from './payload.ts';
 import { checkId, checkPriority } from './task-id.ts';
 import { limiterOf, queueOf, startTree } from './tree.ts';
@@ -81,7 +83,7 @@ export class Fleet<K extends AgentMap = AgentMap> {
   #refusal: FleetClosedError | undefined;
 
   /** Use `startFleet`. */
-  constructor(topology: Topology<K>, store: Store, options: FleetOptions) {
+  constructor(topology: Topology<K>, store: Store, options: FleetOptions, internals: Internals = {}) {
     this.topology = topology;
     this.#store = store;
     this.#ids = options.ids ?? risingIds();
@@ -93,6 +95,7 @@ export class Fleet<K extends AgentMap = AgentMap> {
       transport: options.transport ?? fifoTransport(),
       onCrash: (id, error) => this.#log.error({ err: error, actor: id }, 'an actor crashed'),
     });
+    internals.onHost?.(this.#host);
     this.#calls = new Map(Object.keys(topology.dependencies).map((name) => [name, this.#callsOf(name, random)]));
     this.#engine = new RunEngine({
       topology,
@@ -103,11 +106,13 @@ export class Fleet<K extends AgentMap = AgentMap> {
       log: this.#log,
       queueOf: (kind) => queueOf(topology, kind),
       callsOf: (name) => this.#calls.get(name)!,
+      parking: internals.parking ?? true,
       onFatal: (error) => this.#fail(error),
     });
     this.#tree = startTree({
       topology,
       host: this.#host,
+      parts: { ...PARTS, ...internals.parts },
       performQueue: (plan, effect) => this.#engine.perform(plan, effect),
       onQueueRestart: (plan) => this.#engine.queueRestarted(plan),
       permitsOut: (name) => this.#calls.get(name)!.permitsOut,
@@ -314,7 +319,16 @@ class Submission implements Requester<SubmitOutcome> {
  * const handle = await fleet.submit('triage', { mailId: '17' }, { id: 'mail-17' });
  * const { label } = await handle.result();
  */
-export async function startFleet<K extends AgentMap>(topology: Topology<K>, options: FleetOptions = {}): Promise<Fleet<K>> {
+export function startFleet<K extends AgentMap>(topology: Topology<K>, options: FleetOptions = {}): Promise<Fleet<K>> {
+  return startFleetWith(topology, options, {});
+}
+
+/** For the testing kit. */
+export async function startFleetWith<K extends AgentMap>(
+  topology: Topology<K>,
+  options: FleetOptions,
+  internals: Internals,
+): Promise<Fleet<K>> {
   if ((topology as { is?: unknown } | null | undefined)?.is !== 'topology') {
     throw new TopologyError({ path: ['startFleet', 'topology'], value: topology, expected: 'a topology, made by defineFleet(...)' });
   }
@@ -324,7 +338,7 @@ export async function startFleet<K extends AgentMap>(topology: Topology<K>, opti
   }
   const clock = options.clock ?? systemClock();
   await store.open({ nowMs: clock.nowMs(), maxUnfinished: topology.bounds.unfinished });
-  const fleet = new Fleet(topology, store, { ...options, clock });
+  const fleet = new Fleet(topology, store, { ...options, clock }, internals);
   try {
     await fleet.started();
   } catch (error) {

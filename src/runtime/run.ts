@@ -225,7 +225,7 @@ export class Run implements Context {
 
   /** Parks the run when all that it still does is waiting: for children once that has lingered, for admission after a while. */
   parkIfOnlyWaiting(nowMs: number, lingered: boolean): boolean {
-    if (this.#over !== undefined || this.#open.length === 0) return false;
+    if (this.#over !== undefined || this.#open.length === 0 || !this.#engine.parking) return false;
     const children: string[] = [];
     for (const operation of this.#open) {
       if (operation.waitsFor === undefined) return false;

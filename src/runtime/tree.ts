@@ -17,18 +17,17 @@ import type { Clock } from '../../actors/kernel/clock.ts';
 import { fromDecider, NOTHING } from '../../actors/kernel/decider.ts';
 import { exit } from '../../actors/kernel/effects.ts';
 import type { ActorId, Exited, ExitReason, Message, OwnEffect } from '../../actors/kernel/effects.ts';
-import { limiterLogic } from '../../actors/limiter.ts';
-import { queueLogic } from '../../actors/queue.ts';
-import { workerMachine } from '../../actors/worker.ts';
 import { supervisorActor, supervisorChild } from '../../supervisors/tree.ts';
 import type { ChildSpec } from '../../supervisors/tree.ts';
 import type { SupervisorFact } from '../../supervisors/supervisor.ts';
 import type { AnyDependency } from '../topology/dependency.ts';
 import type { KindPlan, Topology } from '../topology/fleet.ts';
+import type { Parts } from './internals.ts';
 
 export interface TreeOptions {
   readonly topology: Topology;
   readonly host: Host;
+  readonly parts: Parts;
   /** Performs what the queue of a kind decides. */
   readonly performQueue: (plan: KindPlan, effect: OwnEffect) => void;
   /** A queue is about to start again after a crash. */
@@ -70,13 +69,14 @@ export function startTree(options: TreeOptions): { readonly started: Promise<voi
 }
 
 function rootSpec(options: TreeOptions) {
-  const { host, topology, onFact } = options;
+  const { host, topology, parts, onFact } = options;
   const { intensity, periodMs, backoff } = topology.supervision;
   const spec = (children: readonly ChildSpec[], factor = 1) => ({
     children,
     intensity: { intensity: intensity * factor, periodMs },
     backoff,
     onFact,
+    logic: parts.supervisor,
   });
   const branch = (id: string, children: readonly ChildSpec[]) => supervisorChild(host, topology.name, id, spec(children));
   const kinds = Object.values(topology.kinds);
@@ -99,7 +99,7 @@ function rootSpec(options: TreeOptions) {
   ]);
 }
 
-function limiterChild({ host, permitsOut, onLimiterRestart }: TreeOptions, name: string, { spec }: AnyDependency): ChildSpec {
+function limiterChild({ host, parts, permitsOut, onLimiterRestart }: TreeOptions, name: string, { spec }: AnyDependency): ChildSpec {
   const { limits = {}, safetyMargin, burstMs } = spec;
   const own = { ...limits, ...(safetyMargin === undefined ? {} : { safetyMargin }), ...(burstMs === undefined ? {} : { burstMs }) };
   return {
@@ -107,24 +107,24 @@ function limiterChild({ host, permitsOut, onLimiterRestart }: TreeOptions, name:
     start({ life }) {
       // Rebuilt from the permits that are known to be out, before the next answer.
       if (life > 1) onLimiterRestart(name);
-      return { logic: limiterLogic(host.clock), input: { limits: own, inFlight: permitsOut(name) } };
+      return { logic: parts.limiter(host.clock), input: { limits: own, inFlight: permitsOut(name) } };
     },
   };
 }
 
-function queueChild({ host, topology, performQueue, onQueueRestart }: TreeOptions, plan: KindPlan): ChildSpec {
+function queueChild({ host, topology, parts, performQueue, onQueueRestart }: TreeOptions, plan: KindPlan): ChildSpec {
   return {
     id: plan.kind,
     start({ life }) {
       if (life > 1) onQueueRestart(plan);
       // They joined the former incarnation, and join this one when they are told of it.
       const workers = life > 1 ? Array.from({ length: plan.replicas }, (_, replica) => workerOf(topology, plan, replica)) : [];
-      return { logic: queueLogic(host.clock), input: { ...plan.mailbox, workers }, perform: (effect) => performQueue(plan, effect) };
+      return { logic: parts.queue(host.clock), input: { ...plan.mailbox, workers }, perform: (effect) => performQueue(plan, effect) };
     },
   };
 }
 
-function workerChild({ topology }: TreeOptions, plan: KindPlan, replica: number, place: number): ChildSpec {
+function workerChild({ topology, parts }: TreeOptions, plan: KindPlan, replica: number, place: number): ChildSpec {
   const queue = queueOf(topology, plan.kind);
   return {
     id: String(replica),
@@ -133,7 +133,7 @@ function workerChild({ topology }: TreeOptions, plan: KindPlan, replica: number,
       // Only the first start of a fleet is a herd; a restart has had its backoff.
       const staggerMs = life > 1 ? 0 : place * topology.staggerMs;
       const input = { self: `${supervisor}/${child}`, queue, incarnation: life, staggerMs };
-      return { logic: workerMachine, input, graceful: true, monitors: [queue] };
+      return { logic: parts.worker, input, graceful: true, monitors: [queue] };
     },
   };
 }

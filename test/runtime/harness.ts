@@ -13,7 +13,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { pino } from 'pino';
 import { expect } from 'vitest';
-import { defineFleet, dependency, startFleet } from 'drover';
+import { defineFleet, dependency } from 'drover';
 import type {
   AgentMap,
   CloseOptions,
@@ -32,10 +32,11 @@ import type { ActorId, Message } from '../../actors/kernel/effects.ts';
 import { countingIds } from '../../actors/kernel/ids.ts';
 import { seededRandom } from '../../actors/kernel/random.ts';
 import type { Random } from '../../actors/kernel/random.ts';
-import { Host } from '../../actors/host/host.ts';
+import type { Host } from '../../actors/host/host.ts';
 import { fifoTransport, seededTransport } from '../../actors/host/transport.ts';
 import { StoreFailedError } from '../../actors/ports/store-errors.ts';
 import type { Store } from '../../actors/ports/store.ts';
+import { startFleetWith } from '../../src/runtime/fleet.ts';
 import { limiterOf, queueOf } from '../../src/runtime/tree.ts';
 import { MemoryDisk, memoryStore } from '../../src/stores/memory.ts';
 import { VirtualClock } from '../../src/testing/virtual-clock.ts';
@@ -196,15 +197,6 @@ export interface Service {
 
 // ── Fleets ─────────────────────────────────────────────────────────────────────────────────────
 
-/** A fleet keeps its host to itself; who crashes actors has to know it. The host of the youngest fleet. */
-let youngest: Host | undefined;
-const { spawn } = Host.prototype;
-Host.prototype.spawn = function spawnKnown(spec): number {
-  // oxlint-disable-next-line typescript/no-this-alias -- it is the host that is wanted
-  if (spec.id.endsWith('~guardian')) youngest = this;
-  return spawn.call(this, spec);
-};
-
 export interface StartOptions {
   readonly store?: Store;
   /** Default: messages are delivered in an order drawn by seed. */
@@ -239,16 +231,21 @@ export class Testbed implements AsyncDisposable {
     const random = this.random.fork(`fleet-${(this.#ids += 1)}`);
     const topology = defineFleet<K>({ staggerMs: 0, ...spec, name: 'test' });
     const sleep = (ms: number): Promise<void> => this.sleep(ms);
-    const starting = startFleet(topology, {
-      store: options.store ?? faultyStore(memoryStore(this.disk), this.faults, sleep),
-      clock: this.clock,
-      random,
-      ids: countingIds(`task-${this.#ids}`),
-      transport: options.transport === 'fifo' ? fifoTransport() : seededTransport(random.fork('transport')),
-      logger: options.logger ?? pino({ level: 'silent' }),
-    });
+    let host: Host | undefined;
+    const starting = startFleetWith(
+      topology,
+      {
+        store: options.store ?? faultyStore(memoryStore(this.disk), this.faults, sleep),
+        clock: this.clock,
+        random,
+        ids: countingIds(`task-${this.#ids}`),
+        transport: options.transport === 'fifo' ? fifoTransport() : seededTransport(random.fork('transport')),
+        logger: options.logger ?? pino({ level: 'silent' }),
+      },
+      { onHost: (made) => (host = made) },
+    );
     const fleet = await this.drive(starting);
-    this.fleets.push({ fleet: fleet as never, host: youngest! });
+    this.fleets.push({ fleet: fleet as never, host: host! });
     return fleet;
   }
 
