@@ -7,11 +7,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { agent, defineFleet, dependency, startFleet } from 'drover';
-import type { Store } from 'drover';
+import type { Fleet, Store } from 'drover';
 import { memoryStore } from 'drover/stores/memory';
-import { sqlite } from 'drover/stores/sqlite';
 import fastq from 'fastq';
 import PQueue from 'p-queue';
+import { SqliteStore } from '../src/stores/sqlite.ts';
 import { rawFloor } from './floor.ts';
 import { atLeast, atMost, ratio, report, row } from './report.ts';
 import type { Report } from './report.ts';
@@ -45,6 +45,7 @@ const storedTopology = defineFleet({ name: 'bench', agents: { plain }, staggerMs
 
 export async function core(say: (text: string) => void): Promise<Report> {
   const burst = { pool: [] as number[], fastq: [] as number[], pQueue: [] as number[], drover: [] as number[] };
+  const bulk = { pQueue: [] as number[], drover: [] as number[] };
   const steady = { pQueue: [] as number[], drover: [] as number[] };
   for (let round = 0; round <= ROUNDS; round += 1) {
     say(`memory, round ${round} of ${ROUNDS}${round === 0 ? ' (warm-up, not counted)' : ''}`);
@@ -52,15 +53,21 @@ export async function core(say: (text: string) => void): Promise<Report> {
       pool: await burstOf(handWrittenPool(CONCURRENCY)),
       fastq: await burstOf(fastqOf()),
       pQueue: await burstOf(pQueueOf()),
-      drover: await withFleet(memoryStore(), burstOf),
+      drover: await withFleet((fleet) => burstOf((task) => fleet.submit('called', task).then((handle) => handle.result()))),
+      bulkPQueue: await bulkOf(() =>
+        new PQueue({ concurrency: CONCURRENCY }).addAll(Array.from({ length: TASKS }, () => async () => null)),
+      ),
+      bulkDrover: await withFleet((fleet) => bulkOf(() => submitAll(fleet))),
       steadyPQueue: await steadyOf(pQueueOf()),
-      steadyDrover: await withFleet(memoryStore(), steadyOf),
+      steadyDrover: await withFleet((fleet) => steadyOf((task) => fleet.submit('called', task).then((handle) => handle.result()))),
     };
     if (round === 0) continue;
     burst.pool.push(measured.pool);
     burst.fastq.push(measured.fastq);
     burst.pQueue.push(measured.pQueue);
     burst.drover.push(measured.drover);
+    bulk.pQueue.push(measured.bulkPQueue);
+    bulk.drover.push(measured.bulkDrover);
     steady.pQueue.push(measured.steadyPQueue);
     steady.drover.push(measured.steadyDrover);
   }
@@ -71,14 +78,17 @@ export async function core(say: (text: string) => void): Promise<Report> {
     row('burst: fastq', burst.fastq, 'us a task'),
     row('burst: p-queue', burst.pQueue, 'us a task'),
     row('burst: drover, every part on', burst.drover, 'us a task'),
+    row('in bulk: p-queue, addAll', bulk.pQueue, 'us a task'),
+    row('in bulk: drover, submitMany, every part on', bulk.drover, 'us a task'),
     row('100 submitters: p-queue', steady.pQueue, 'us a task'),
     row('100 submitters: drover, every part on', steady.drover, 'us a task'),
     ...full.rows,
     ...normal.rows,
   ];
   return report('core', rows, [
-    atMost('memory: drover / p-queue, burst', ratio(burst.drover, burst.pQueue), 1),
-    atMost('memory: drover / p-queue, burst (stretch)', ratio(burst.drover, burst.pQueue), 0.75),
+    atMost('memory: drover / p-queue, one by one', ratio(burst.drover, burst.pQueue), 1),
+    atMost('memory: drover / p-queue, in bulk', ratio(bulk.drover, bulk.pQueue), 1),
+    atMost('memory: drover / p-queue, in bulk (stretch)', ratio(bulk.drover, bulk.pQueue), 0.75),
     atLeast('sqlite FULL: drover / raw floor', full.share, 0.7),
     atLeast('sqlite NORMAL: drover / raw floor', normal.share, 0.7),
   ]);
@@ -90,6 +100,19 @@ type Runner = (task: number) => Promise<unknown>;
 /** All at once, as a script that has read its input would. Microseconds a task. */
 async function burstOf(run: Runner): Promise<number> {
   return timed(TASKS, () => Promise.all(Array.from({ length: TASKS }, (_, task) => run(task))));
+}
+
+/** As one array, through what each has for that. */
+async function bulkOf(run: () => Promise<unknown>): Promise<number> {
+  return timed(TASKS, run);
+}
+
+async function submitAll(fleet: Fleet<typeof memoryTopology.agents>): Promise<unknown> {
+  const handles = await fleet.submitMany(
+    'called',
+    Array.from({ length: TASKS }, (_, input) => ({ input })),
+  );
+  return Promise.all(handles.map((handle) => handle.result()));
 }
 
 /** Each of a hundred submitters hands in the next task when its last one is done. */
@@ -112,9 +135,9 @@ async function timed(tasks: number, act: () => Promise<unknown>): Promise<number
   return ((performance.now() - beganMs) * 1_000) / tasks;
 }
 
-async function withFleet(store: Store, measure: (run: Runner) => Promise<number>): Promise<number> {
-  await using fleet = await startFleet(memoryTopology, { store });
-  return await measure((task) => fleet.submit('called', task).then((handle) => handle.result()));
+async function withFleet(measure: (fleet: Fleet<typeof memoryTopology.agents>) => Promise<number>): Promise<number> {
+  await using fleet = await startFleet(memoryTopology, { store: memoryStore() });
+  return await measure(fleet);
 }
 
 function pQueueOf(): Runner {
@@ -154,13 +177,17 @@ function handWrittenPool(concurrency: number): Runner {
 async function stored(synchronous: 'full' | 'normal', say: (text: string) => void) {
   const floors: number[] = [];
   const ours: number[] = [];
+  const traffic: Traffic[] = [];
+  let floorCommits = 0;
   for (let round = 0; round <= STORED_ROUNDS; round += 1) {
     say(`sqlite ${synchronous}, round ${round} of ${STORED_ROUNDS}${round === 0 ? ' (warm-up, not counted)' : ''}`);
     const floor = rawFloor({ tasks: STORED_TASKS, synchronous, batch: 100 });
-    const rate = await storedRate(synchronous);
+    const { rate, ...counted } = await storedRate(synchronous);
     if (round === 0) continue;
     floors.push(floor.tasksPerSecond);
+    floorCommits = floor.commits;
     ours.push(rate);
+    traffic.push(counted);
   }
   const mode = synchronous.toUpperCase();
   return {
@@ -168,14 +195,33 @@ async function stored(synchronous: 'full' | 'normal', say: (text: string) => voi
     rows: [
       row(`sqlite ${mode}: raw floor, 100 a batch`, floors, 'tasks/s'),
       row(`sqlite ${mode}: drover, ${SUBMITTERS} submitters`, ours, 'tasks/s'),
+      row(`sqlite ${mode}: raw floor`, [floorCommits], 'commits'),
+      row(
+        `sqlite ${mode}: drover`,
+        traffic.map(({ commits }) => commits),
+        'commits',
+      ),
+      row(
+        `sqlite ${mode}: drover`,
+        traffic.map(({ batches }) => batches),
+        'batches (submits, claims, starts, settles)',
+      ),
     ],
   };
 }
 
-async function storedRate(synchronous: 'full' | 'normal'): Promise<number> {
+interface Traffic {
+  readonly commits: number;
+  /** Commands that carried tasks. */
+  readonly batches: number;
+}
+
+async function storedRate(synchronous: 'full' | 'normal'): Promise<Traffic & { readonly rate: number }> {
   const folder = mkdtempSync(join(tmpdir(), 'drover-bench-'));
   try {
-    await using fleet = await startFleet(storedTopology, { store: sqlite(join(folder, 'tasks.db'), { synchronous }) });
+    const store = new SqliteStore(join(folder, 'tasks.db'), { synchronous });
+    const counted = counting(store);
+    await using fleet = await startFleet(storedTopology, { store: counted.store });
     const results: Promise<unknown>[] = [];
     // A submitter goes on when the store has its task; the results come as they come.
     const submit: Runner = async (task) => results.push((await fleet.submit('plain', task)).result());
@@ -183,8 +229,38 @@ async function storedRate(synchronous: 'full' | 'normal'): Promise<number> {
       await steadily(submit, STORED_TASKS);
       await Promise.all(results);
     });
-    return 1e6 / usATask;
+    return { rate: 1e6 / usATask, commits: store.commits, batches: counted.batches() };
   } finally {
     rmSync(folder, { recursive: true });
   }
+}
+
+/** The same store, with its batches counted. */
+function counting(store: Store): { readonly store: Store; batches(): number } {
+  let batches = 0;
+  const counted = <A extends unknown[], R>(command: (...args: A) => R): ((...args: A) => R) => {
+    return (...args) => {
+      batches += 1;
+      return command.apply(store, args);
+    };
+  };
+  const { name } = store;
+  return {
+    batches: () => batches,
+    store: {
+      name,
+      open: (command) => store.open(command),
+      submit: counted(store.submit),
+      claim: counted(store.claim),
+      start: counted(store.start),
+      remember: counted(store.remember),
+      renew: (items, nowMs) => store.renew(items, nowMs),
+      settle: counted(store.settle),
+      sweep: (nowMs) => store.sweep(nowMs),
+      get: (ids) => store.get(ids),
+      list: (query) => store.list(query),
+      counts: () => store.counts(),
+      close: () => store.close(),
+    },
+  };
 }

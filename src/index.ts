@@ -10,7 +10,7 @@ export { defineFleet } from './topology/fleet.ts';
 export type { AgentMap, BoundsSpec, FleetSpec, KindPlan, SupervisionSpec, Topology } from './topology/fleet.ts';
 export { TopologyError } from './topology/topology-error.ts';
 export { startFleet } from './runtime/fleet.ts';
-export type { CloseOptions, Fleet, FleetOptions, SubmitOptions } from './runtime/fleet.ts';
+export type { CloseOptions, Fleet, FleetOptions, SubmitItem, SubmitOptions } from './runtime/fleet.ts';
 export type { TaskHandle } from './runtime/handle.ts';
 export type { FleetEvents, FleetStats, TaskRef } from './runtime/events.ts';
 export * from './runtime/errors.ts';

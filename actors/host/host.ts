@@ -24,6 +24,8 @@ import { beginTurn, endTurn } from '../kernel/effects.ts';
 import type { ActorId, Exited, ExitReason, HostEffect, Lane, Message, OwnEffect, ReplyTo } from '../kernel/effects.ts';
 import { DroverError, invariant } from '../kernel/errors.ts';
 import type { Random } from '../kernel/random.ts';
+import { Asks } from './asks.ts';
+import type { Asker } from './asks.ts';
 import { Timers } from './timers.ts';
 import type { Timer } from './timers.ts';
 import type { Envelope, Transport } from './transport.ts';
@@ -50,16 +52,6 @@ export interface EffectFailed extends Message {
   readonly type: 'effect.failed';
   readonly effect: OwnEffect;
   readonly error: unknown;
-}
-
-/** Whoever waits for the answer to one question, outside the actors. */
-export interface Asker<T = never> {
-  /** Whom the question went to. */
-  readonly asked: ActorId;
-  /** The answer, once. */
-  answered(value: T): void;
-  /** There will be no answer: the one who was asked is gone. Ask again, or give up. */
-  lost?(): void;
 }
 
 export interface HostOptions {
@@ -130,9 +122,8 @@ export class Host {
   readonly #transport: Transport<Cell | undefined>;
   readonly #timers: Timers;
   readonly #cells = new Map<ActorId, Cell>();
-  readonly #asks = new Map<ReplyTo, Asker>();
+  readonly #asks = new Asks();
   #incarnations = 0;
-  #lastAsk = 0;
   #pumping = false;
   #drainMs: number | undefined;
   #closed = false;
@@ -212,9 +203,7 @@ export class Host {
 
   /** Makes an address for one answer: put it into the question, and send that to `asker.asked`. */
   expect<T>(asker: Asker<T>): ReplyTo {
-    const replyTo = (this.#lastAsk += 1);
-    this.#asks.set(replyTo, asker);
-    return replyTo;
+    return this.#asks.add(asker);
   }
 
   /** Sends a question. Rejects when whoever was asked is gone. */
@@ -227,7 +216,7 @@ export class Host {
 
   /** Forgets a question: an answer that still comes goes nowhere. */
   forget(replyTo: ReplyTo): void {
-    this.#asks.delete(replyTo);
+    this.#asks.take(replyTo);
   }
 
   /** Tells `watcher` once, by `exited`, when `target` is gone; at once if it is not there. */
@@ -418,17 +407,14 @@ export class Host {
   }
 
   #reply(to: ReplyTo, value: unknown): void {
-    const asker = this.#asks.get(to);
+    const asker = this.#asks.take(to);
     if (asker === undefined) return;
-    this.#asks.delete(to);
     this.#drainMs = undefined;
     asker.answered(value as never);
   }
 
   #lose(replyTo: ReplyTo): void {
-    const asker = this.#asks.get(replyTo);
-    this.#asks.delete(replyTo);
-    asker?.lost?.();
+    this.#asks.take(replyTo)?.lost?.();
   }
 
   #setTimer(cell: Cell, key: string, atMs: number, message: Message): void {
@@ -465,7 +451,7 @@ export class Host {
     turn(effects, () => cell.actor.stop());
     for (const effect of effects) this.#run(cell, effect);
     // Taken or still on its way, no question to it will be answered.
-    for (const [replyTo, asker] of this.#asks) if (asker.asked === cell.id) this.#lose(replyTo);
+    for (const asker of this.#asks.takeAllOf(cell.id)) asker.lost?.();
     if (cell.children !== undefined) for (const child of [...cell.children].toReversed()) this.#end(child, { at: 'killed' });
     const exited: Exited = { type: 'exited', id: cell.id, incarnation: cell.incarnation, started: cell.started, reason };
     for (const monitor of cell.monitors) this.send(monitor, exited, 'control', cell.id);

@@ -12,7 +12,8 @@
  * again (`revive`), so a crash of it costs a delay and nothing else.
  */
 import type { LimiterReply } from '../../actors/limiter.ts';
-import type { Asker, Host } from '../../actors/host/host.ts';
+import type { Asker } from '../../actors/host/asks.ts';
+import type { Host } from '../../actors/host/host.ts';
 import type { ActorId, Message } from '../../actors/kernel/effects.ts';
 import type { Random } from '../../actors/kernel/random.ts';
 import type { CallFailure, DependencySpec, PerformContext, Usage } from '../topology/dependency.ts';
@@ -106,7 +107,8 @@ export class Calls {
 
   /** The limiter has been started again. */
   revive(): void {
-    for (const call of this.#lost.splice(0)) call.ask();
+    const inOrder = this.#lost.splice(0).toSorted((a, b) => a.ticket - b.ticket);
+    for (const call of inOrder) call.ask();
   }
 
   /** A permit has come, and a try begins. All have the same time, so the oldest is due first and one alarm serves all. */
@@ -149,7 +151,8 @@ class Call implements Operation, Asker<LimiterReply> {
   readonly #caller: Caller;
   readonly #tokens: number;
   #attempt = 1;
-  #ticket = 0;
+  /** Grows from call to call. */
+  ticket = 0;
   #charged = 0;
   #over = false;
   #try: Try | undefined;
@@ -169,7 +172,7 @@ class Call implements Operation, Asker<LimiterReply> {
 
   admit(): void {
     this.waitsFor = 'admission';
-    this.#ticket = this.#calls.newTicket();
+    this.ticket = this.#calls.newTicket();
     this.ask();
   }
 
@@ -177,7 +180,7 @@ class Call implements Operation, Asker<LimiterReply> {
     if (this.#over) return;
     const { host, limiter } = this.#calls;
     const replyTo = host.expect(this);
-    const question = { type: 'limiter.acquire', replyTo, ticket: this.#ticket, flow: this.#caller.flow, tokens: this.#tokens };
+    const question = { type: 'limiter.acquire', replyTo, ticket: this.ticket, flow: this.#caller.flow, tokens: this.#tokens };
     host.send(limiter, question);
   }
 
@@ -191,7 +194,7 @@ class Call implements Operation, Asker<LimiterReply> {
     const { host, limiter } = this.#calls;
     this.#cancelRest?.();
     if (this.waitsFor === 'admission' && this.#cancelRest === undefined) {
-      host.send(limiter, { type: 'limiter.cancel', ticket: this.#ticket } as Message);
+      host.send(limiter, { type: 'limiter.cancel', ticket: this.ticket } as Message);
     }
     const tried = this.#try;
     if (tried === undefined) return;

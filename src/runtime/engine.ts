@@ -14,6 +14,7 @@
  */
 import type { EventEmitter } from 'eventemitter3';
 import type { Logger } from 'pino';
+import { ChurnMap } from '../../actors/kernel/churn-map.ts';
 import type { Host } from '../../actors/host/host.ts';
 import type { ActorId, ExitReason, Message, OwnEffect } from '../../actors/kernel/effects.ts';
 import { invariant, toErrorRecord } from '../../actors/kernel/errors.ts';
@@ -105,7 +106,7 @@ export class RunEngine {
   readonly #host: Host;
   readonly #store: Store;
   readonly #leases = new Leases();
-  readonly #listeners = new Map<string, TaskListener | TaskListener[]>();
+  readonly #listeners = new ChurnMap<string, TaskListener | TaskListener[]>();
   readonly #submits: Batcher<NewTask, SubmitOutcome>;
   readonly #starts: Batcher<Held, StartOutcome>;
   readonly #memories: Batcher<RememberItem, boolean>;
@@ -202,10 +203,14 @@ export class RunEngine {
 
   /** Tells `listener` once when the task is terminal. Returns what forgets it. */
   onTaskEnded(id: string, listener: TaskListener): () => void {
+    this.listen(id, listener);
+    return () => this.forget(id, listener);
+  }
+
+  listen(id: string, listener: TaskListener): void {
     const before = this.#listeners.get(id);
     if (before === undefined) this.#listeners.set(id, listener);
     else this.#listeners.set(id, Array.isArray(before) ? [...before, listener] : [before, listener]);
-    return () => this.forget(id, listener);
   }
 
   forget(id: string, listener: TaskListener): void {

@@ -22,12 +22,11 @@ import type { Ids } from '../../actors/kernel/ids.ts';
 import { systemRandom } from '../../actors/kernel/random.ts';
 import type { Random } from '../../actors/kernel/random.ts';
 import { isTerminal } from '../../actors/ports/store.ts';
-import type { Store, SubmitOutcome, TaskCounts, TaskRecord } from '../../actors/ports/store.ts';
+import type { NewTask, Store, SubmitOutcome, TaskCounts, TaskRecord } from '../../actors/ports/store.ts';
 import type { SupervisorFact } from '../../supervisors/supervisor.ts';
 import { memoryStore } from '../stores/memory.ts';
-import type { AnyAgent } from '../topology/agent.ts';
 import type { InputOf, OutputOf } from '../topology/contract.ts';
-import type { AgentMap, Topology } from '../topology/fleet.ts';
+import type { AgentMap, KindPlan, Topology } from '../topology/fleet.ts';
 import { TopologyError } from '../topology/topology-error.ts';
 import { Calls } from './calls.ts';
 import type { Requester } from './batcher.ts';
@@ -59,6 +58,11 @@ export interface SubmitOptions {
   readonly id?: string;
   /** A whole number; higher goes first. Default 0. */
   readonly priority?: number;
+}
+
+/** One of many tasks that are submitted together. */
+export interface SubmitItem<In = unknown> extends SubmitOptions {
+  readonly input: In;
 }
 
 export interface CloseOptions {
@@ -150,19 +154,38 @@ export class Fleet<K extends AgentMap = AgentMap> {
    */
   submit<N extends keyof K & string>(kind: N, input: InputOf<K[N]>, options: SubmitOptions = {}): Promise<Task<K, N>> {
     return new Promise((resolve, reject) => {
-      if (this.#refusal !== undefined) throw this.#refusal;
-      checkOptions(options);
-      const agent: AnyAgent | undefined = Object.hasOwn(this.topology.agents, kind) ? this.topology.agents[kind] : undefined;
-      if (agent === undefined) throw new UnknownKindError(kind, Object.keys(this.topology.agents));
-      const { names } = this.topology.kinds[kind]!;
-      parse(agent.input, input, names.input);
-      const text = encode(input, names.input, this.topology.bounds.payloadBytes);
-      const id = options.id === undefined ? this.#ids() : checkId(options.id);
-      const task = this.#engine.newTask(kind, text, { id, priority: checkPriority(options.priority ?? 0), depth: 0 });
-      const handle = new TaskHandle<OutputOf<K[N]>>(id, kind);
-      // Listening begins before the store can answer: the task may end before we hear of its acceptance.
-      this.#engine.onTaskEnded(id, handle);
-      this.#engine.submit(task, new Submission(this.#engine, handle, text, resolve as (handle: TaskHandle) => void, reject));
+      checkOptions(options, SUBMIT_OPTIONS);
+      const task = this.#taskOf(this.#planOf(kind), input, options);
+      this.#submit(task, resolve as (handle: TaskHandle) => void, reject);
+    });
+  }
+
+  /**
+   * Submits many tasks of one kind, in order. Resolves with a handle for each when the store has them
+   * all, synced. Cheaper than as many `submit`s, and one to await instead of many.
+   *
+   * All are checked before any is stored. Stored they are some hundreds at a time: when one is
+   * refused, those beside it may be there. With ids of your own, submitting them all again is safe.
+   *
+   * @throws as `submit`; of several refusals the first
+   * @example
+   * const handles = await fleet.submitMany('triage', mails.map(({ id }) => ({ id: `mail-${id}`, input: { mailId: id } })));
+   * const results = await Promise.all(handles.map((handle) => handle.result()));
+   */
+  submitMany<N extends keyof K & string>(kind: N, items: readonly SubmitItem<InputOf<K[N]>>[]): Promise<Task<K, N>[]> {
+    return new Promise((resolve, reject) => {
+      const plan = this.#planOf(kind);
+      const tasks = items.map((item) => {
+        checkOptions(item, SUBMIT_FIELDS);
+        return this.#taskOf(plan, item.input, item);
+      });
+      let left = tasks.length;
+      const accepted = (): void => {
+        left -= 1;
+        if (left === 0) resolve(handles as Task<K, N>[]);
+      };
+      const handles = tasks.map((task) => this.#submit(task, accepted, reject));
+      if (left === 0) resolve([]);
     });
   }
 
@@ -190,6 +213,30 @@ export class Fleet<K extends AgentMap = AgentMap> {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #planOf(kind: string): KindPlan {
+    if (this.#refusal !== undefined) throw this.#refusal;
+    const { kinds } = this.topology;
+    if (!Object.hasOwn(kinds, kind)) throw new UnknownKindError(kind, Object.keys(kinds));
+    return kinds[kind]!;
+  }
+
+  #taskOf({ kind, agent, names }: KindPlan, input: unknown, { id, priority }: SubmitOptions): NewTask {
+    parse(agent.input, input, names.input);
+    return this.#engine.newTask(kind, encode(input, names.input, this.topology.bounds.payloadBytes), {
+      id: id === undefined ? this.#ids() : checkId(id),
+      priority: checkPriority(priority ?? 0),
+      depth: 0,
+    });
+  }
+
+  #submit(task: NewTask, accepted: (handle: TaskHandle) => void, refused: (error: unknown) => void): TaskHandle {
+    const handle = new TaskHandle(task.id, task.kind);
+    // Listening begins before the store can answer: the task may end before we hear of its acceptance.
+    this.#engine.listen(task.id, handle);
+    this.#engine.submit(task, new Submission(this.#engine, handle, task.input, accepted, refused));
+    return handle;
   }
 
   async #close(deadlineMs: number): Promise<void> {
@@ -349,16 +396,13 @@ export async function startFleetWith<K extends AgentMap>(
 }
 
 const SUBMIT_OPTIONS = ['id', 'priority'];
+const SUBMIT_FIELDS = ['input', ...SUBMIT_OPTIONS];
 
-function checkOptions(options: unknown): void {
+function checkOptions(options: unknown, known: readonly string[]): void {
   if (typeof options !== 'object' || options === null) throw new SubmitOptionError('options', 'an object, such as { id }', options);
   for (const name in options) {
-    if (!SUBMIT_OPTIONS.includes(name)) {
-      throw new SubmitOptionError(
-        name,
-        `no such option; there are ${SUBMIT_OPTIONS.join(', ')}`,
-        (options as Record<string, unknown>)[name],
-      );
+    if (!known.includes(name)) {
+      throw new SubmitOptionError(name, `no such option; there are ${known.join(', ')}`, (options as Record<string, unknown>)[name]);
     }
   }
 }

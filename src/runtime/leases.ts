@@ -1,4 +1,5 @@
 /** Leases: which tasks this node holds, and until when. */
+import { ChurnMap } from '../../actors/kernel/churn-map.ts';
 import type { ClaimedTask, Held } from '../../actors/ports/store.ts';
 import type { KindPlan } from '../topology/fleet.ts';
 import type { Run } from './run.ts';
@@ -14,7 +15,7 @@ export interface Lease {
 }
 
 export class Leases {
-  readonly #held = new Map<string, Lease>();
+  readonly #held = new ChurnMap<string, Lease>();
 
   get size(): number {
     return this.#held.size;
@@ -39,7 +40,8 @@ export class Leases {
   }
 
   drop(held: Held): void {
-    if (this.get(held) !== undefined) this.#held.delete(held.id);
+    if (this.get(held) === undefined) return;
+    this.#held.delete(held.id);
   }
 
   [Symbol.iterator](): IterableIterator<Lease> {

@@ -7,6 +7,7 @@
  * queue of its kind while queued, the list of held ones while under lease, the heap of due ones
  * while it waits for a time, and `waits` while it waits for children.
  */
+import { ChurnMap } from '../../actors/kernel/churn-map.ts';
 import { isTerminal } from '../../actors/ports/store.ts';
 import type {
   ClaimCommand,
@@ -45,7 +46,7 @@ export class MemoryTasks {
   readonly #byId = new Map<string, MemoryTask>();
   readonly #kinds = new Map<string, MemoryKind>();
   /** Leased and running ones. As many as the fleet has in hand: a sweep may look at each, and finding one is quicker than among all. */
-  readonly #held = new Map<string, MemoryTask>();
+  readonly #held = new ChurnMap<string, MemoryTask>();
   readonly #due = new DueHeap();
   /** By the id of a child: who is to be queued when it ends, while parked under that fence. */
   readonly #waits = new Map<string, Map<MemoryTask, number>>();

@@ -37,6 +37,8 @@ interface Caller {
 
 /** What a store needs of its thread. */
 export interface SqliteCaller {
+  /** Transactions that wrote something, so far. */
+  readonly commits: number;
   /** Opens the database. Nothing else is called before it has ended. Rejects with an error of the port, and must be terminated then. */
   open(command: OpenCommand): Promise<Opened>;
   /** `size`: how many items the command has. Rejects with an error of the port. */
@@ -52,6 +54,7 @@ const ENTRY = new URL(import.meta.url.endsWith('.ts') ? './sqlite-worker.ts' : '
 
 /** Starts the thread at once; it ends by `close` or `terminate`. */
 export class SqliteThread implements SqliteCaller {
+  commits = 0;
   readonly #name: string;
   readonly #durable: boolean;
   readonly #worker: Worker;
@@ -73,6 +76,7 @@ export class SqliteThread implements SqliteCaller {
     this.#worker = new Worker(ENTRY, { workerData: { path } satisfies ThreadData, name: 'drover-sqlite' });
     this.#worker.on('message', ({ answers, wrote }: Answers) => {
       if (this.#gone !== undefined) return;
+      if (wrote) this.commits += 1;
       if (this.#sync === undefined) this.#answered(answers);
       else this.#sync.hold(answers, wrote);
     });

@@ -9,6 +9,7 @@
  * Beside the file lie `-wal` and `-shm`, SQLite's own, and an empty `-owner`, the lock of the one
  * process that runs the work. A process that dies, however it dies, leaves no lock behind.
  */
+import { ChurnMap } from '../../actors/kernel/churn-map.ts';
 import { StoreClosedError, StoreOwnedError } from '../../actors/ports/store-errors.ts';
 import { isTerminal } from '../../actors/ports/store.ts';
 import type {
@@ -80,7 +81,7 @@ export class SqliteStore implements Store {
   readonly #makeThread: MakeThread;
   #state: State = { at: 'new' };
   /** The row of every unfinished task that was claimed here: only those can be held. */
-  readonly #seqs = new Map<string, number>();
+  readonly #seqs = new ChurnMap<string, number>();
   readonly #seqOf = (id: string): number => this.#seqs.get(id) ?? 0;
 
   constructor(path: string, { synchronous = 'full' }: SqliteOptions = {}, makeThread: MakeThread = (...args) => new SqliteThread(...args)) {
@@ -89,6 +90,11 @@ export class SqliteStore implements Store {
     this.#path = path;
     this.#synchronous = synchronous;
     this.#makeThread = makeThread;
+  }
+
+  /** Transactions that wrote something since the store was opened: many commands share one. For benchmarks. */
+  get commits(): number {
+    return this.#state.at === 'open' ? this.#state.thread.commits : 0;
   }
 
   async open({ nowMs, maxUnfinished }: OpenCommand): Promise<Opened> {

@@ -295,3 +295,105 @@ describe('looking', () => {
     expect((await fleet.tasks({ after: 'x1', limit: 2 })).map(({ id }) => id)).toEqual(['x2', 'x3']);
   });
 });
+
+describe('many at once', () => {
+  test('each has its handle, in the order of the items, and its own id and priority', async () => {
+    await using bed = new Testbed();
+    const { agents } = echoing(bed);
+    const fleet = await bed.start({ agents });
+    const items = [{ input: 'a', id: 'x' }, { input: 'b', priority: 7 }, { input: 'c' }];
+    const handles = await bed.drive(fleet.submitMany('echo', items));
+    expect(handles[0]!.id).toBe('x');
+    expect((await bed.drive(fleet.task(handles[1]!.id)))?.priority).toBe(7);
+    expect(await bed.drive(Promise.all(handles.map((handle) => handle.result())))).toEqual(['a', 'b', 'c']);
+  });
+
+  test('are in the store when it resolves, more than fit into one command too', async () => {
+    await using bed = new Testbed();
+    const { agents } = echoing(bed);
+    const fleet = await bed.start({ agents });
+    const handles = await bed.drive(
+      fleet.submitMany(
+        'echo',
+        Array.from({ length: 1_300 }, (_, input) => ({ input })),
+      ),
+    );
+    expect(new Set(handles.map(({ id }) => id)).size).toBe(1_300);
+    expect(bed.disk.tasks.get(handles.map(({ id }) => id)).every((task) => task !== undefined)).toBe(true);
+  });
+
+  test('none is none', async () => {
+    await using bed = new Testbed();
+    const { agents } = echoing(bed);
+    const fleet = await bed.start({ agents });
+    expect(await bed.drive(fleet.submitMany('echo', []))).toEqual([]);
+  });
+
+  test('with a bad one among them are refused before any is stored', async () => {
+    await using bed = new Testbed();
+    const strict = agent({ input: z.object({ n: z.number() }), run: async ({ n }) => n });
+    const fleet = await bed.start({ agents: { strict } });
+    const error = await bed.rejection(fleet.submitMany('strict', [{ input: { n: 1 } }, { input: { n: 'two' as never } }]));
+    expect(error.code).toBe('DROVER_PAYLOAD_INVALID');
+    expect(bed.disk.tasks.counts()).toEqual({});
+    expect(fleet.stats.submitted).toBe(0);
+  });
+
+  test('with a field that does not exist are refused, by name', async () => {
+    await using bed = new Testbed();
+    const { agents } = echoing(bed);
+    const fleet = await bed.start({ agents });
+    const error = await bed.rejection(fleet.submitMany('echo', [{ input: 1, delay: 5 } as never]));
+    expect(error.code).toBe('DROVER_SUBMIT_OPTION');
+    expect(error.message).toContain('delay');
+  });
+
+  test('one in conflict with a stored task refuses them all, and submitting the rest again gives their results', async () => {
+    await using bed = new Testbed();
+    const { agents, runs } = echoing(bed);
+    const fleet = await bed.start({ agents });
+    await bed.drive(fleet.submit('echo', 'other', { id: 'b' }));
+    const items = ['a', 'b', 'c'].map((id) => ({ id, input: id }));
+    const error = await bed.rejection(fleet.submitMany('echo', items));
+    expect(error).toMatchObject({ code: 'DROVER_TASK_CONFLICT', detail: { id: 'b' } });
+    const rest = items.filter(({ id }) => id !== 'b');
+    const handles = await bed.drive(fleet.submitMany('echo', rest));
+    expect(await bed.drive(Promise.all(handles.map((handle) => handle.result())))).toEqual(['a', 'c']);
+    expect(runs.toSorted()).toEqual(['a', 'c', 'other']);
+  });
+
+  test('the same id twice is one task with two handles', async () => {
+    await using bed = new Testbed();
+    const { agents, runs } = echoing(bed);
+    const fleet = await bed.start({ agents });
+    const handles = await bed.drive(
+      fleet.submitMany('echo', [
+        { id: 'x', input: 1 },
+        { id: 'x', input: 1 },
+      ]),
+    );
+    expect(await bed.drive(Promise.all(handles.map((handle) => handle.result())))).toEqual([1, 1]);
+    expect(runs).toEqual([1]);
+  });
+
+  test('a store that fails says so, and the same items again are each one task', async () => {
+    await using bed = new Testbed();
+    const { agents, runs } = echoing(bed);
+    const fleet = await bed.start({ agents });
+    bed.faults.fault = (command) => (command === 'submit' ? 'after' : undefined);
+    const items = ['a', 'b'].map((id) => ({ id, input: id }));
+    expect((await bed.rejection(fleet.submitMany('echo', items))).code).toBe('DROVER_STORE_FAILED');
+    bed.faults.fault = undefined;
+    const handles = await bed.drive(fleet.submitMany('echo', items));
+    expect(await bed.drive(Promise.all(handles.map((handle) => handle.result())))).toEqual(['a', 'b']);
+    expect(runs.toSorted()).toEqual(['a', 'b']);
+  });
+
+  test('a fleet that is closed refuses them', async () => {
+    await using bed = new Testbed();
+    const { agents } = echoing(bed);
+    const fleet = await bed.start({ agents });
+    await bed.close(fleet);
+    expect((await bed.rejection(fleet.submitMany('echo', [{ input: 1 }]))).code).toBe('DROVER_FLEET_CLOSED');
+  });
+});

@@ -243,6 +243,10 @@ export async function submits(): Promise<void> {
   expectTypeOf(handle.result()).toEqualTypeOf<Promise<{ label: 'spam' | 'ham'; isSpam: boolean }>>();
   expectTypeOf((await fleet.submit('plain', { a: 1 })).result()).toEqualTypeOf<Promise<{ b: string }>>();
   expectTypeOf((await fleet.submit('working', { mailId: '1' })).result()).toEqualTypeOf<Promise<string>>();
+  const many = await fleet.submitMany('parsing', [{ input: { text: 'x', when: '2026-01-01' }, id: 'x' }]);
+  expectTypeOf(many).toEqualTypeOf<TaskHandle<{ label: 'spam' | 'ham'; isSpam: boolean }>[]>();
+  // @ts-expect-error -- one of them has a wrong payload
+  await fleet.submitMany('plain', [{ input: { a: 1 } }, { input: { a: 'one' } }]);
   // @ts-expect-error -- nobody is called that
   await fleet.submit('nobody', 1);
   // @ts-expect-error -- a wrong payload

@@ -6,6 +6,7 @@ import type { Answers, Replies, Request } from '../../../src/stores/sqlite-wire.
 
 /** A thread that is none: the server answers within the call. Starts a hundred times faster. */
 export class InlineThread implements SqliteCaller {
+  commits = 0;
   readonly #name: string;
   readonly #server: SqliteServer;
   #answers: Answers | undefined;
@@ -24,6 +25,7 @@ export class InlineThread implements SqliteCaller {
     // What passes between threads is a copy.
     this.#server.serve([structuredClone({ ticket: 1, size, request })]);
     const [answer] = structuredClone(this.#answers!.answers);
+    if (this.#answers!.wrote) this.commits += 1;
     if ('failure' in answer!) throw toStoreError(answer.failure, this.#name, request.op);
     return answer!.value as Replies[Op];
   }
