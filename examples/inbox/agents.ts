@@ -2,11 +2,12 @@
  * Agents: three kinds that feed each other.
  *
  *     digest ── asks for each mail of its section ──▶ triage ── for ham, asks ──▶ extract
+ *       └── of a long section, asks for its halves ──▶ digest
  *
  * Each asks the model through `ctx.call` and the other kinds through `ctx.ask`. Both are remembered,
  * so a run that is started again takes up where the one before it was cut off, and pays nothing twice.
  */
-import { agent } from 'drover';
+import { agent, contract } from 'drover';
 import type { Dependency } from 'drover';
 import type { ChatReply, ChatRequest } from 'drover/openai';
 import { z } from 'zod';
@@ -29,6 +30,7 @@ const mailInput = z.object({ mailId: z.string() });
 export const triageResult = triageAnswer.extend({ mailId: z.string(), notes: extractAnswer.nullable() });
 export type TriageResult = z.infer<typeof triageResult>;
 
+const digestInput = z.object({ title: z.string(), mailIds: z.array(z.string()).min(1).readonly() });
 export const digestResult = z.object({ title: z.string(), markdown: z.string(), ham: z.number(), spam: z.number(), failed: z.number() });
 
 /** What each job may answer at most; a large model needs no more than the local one. */
@@ -39,6 +41,9 @@ const QUESTIONS = 3;
 
 /** A machine may be killed often; a mail is not to blame for that. */
 const LOSSES = 1_000;
+
+/** Notes of more mails do not fit into one prompt: such a section is digested in halves. */
+const MOST_MAILS = 25;
 
 /** A digest waits for many mails: it looks again once a second, not after each of them. */
 const DIGEST_LINGER_MS = 1_000;
@@ -75,14 +80,19 @@ export function inboxAgents(model: Dependency<ChatRequest, ChatReply>, agents: n
   });
 
   const digest = agent({
-    input: z.object({ title: z.string(), mailIds: z.array(z.string()).min(1).readonly() }),
+    input: digestInput,
     output: digestResult,
     uses: { model },
-    asks: { triage },
+    // Itself: only a contract can name what is not there yet.
+    asks: { triage, digest: contract({ input: digestInput, output: digestResult }) },
     replicas: replicas.digest,
     losses: LOSSES,
     lingerMs: DIGEST_LINGER_MS,
     async run({ title, mailIds }, ctx) {
+      if (mailIds.length > MOST_MAILS) {
+        const parts = await Promise.all(halvesOf(mailIds).map((part) => ctx.ask('digest', { title, mailIds: part })));
+        return joined(title, parts);
+      }
       // One mail that failed for good must not take its section with it.
       const triaged = await Promise.all(mailIds.map((mailId) => ctx.ask('triage', { mailId }).catch(nullIfFailed)));
       const items = triaged.flatMap((result) => (result === null || result.notes === null ? [] : [itemOf(result.mailId, result.notes)]));
@@ -119,6 +129,18 @@ async function readable<T>(ask: () => Promise<ChatReply>, read: (text: string) =
       if (question === QUESTIONS) throw new NoReadableAnswerError({ cause });
     }
   }
+}
+
+function halvesOf<T>(items: readonly T[]): readonly (readonly T[])[] {
+  const middle = Math.ceil(items.length / 2);
+  return [items.slice(0, middle), items.slice(middle)];
+}
+
+/** The parts of a section, one after the other. A part of nothing but spam has no text. */
+function joined(title: string, parts: readonly z.infer<typeof digestResult>[]): z.infer<typeof digestResult> {
+  const sum = (count: 'ham' | 'spam' | 'failed'): number => parts.reduce((total, part) => total + part[count], 0);
+  const markdown = parts.map((part) => part.markdown).filter((text) => text !== '');
+  return { title, markdown: markdown.join('\n'), ham: sum('ham'), spam: sum('spam'), failed: sum('failed') };
 }
 
 function nullIfFailed(error: unknown): null {

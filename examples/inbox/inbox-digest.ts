@@ -43,7 +43,10 @@ export function writeInboxDigest(mails: readonly Mail[], tasks: JobTasks): strin
     ].join('\n'),
     ...urgentPart(urgent),
     '## What happened, newest first',
-    ...tasks.digest.toReversed().map(sectionPart),
+    ...tasks.digest
+      .filter(({ parentId }) => parentId === null)
+      .toReversed()
+      .map(sectionPart),
     ...spamPart(spam),
     '',
   ].join('\n\n');

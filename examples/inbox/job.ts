@@ -19,8 +19,8 @@ export const LOCAL_LATENCY = { baseMs: 600, jitter: 0.2 } as const;
 /** Names the split too: a provider that has learned from the mails of this run must not answer it. */
 export const localModel = (mails: number, seed: number) => `local-mails${mails}-seed${seed}`;
 
-/** Mails of one digest task. */
-const SECTION_MAILS = 25;
+/** Mails of one section. More than fit into one prompt: its digest asks for digests of its parts. */
+const SECTION_MAILS = 50;
 
 /** Mail programs of this corpus write dates from before there was mail, and from the future. */
 const FIRST_YEAR = 1990;

@@ -7,12 +7,11 @@ import { loadCorpus } from '../../examples/inbox/mails.ts';
 const TRIAGE = '{"label": "ham", "confidence": 0.9, "reason": "A person wrote it."}';
 const EXTRACT = '{"summary": "News.", "people": [], "topics": [], "dates": [], "asks": [], "urgency": "low"}';
 const DIGEST = '# Inbox\n\n- News.';
-const mailIds = loadCorpus()
-  .mails.slice(0, 3)
-  .map(({ id }) => id);
+const corpus = loadCorpus().mails.map(({ id }) => id);
+const three = corpus.slice(0, 3);
 
-/** The section of three mails, answered by `answer`; by job and how often that job was asked. */
-async function digestOf(answer: (job: 'triage' | 'extract' | 'digest', time: number, request: ChatRequest) => string) {
+/** A section, by default of three mails, answered by `answer`; by job and how often that job was asked. */
+async function digestOf(answer: (job: 'triage' | 'extract' | 'digest', time: number, request: ChatRequest) => string, mailIds = three) {
   const asked = { triage: 0, extract: 0, digest: 0 };
   const model = dependency<ChatRequest, ChatReply>({
     attempts: 1,
@@ -42,6 +41,23 @@ test('a section asks for each of its mails once, ham is read, and all of it is o
   ]);
 });
 
+test('a section of more mails than fit into one prompt is digested in halves, and each of its mails read once', async () => {
+  const { asked, result, tasks } = await digestOf(
+    (job, time) => (job === 'digest' ? `# Inbox\n\n- Part ${time}.` : plain[job]),
+    corpus.slice(0, 31),
+  );
+  expect(asked).toEqual({ triage: 31, extract: 31, digest: 2 });
+  expect(result).toMatchObject({ title: 'August', ham: 31, spam: 0, failed: 0 });
+  expect(
+    result.markdown
+      .split('\n')
+      .filter((line) => line.startsWith('- '))
+      .toSorted(),
+  ).toEqual(['- Part 1.', '- Part 2.']);
+  const parts = tasks.filter(({ kind, parentId }) => kind === 'digest' && parentId === 'section-001');
+  expect(parts.map(({ input }) => (JSON.parse(input) as { mailIds: string[] }).mailIds.length)).toEqual([16, 15]);
+});
+
 test('spam is not read further, and a section of nothing else needs no digest', async () => {
   const { asked, result } = await digestOf((job) => (job === 'triage' ? TRIAGE.replace('ham', 'spam') : plain[job]));
   expect(result).toEqual({ title: 'August', markdown: '', ham: 0, spam: 3, failed: 0 });
@@ -67,7 +83,6 @@ test('a mail that can never be read fails alone, after three questions', async (
 });
 
 test('an unknown mail fails alone too', async () => {
-  mailIds.push('000000000000');
-  const { result } = await digestOf((job) => plain[job]).finally(() => mailIds.pop());
+  const { result } = await digestOf((job) => plain[job], [...three, '000000000000']);
   expect(result).toMatchObject({ ham: 3, failed: 1 });
 });
