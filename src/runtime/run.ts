@@ -107,6 +107,17 @@ export class Run implements Context {
     return this.#open.length > 0;
   }
 
+  /** The children that the run waits for, when that is all it does; undefined while anything else goes on. */
+  get waitsOnlyFor(): readonly string[] | undefined {
+    if (this.#over !== undefined || this.#open.length === 0) return undefined;
+    const children: string[] = [];
+    for (const operation of this.#open) {
+      if (operation.waitsFor !== 'child') return undefined;
+      children.push((operation as ChildWait).child);
+    }
+    return children;
+  }
+
   get signal(): AbortSignal {
     this.#controller ??= new AbortController();
     if (this.#over !== undefined) this.#controller.abort(new RunOverError(this.#over));

@@ -27,140 +27,26 @@ import type {
   PerformContext,
   SubmitOptions,
 } from 'drover';
-import type { CancelWake, Clock } from '../../actors/kernel/clock.ts';
+import type { CancelWake } from '../../actors/kernel/clock.ts';
 import type { ActorId, Message } from '../../actors/kernel/effects.ts';
 import { countingIds } from '../../actors/kernel/ids.ts';
 import { seededRandom } from '../../actors/kernel/random.ts';
 import type { Random } from '../../actors/kernel/random.ts';
 import type { Host } from '../../actors/host/host.ts';
 import { fifoTransport, seededTransport } from '../../actors/host/transport.ts';
-import { StoreFailedError } from '../../actors/ports/store-errors.ts';
 import type { Store } from '../../actors/ports/store.ts';
 import { startFleetWith } from '../../src/runtime/fleet.ts';
 import { limiterOf, queueOf } from '../../src/runtime/tree.ts';
 import { MemoryDisk, memoryStore } from '../../src/stores/memory.ts';
+import { faultyStore } from '../../src/testing/simulate/faulty-store.ts';
+import type { StoreFaults } from '../../src/testing/simulate/faulty-store.ts';
 import { VirtualClock } from '../../src/testing/virtual-clock.ts';
+
+export { faultyStore };
+export type { Command } from '../../src/testing/simulate/faulty-store.ts';
 
 const START_MS = 1_750_000_000_000;
 const HOUR_MS = 3_600_000;
-
-// ── Time ───────────────────────────────────────────────────────────────────────────────────────
-
-interface Wake {
-  readonly atMs: number;
-  readonly fire: () => void;
-  cancel: CancelWake;
-}
-
-/** A virtual clock that can also stand over a busy process: `stall` lets time pass in which nothing fires. */
-export class StallingClock implements Clock {
-  readonly #virtual = new VirtualClock(START_MS);
-  readonly #wakes = new Set<Wake>();
-  #stalledMs = 0;
-
-  nowMs(): number {
-    return this.#virtual.nowMs() + this.#stalledMs;
-  }
-
-  wakeAt(atMs: number, fire: () => void): CancelWake {
-    const wake: Wake = { atMs, fire, cancel: () => {} };
-    this.#wakes.add(wake);
-    this.#arm(wake);
-    return () => {
-      wake.cancel();
-      this.#wakes.delete(wake);
-    };
-  }
-
-  /** The process is busy for so long: what came due meanwhile fires when time moves next, not before. */
-  stall(ms: number): void {
-    this.#stalledMs += ms;
-    for (const wake of this.#wakes) {
-      wake.cancel();
-      this.#arm(wake);
-    }
-  }
-
-  get nextDueMs(): number | undefined {
-    const dueMs = this.#virtual.nextDueMs;
-    return dueMs === undefined ? undefined : dueMs + this.#stalledMs;
-  }
-
-  get pending(): number {
-    return this.#wakes.size;
-  }
-
-  advanceTo(atMs: number): void {
-    this.#virtual.advanceTo(Math.max(atMs - this.#stalledMs, this.#virtual.nowMs()));
-  }
-
-  #arm(wake: Wake): void {
-    wake.cancel = this.#virtual.wakeAt(wake.atMs - this.#stalledMs, () => {
-      this.#wakes.delete(wake);
-      wake.fire();
-    });
-  }
-}
-
-// ── The store ──────────────────────────────────────────────────────────────────────────────────
-
-export type Command = Exclude<keyof Store, 'name'>;
-
-/** What happens to a command; each may be changed while the fleet runs. */
-export interface StoreFaults {
-  /** Virtual ms on the way there, and on the way back. */
-  delays?: ((command: Command) => readonly [thereMs: number, backMs: number]) | undefined;
-  /** `before`: it fails and has not happened. `after`: it fails, though it happened. An error: rejects with that. */
-  fault?: ((command: Command, items: unknown) => 'before' | 'after' | Error | undefined) | undefined;
-  /** Told what has been committed, at once. */
-  committed?: ((command: Command, items: unknown, reply: unknown) => void) | undefined;
-  /** One command after the other, as one connection has it. Default false: whichever comes first. */
-  ordered?: boolean | undefined;
-}
-
-/** The store, with the faults of a disk and of the way there. What it keeps, it keeps right. */
-export function faultyStore(store: Store, faults: StoreFaults, sleep: (ms: number) => Promise<void>): Store {
-  let last: Promise<unknown> = Promise.resolve();
-  const faulty = <A extends unknown[], R>(command: Command, perform: (...args: A) => Promise<R>) => {
-    const carry = async (args: A): Promise<R> => {
-      const [thereMs, backMs] = faults.delays?.(command) ?? [0, 0];
-      const fault = faults.fault?.(command, args[0]);
-      if (thereMs > 0) await sleep(thereMs);
-      if (fault instanceof Error) throw fault;
-      if (fault === 'before') throw failed(command);
-      const reply = await perform.apply(store, args);
-      faults.committed?.(command, args[0], reply);
-      if (backMs > 0) await sleep(backMs);
-      if (fault === 'after') throw failed(command);
-      return reply;
-    };
-    return (...args: A): Promise<R> => {
-      if (faults.ordered !== true) return carry(args);
-      const mine = last.then(() => carry(args));
-      last = mine.catch(() => {});
-      return mine;
-    };
-  };
-  return {
-    name: store.name,
-    open: faulty('open', store.open),
-    submit: faulty('submit', store.submit),
-    claim: faulty('claim', store.claim),
-    start: faulty('start', store.start),
-    remember: faulty('remember', store.remember),
-    renew: faulty('renew', store.renew),
-    settle: faulty('settle', store.settle),
-    sweep: faulty('sweep', store.sweep),
-    get: faulty('get', store.get),
-    list: faulty('list', store.list),
-    counts: faulty('counts', store.counts),
-    close: faulty('close', store.close),
-  };
-}
-
-function failed(command: Command): StoreFailedError {
-  return new StoreFailedError({ store: 'faulty', command }, { cause: new Error('the disk has a bad day') });
-}
 
 // ── Dependencies ───────────────────────────────────────────────────────────────────────────────
 
@@ -207,7 +93,8 @@ export interface StartOptions {
 export class Testbed implements AsyncDisposable {
   readonly seed: number | string;
   readonly random: Random;
-  readonly clock = new StallingClock();
+  /** `stall` lets time pass in which nothing fires, as over a busy process. */
+  readonly clock = new VirtualClock(START_MS);
   readonly faults: StoreFaults = {};
   /** What the stores of this testbed write to; a second fleet on it is a restart. */
   readonly disk = new MemoryDisk();
@@ -329,7 +216,7 @@ export class Testbed implements AsyncDisposable {
     while (!condition()) {
       const dueMs = this.clock.nextDueMs;
       if (dueMs === undefined || dueMs > limitMs) throw new Error(`seed ${this.seed}: not within ${withinMs} ms: ${condition.toString()}`);
-      this.clock.advanceTo(dueMs);
+      this.clock.advanceTo(Math.max(dueMs, this.nowMs));
       await this.settle();
     }
   }
@@ -338,10 +225,10 @@ export class Testbed implements AsyncDisposable {
     const untilMs = this.nowMs + ms;
     await this.settle();
     for (let dueMs = this.clock.nextDueMs; dueMs !== undefined && dueMs <= untilMs; dueMs = this.clock.nextDueMs) {
-      this.clock.advanceTo(dueMs);
+      this.clock.advanceTo(Math.max(dueMs, this.nowMs));
       await this.settle();
     }
-    this.clock.advanceTo(untilMs);
+    this.clock.advanceTo(Math.max(untilMs, this.nowMs));
     await this.settle();
   }
 

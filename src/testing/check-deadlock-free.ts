@@ -1,0 +1,189 @@
+/**
+ * Check deadlock free: may a topology come to a state from which not everything ends?
+ *
+ *   1. Lint: what shows without any search.
+ *   2. Search: every order of the declared operations, within bounds on numbers (`explore/`).
+ *   3. Sample: the real machines under rehearsed runs, drawn faults and four samplers (`deadlock/`).
+ *
+ * What is found is shrunk, and told in words.
+ */
+import type { Topology } from '../topology/fleet.ts';
+import { TopologyError } from '../topology/topology-error.ts';
+import { checkTopology } from './explore/check-topology.ts';
+import type { TopologyCheckOptions, TopologyVerdict } from './explore/check-topology.ts';
+import type { LintFinding } from './explore/lint.ts';
+import type { ViolationKind } from './explore/check.ts';
+import { SimulationOptionError } from './errors.ts';
+import { rehearsalOf } from './deadlock/rehearsal.ts';
+import { perform, sample, worstOf } from './deadlock/sample.ts';
+import type { Rehearsed, Sampled } from './deadlock/sample.ts';
+import { shrinkRehearsed, tellTasks } from './deadlock/shrink-sample.ts';
+
+export interface DeadlockOptions extends Omit<TopologyCheckOptions, 'shrink' | 'starvation' | 'fairness'> {
+  /** Runs of the real machines. 0: none, only the search. Default 200, about two seconds. */
+  readonly runs?: number;
+  /** Of the first run. A whole number from 0. Default 1. */
+  readonly seed?: number;
+  /** Tasks of one run at most. Default 12. */
+  readonly sampledTasks?: number;
+  /** Whether the sampled runs have faults. Default `drawn`. */
+  readonly sampledFaults?: 'drawn' | 'none';
+  /** Words of the line that replays a run. Default: a call of this function. */
+  readonly replay?: (seed: number) => string;
+  /** Told of each sampled run: how many so far. */
+  readonly onRun?: (runs: number) => void;
+}
+
+/** What sampling the real machines has seen. */
+export interface SampledSummary {
+  readonly runs: number;
+  readonly deliveries: number;
+  readonly virtualMs: number;
+  /**
+   * With which chance at most a fault that needs two orderings was missed by the `pct` quarter of the runs:
+   * `(1 - 1 / (n k))^runs`, of n actors and at most k deliveries.
+   * @see Burckhardt et al., ASPLOS 2010
+   */
+  readonly missedAtMost: number;
+}
+
+interface Said {
+  readonly lint: readonly LintFinding[];
+  readonly search: TopologyVerdict;
+  /** None when the search has found something, or no runs were asked for. */
+  readonly sampled: SampledSummary | undefined;
+}
+
+export type DeadlockVerdict =
+  /** The search came to its end: free for any order of the declared operations, within `search.bounds`. Sampling found nothing either. */
+  | (Said & { readonly at: 'proved' })
+  /** Nothing was found, and the search did not come to its end. */
+  | (Said & { readonly at: 'no-counterexample' })
+  | (Said & {
+      readonly at: 'violated';
+      /** `invariant`: the real machines broke another promise. */
+      readonly kind: ViolationKind | 'invariant';
+      /** `search`: an order of declared operations. `sample`: a run of the real machines. */
+      readonly by: 'search' | 'sample';
+      /** The circle of waits, one sentence each; of a broken invariant, what was seen. */
+      readonly cycle: readonly string[];
+      readonly holdings: readonly string[];
+      /** The shortest way there that was found, one sentence a step. */
+      readonly trace: readonly string[];
+      readonly mermaid: string | undefined;
+      /** Of the sampled run; undefined for a search, which needs none. */
+      readonly seed: number | undefined;
+      readonly replay: string;
+    });
+
+const DEFAULT_RUNS = 200;
+const DEFAULT_TASKS = 12;
+const PROGRAMS = { depth: 3, operations: 3, asks: 2 };
+const MOST_TRIES = 400;
+
+/**
+ * Checks a topology for deadlock: by search for any order of what it declares, then by sampling the
+ * real machines. Runs no code of the user's but `estimate` and `backoff`: what a run really does is for
+ * `simulate`, which also tells when it does what was not declared.
+ *
+ * @throws TopologyError when there is no topology
+ * @throws SkeletonError, SimulationOptionError when an option is out of range
+ * @example
+ * const verdict = await checkDeadlockFree(topology);
+ * expect(verdict.at).toBe('proved');
+ */
+export async function checkDeadlockFree(topology: Topology, options: DeadlockOptions = {}): Promise<DeadlockVerdict> {
+  if ((topology as { is?: unknown } | null | undefined)?.is !== 'topology') {
+    throw new TopologyError({ path: ['checkDeadlockFree', 'topology'], value: topology, expected: 'a topology, made by defineFleet(...)' });
+  }
+  const { runs = DEFAULT_RUNS, seed = 1, sampledTasks = DEFAULT_TASKS, sampledFaults = 'drawn', onRun, replay, ...searched } = options;
+  demandCount('runs', runs, 0);
+  demandCount('seed', seed, 0);
+  demandCount('sampledTasks', sampledTasks, 1);
+  const search = checkTopology(topology, searched);
+  const said = { lint: search.lint, search };
+  if (search.at === 'violated') {
+    const { kind, cycle, holdings, trace, mermaid } = search;
+    const line = 'checkDeadlockFree(topology, options): the search has no seed, it finds the same again';
+    return {
+      ...said,
+      at: 'violated',
+      sampled: undefined,
+      kind,
+      by: 'search',
+      cycle,
+      holdings,
+      trace,
+      mermaid,
+      seed: undefined,
+      replay: line,
+    };
+  }
+  const { withinMs, nowMs } = searched;
+  const untilMs = withinMs === undefined || nowMs === undefined ? Infinity : nowMs() + withinMs;
+  const isLate = (): boolean => nowMs !== undefined && nowMs() >= untilMs;
+  const internals = { parking: searched.without?.includes('parking') !== true };
+  const sampling = { ...PROGRAMS, runs, seed, tasks: sampledTasks, faults: sampledFaults, internals, isLate };
+  const sampled = await sample(topology, onRun === undefined ? sampling : { ...sampling, onRun });
+  const summary = runs === 0 ? undefined : summaryOf(sampled);
+  if (sampled.found === undefined) return { ...said, at: search.at === 'proved' ? 'proved' : 'no-counterexample', sampled: summary };
+  const { rehearsed, violation } = sampled.found;
+  const shrunk = await shrinkFound(topology, rehearsed, violation.invariant, internals);
+  const kind = violation.invariant === 'waits' ? 'deadlock' : 'invariant';
+  const line = replay?.(rehearsed.seed) ?? `checkDeadlockFree(topology, { ...options, runs: 1, seed: ${rehearsed.seed} })`;
+  return {
+    ...said,
+    at: 'violated',
+    sampled: summary,
+    kind,
+    by: 'sample',
+    holdings: [],
+    mermaid: undefined,
+    ...shrunk,
+    seed: rehearsed.seed,
+    replay: line,
+  };
+}
+
+async function shrinkFound(topology: Topology, found: Rehearsed, invariant: string, internals: { readonly parking: boolean }) {
+  const rehearsal = rehearsalOf(topology);
+  let tries = 0;
+  const breaks = async (run: Rehearsed): Promise<boolean> => {
+    tries += 1;
+    return worstOf(await perform(rehearsal, run, internals))?.invariant === invariant;
+  };
+  // Its own choices first: they can be shrunk one by one, a sampler's cannot.
+  const { trace } = await perform(rehearsal, found, internals, 'full');
+  const fixed = { ...found, schedule: trace.choices };
+  const start = (await breaks(fixed)) ? fixed : found;
+  const smallest = await shrinkRehearsed(start, breaks, () => tries < MOST_TRIES);
+  const result = await perform(rehearsal, smallest, internals, 'full');
+  const violation = worstOf(result)!;
+  const faults = Object.keys(smallest.faults);
+  return {
+    cycle: violation.message.split(/(?:^\d+ tasks wait for each other: )|; /).filter((text) => text !== ''),
+    trace: [
+      ...tellTasks(smallest.tasks).map((text) => `submitted: ${text}`),
+      `faults: ${faults.length === 0 ? 'none' : faults.join(', ')}`,
+      ...upTo(result.trace.lines, violation.atMs),
+      `${violation.invariant}: ${violation.message}`,
+    ],
+  };
+}
+
+/** What happened from the first task until it was seen: how the fleet starts, and what comes after, explains nothing. */
+function upTo(lines: readonly string[], atMs: number): readonly string[] {
+  const first = lines.findIndex((line) => line.includes(' commits submit'));
+  const after = lines.findIndex((line) => Number.parseFloat(line) > atMs);
+  return lines.slice(Math.max(0, first), after < 0 ? undefined : after);
+}
+
+function summaryOf({ runs, deliveries, virtualMs, actors, longestRun }: Sampled): SampledSummary {
+  const pct = Math.floor(runs / 4);
+  return { runs, deliveries, virtualMs, missedAtMost: longestRun === 0 ? 1 : (1 - 1 / (actors * longestRun)) ** pct };
+}
+
+function demandCount(option: string, value: unknown, least: number): void {
+  if (!Number.isSafeInteger(value) || (value as number) < least)
+    throw new SimulationOptionError(option, `a whole number, at least ${least}`, value);
+}

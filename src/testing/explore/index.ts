@@ -1,0 +1,22 @@
+/** Explore: exhaustive search for deadlock, doomed states, livelock and starvation. Public names, no logic. */
+export { checkSkeleton } from './check.ts';
+export type { Bound, Bounds, CheckOptions, Verdict, Violation, ViolationKind } from './check.ts';
+export { checkTopology } from './check-topology.ts';
+export type { TopologyCheckOptions, TopologyVerdict } from './check-topology.ts';
+export { compile as compileSkeleton } from './compile.ts';
+export { SkeletonError, UnboundedNetError } from './errors.ts';
+export { explore } from './explore.ts';
+export type { Exploration, ExploreOptions, Fairness } from './explore.ts';
+export { lintTopology } from './lint.ts';
+export type { LintCode, LintFinding, LintOptions } from './lint.ts';
+export { netSpace } from './net.ts';
+export type { Arc, Net, NetSpaceOptions, Place, PlaceAbout, Transition } from './net.ts';
+export { ranksOf } from './ranks.ts';
+export type { Ranked } from './ranks.ts';
+export type { Finding, StarvationFinding } from './recurring.ts';
+export type { SearchEnd, SearchOptions, TraceStep } from './search.ts';
+export { acquire, ask, attempt, crash, end, go, join, look, park, receive, release, reply, resume, send, spawn } from './skeleton.ts';
+export type { MoveOptions, Needs, ProcessClass, Skeleton, SkeletonMove } from './skeleton.ts';
+export type { Move, MoveClass, StateSpace } from './space.ts';
+export { skeletonOf } from './topology.ts';
+export type { Construction, Sizes, SkeletonOptions, TopologySkeleton } from './topology.ts';

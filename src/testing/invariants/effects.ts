@@ -1,0 +1,94 @@
+/** Invariants of effects: none is made again once it is remembered, and none for a task that is not held. */
+import { isTerminal } from '../../../actors/ports/store.ts';
+import type { Invariant } from './invariant.ts';
+
+/** Leases are looked at once a tick: an effect may begin so long after its lease ran out, and no longer. */
+const LONGEST_TICK_MS = 1_000;
+
+export const S4: Invariant = {
+  name: 'S4',
+  promise: 'one remembered effect a place: what is remembered is never made again, and nothing is made twice at once',
+  check(_topology, broken) {
+    const remembered = new Map<string, Set<string>>();
+    const calls = new Set<string>();
+    const begin = (task: string, key: string): void => {
+      if (remembered.get(task)?.has(key) === true) broken(`${key} is made again though it is remembered`);
+    };
+    return {
+      'store.remembered': ({ item: { id, place } }) => {
+        const keys = remembered.get(id);
+        if (keys === undefined) remembered.set(id, new Set([`${id}/${place}`]));
+        else keys.add(`${id}/${place}`);
+      },
+      'store.settled': ({ settlement, outcome }) => {
+        if (isTerminal(outcome.status)) remembered.delete(settlement.id);
+      },
+      'store.expired': ({ held }) => {
+        if (isTerminal(held.status)) remembered.delete(held.id);
+      },
+      'step.began': ({ task, key }) => begin(task, key),
+      'call.began': ({ task, key }) => {
+        begin(task, key);
+        if (calls.has(key)) broken(`${key} is in flight twice`);
+        calls.add(key);
+      },
+      'call.ended': ({ key }) => void calls.delete(key),
+      'process.killed': () => calls.clear(),
+    };
+  },
+};
+
+export const S11: Invariant = {
+  name: 'S11',
+  promise: 'a parked task holds nothing: no call of it is in flight',
+  check(_topology, broken) {
+    /** Calls in flight, by key: of which task. */
+    const calls = new Map<string, string>();
+    const callOf = (task: string): string | undefined => {
+      for (const [key, id] of calls) if (id === task) return key;
+      return undefined;
+    };
+    return {
+      'call.began': ({ key, task }) => void calls.set(key, task),
+      'call.ended': ({ key }) => void calls.delete(key),
+      'process.killed': () => calls.clear(),
+      'store.settled': ({ settlement: { id, outcome } }) => {
+        const key = outcome.at === 'parked' ? callOf(id) : undefined;
+        if (key !== undefined) broken(`${id} parked with ${key} in flight`);
+      },
+      'scene.still': ({ look }) => {
+        for (const [key, task] of calls) if (look.task(task)?.status === 'parked') broken(`${task} is parked, and ${key} is in flight`);
+      },
+    };
+  },
+};
+
+export const B3: Invariant = {
+  name: 'B3',
+  promise: 'no effect begins under a lease that ran out more than a tick ago, however long the process stood still',
+  check(_topology, broken) {
+    const leases = new Map<string, { fence: number; untilMs: number; formerUntilMs: number }>();
+    const begin = (task: string, fence: number | undefined, key: string, atMs: number): void => {
+      const lease = leases.get(task);
+      if (lease === undefined || fence === undefined) return;
+      const untilMs = fence === lease.fence ? lease.untilMs : lease.formerUntilMs;
+      if (atMs >= untilMs + LONGEST_TICK_MS)
+        broken(`${key} begins under fence ${fence}, whose lease ran out ${Math.round(atMs - untilMs)} ms ago`);
+    };
+    return {
+      'store.opened': () => leases.clear(),
+      'store.claimed': ({ task: { id, fence, leaseUntilMs } }) => {
+        leases.set(id, { fence, untilMs: leaseUntilMs, formerUntilMs: leases.get(id)?.untilMs ?? leaseUntilMs });
+      },
+      'store.renewed': ({ item: { id, fence, leaseUntilMs } }) => {
+        const lease = leases.get(id);
+        if (lease?.fence === fence) lease.untilMs = leaseUntilMs;
+      },
+      'store.settled': ({ settlement: { id, fence } }) => {
+        if (leases.get(id)?.fence === fence) leases.delete(id);
+      },
+      'call.began': ({ task, fence, key }, atMs) => begin(task, fence, key, atMs),
+      'step.began': ({ task, fence, key }, atMs) => begin(task, fence, key, atMs),
+    };
+  },
+};

@@ -1,0 +1,127 @@
+/**
+ * Facts: what a simulation has seen, in the order in which it was seen. Invariants are checked over
+ * them and over nothing else. Times are `atMs` of the process's clock.
+ */
+import type { ExitReason } from '../../../actors/kernel/effects.ts';
+import type { LimiterReply, LimiterState } from '../../../actors/limiter.ts';
+import type {
+  ClaimedTask,
+  Held,
+  NewTask,
+  RememberItem,
+  RenewItem,
+  Settlement,
+  SettleOutcome,
+  TaskCounts,
+  TaskRecord,
+  TaskStatus,
+} from '../../../actors/ports/store.ts';
+import type { QueueState } from '../../../actors/queue.ts';
+import type { FleetEvents } from '../../runtime/events.ts';
+import type { WaitScene } from '../waits/wait-graph.ts';
+
+/** What may be looked at while nothing moves: the store as it is, and the states of actors. */
+export interface Look {
+  /** How many tasks are in which status, by kind. */
+  counts(): Readonly<Record<string, TaskCounts>>;
+  task(id: string): TaskRecord | undefined;
+  limiter(dependency: string): LimiterState | undefined;
+  queue(kind: string): QueueState | undefined;
+  /** Tasks that the store has accepted and that have not ended. */
+  readonly unfinished: ReadonlySet<string>;
+  /** Who waits for whom now. */
+  waits(): WaitScene;
+  readonly load: { readonly running: number; readonly held: number } | undefined;
+}
+
+/** What was still there after a fleet had closed. */
+export interface Leftovers {
+  readonly messages: number;
+  readonly timers: number;
+  readonly asks: number;
+  readonly actors: number;
+  /** Wake-ups of the process's clock. */
+  readonly wakes: number;
+}
+
+/** Committed by the store, as its replies say, each item by itself. */
+export type StoreFact =
+  /** `isThere`: the store does have it. */
+  | { readonly at: 'store.accepted'; readonly task: NewTask; readonly isThere: boolean }
+  | { readonly at: 'store.claimed'; readonly task: ClaimedTask }
+  | { readonly at: 'store.started'; readonly held: Held }
+  | { readonly at: 'store.remembered'; readonly item: RememberItem }
+  | { readonly at: 'store.renewed'; readonly item: RenewItem }
+  | { readonly at: 'store.settled'; readonly settlement: Settlement; readonly outcome: SettleOutcome & { readonly at: 'settled' } }
+  | { readonly at: 'store.expired'; readonly held: Held & { readonly status: TaskStatus } }
+  /** A new owner has opened the store: every lease of the one before has been taken back. */
+  | { readonly at: 'store.opened'; readonly epoch: number };
+
+/** Told to whoever submitted. */
+export type ClientFact =
+  | { readonly at: 'client.acknowledged'; readonly id: string; readonly look: Look }
+  | { readonly at: 'client.told'; readonly id: string; readonly outcome: 'completed' | 'failed'; readonly value: unknown };
+
+/** Seen where runs and dependencies meet the world. */
+export type EffectFact =
+  | {
+      readonly at: 'call.began';
+      readonly dependency: string;
+      /** The idempotency key. */
+      readonly key: string;
+      readonly task: string;
+      /** Under which the run acts that makes the call; undefined when no run of the task is known. */
+      readonly fence: number | undefined;
+      /** The estimate. */
+      readonly tokens: number;
+      /** Calls of this dependency that are in flight, this one among them. */
+      readonly inFlight: number;
+    }
+  | {
+      readonly at: 'call.ended';
+      readonly dependency: string;
+      readonly key: string;
+      readonly task: string;
+      readonly tokens: number;
+      /** Tokens really used; undefined: unknown. */
+      readonly used: number | undefined;
+    }
+  | { readonly at: 'step.began'; readonly key: string; readonly task: string; readonly fence: number }
+  | { readonly at: 'run.began' | 'run.ended'; readonly task: string; readonly kind: string; readonly fence: number };
+
+/** Done by the host, or by actors on it. */
+export type HostFact =
+  | { readonly at: 'actor.spawned'; readonly id: string; readonly incarnation: number; readonly wasAlive: boolean }
+  /** Somebody was told to stop; `later`: siblings that were started after it and still live. */
+  | { readonly at: 'actor.stopping'; readonly id: string; readonly later: readonly string[] }
+  | { readonly at: 'supervisor.restarting'; readonly supervisor: string; readonly child: string }
+  | { readonly at: 'worker.ended'; readonly worker: string; readonly reason: ExitReason }
+  | {
+      readonly at: 'mailbox.stolen';
+      readonly kind: string;
+      readonly steal: Parameters<FleetEvents['mailbox.stolen']>[0];
+      /** What is left in the victim's mailbox. */
+      readonly left: number;
+    }
+  /** A limiter took the question. */
+  | { readonly at: 'limiter.asked'; readonly dependency: string; readonly ask: number; readonly flow: string; readonly tokens: number }
+  | { readonly at: 'limiter.answered'; readonly dependency: string; readonly ask: number; readonly reply: LimiterReply };
+
+/** The simulation's own doing. */
+export type SceneFact =
+  /** A process is gone: what it knew is lost, its calls are broken off. */
+  | { readonly at: 'process.killed' }
+  /** Nothing moves; seen often, though not after every step. */
+  | { readonly at: 'scene.still'; readonly look: Look }
+  /** Faults have stopped. */
+  | { readonly at: 'scene.healed' }
+  /** Time to heal is over: every task has ended, or the time for it is up. */
+  | {
+      readonly at: 'scene.over';
+      readonly look: Look;
+      readonly untold: readonly string[];
+      readonly callsInFlight: Readonly<Record<string, number>>;
+    }
+  | { readonly at: 'scene.closed'; readonly left: Leftovers; readonly hung: boolean };
+
+export type Fact = StoreFact | ClientFact | EffectFact | HostFact | SceneFact;

@@ -1,0 +1,14 @@
+/** Internals: where the kit's own tests take hold of a simulation. Not public. */
+import type { Host } from '../../../actors/host/host.ts';
+import type { Store } from '../../../actors/ports/store.ts';
+import type { Internals } from '../../runtime/internals.ts';
+import type { VirtualClock } from '../virtual-clock.ts';
+
+export interface SimulationInternals extends Omit<Internals, 'onHost'> {
+  /** Told of each process's host before its first actor is spawned. */
+  readonly onHost?: (host: Host) => void;
+  /** Put between the store and what the simulation sees of it: a store that lies. */
+  readonly store?: (store: Store) => Store;
+  /** Told of the world's clock before anything happens. */
+  readonly onClock?: (clock: VirtualClock) => void;
+}

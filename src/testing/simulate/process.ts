@@ -1,0 +1,285 @@
+/**
+ * Simulated process: one fleet on the simulation's store, with its own clock, transport and calls.
+ * Killed, it is as if it had never been, but for what it committed.
+ */
+import { pino } from 'pino';
+import type { Host } from '../../../actors/host/host.ts';
+import type { Envelope } from '../../../actors/host/transport.ts';
+import { countingIds } from '../../../actors/kernel/ids.ts';
+import type { ActorId, Message, OwnEffect } from '../../../actors/kernel/effects.ts';
+import type { Random } from '../../../actors/kernel/random.ts';
+import type { LimiterReply } from '../../../actors/limiter.ts';
+import type { Store } from '../../../actors/ports/store.ts';
+import type { QueueEffect, QueueState } from '../../../actors/queue.ts';
+import { startFleetWith } from '../../runtime/fleet.ts';
+import type { Fleet } from '../../runtime/fleet.ts';
+import { limiterOf, queueOf } from '../../runtime/tree.ts';
+import type { Topology } from '../../topology/fleet.ts';
+import type { Leftovers, Look } from '../invariants/fact.ts';
+import { ProcessClock } from '../process-clock.ts';
+import { ChannelTransport } from '../transports.ts';
+import type { Choosing } from '../transports.ts';
+import type { VirtualClock } from '../virtual-clock.ts';
+import { faultyStore } from './faulty-store.ts';
+import type { StoreFaults } from './faulty-store.ts';
+import type { MessagePlan } from './fault-plan.ts';
+import type { SimulationInternals } from './internals.ts';
+import type { Scene } from './scene.ts';
+import type { Caller } from './stand-in.ts';
+import { waitSceneOf } from './wait-scene.ts';
+import type { WatchedRun } from './watched-run.ts';
+
+/** Where a message goes that only sets the host going again: nobody lives there. */
+const NOBODY = 'simulation~nobody';
+
+export interface ProcessOptions {
+  /** Which process of the simulation, from 1. */
+  readonly index: number;
+  readonly topology: Topology;
+  readonly store: Store;
+  readonly world: VirtualClock;
+  readonly random: Random;
+  readonly scene: Scene;
+  readonly choosing: Choosing;
+  readonly internals: SimulationInternals;
+  /** Asked for each message, so that healing is felt at once. */
+  readonly messages: () => MessagePlan;
+  readonly faults: StoreFaults;
+  /** Told of each choice among several. */
+  readonly onChoice: ((choice: number) => void) | undefined;
+  readonly onFailed: () => void;
+}
+
+export class SimulatedProcess implements Caller {
+  readonly clock: ProcessClock;
+  readonly transport: ChannelTransport;
+  /** Runs of this process whose function has not returned. */
+  readonly runs = new Map<string, WatchedRun>();
+  /** What may be looked at while nothing moves. */
+  readonly look: Look;
+  isAlive = true;
+  fleet: Fleet | undefined;
+  host: Host | undefined;
+  readonly #options: ProcessOptions;
+  /** What the world does for this process: never set ahead, gone with it. */
+  readonly #outside: ProcessClock;
+  /** Deliveries since time last moved. */
+  atOnce = 0;
+  #deliveriesLeft = Infinity;
+  /** Questions to limiters that are open. */
+  readonly #asks = new Set<number>();
+
+  constructor(options: ProcessOptions) {
+    this.#options = options;
+    this.clock = new ProcessClock(options.world);
+    this.#outside = new ProcessClock(options.world);
+    this.transport = new ChannelTransport(options.choosing, this.#hooks(options.random.fork('messages')));
+    this.look = lookInto(this, options);
+  }
+
+  async start(): Promise<void> {
+    const { topology, store, random, index, internals, scene, faults } = this.#options;
+    scene.statistics.processes += 1;
+    const sleep = (ms: number): Promise<void> => new Promise((resolve) => this.after(ms, resolve));
+    const seen: StoreFaults = {
+      ...faults,
+      isGone: () => !this.isAlive,
+      committed: (command, items, reply) => scene.committed(command, items, reply),
+    };
+    const { parts, parking } = internals;
+    const fleet = await startFleetWith(
+      topology,
+      {
+        store: faultyStore(store, seen, sleep),
+        clock: this.clock,
+        random: random.fork('fleet'),
+        ids: countingIds(`p${index}-task`),
+        transport: this.transport as never,
+        logger: pino({ level: 'silent' }),
+      },
+      {
+        onHost: (host) => this.#takeHold(host),
+        ...(parts === undefined ? {} : { parts }),
+        ...(parking === undefined ? {} : { parking }),
+      },
+    );
+    fleet.events.on('worker.restarting', ({ worker }) => {
+      const cut = worker.lastIndexOf('/');
+      scene.see({ at: 'supervisor.restarting', supervisor: worker.slice(0, cut), child: worker.slice(cut + 1) });
+    });
+    fleet.events.on('fleet.failed', this.#options.onFailed);
+    this.fleet = fleet;
+  }
+
+  after(ms: number, fire: () => void): void {
+    this.#outside.wakeAt(this.#outside.nowMs() + ms, fire);
+  }
+
+  fenceOf(task: string): number | undefined {
+    return this.runs.get(task)?.task.fence;
+  }
+
+  /** Dead after so many more deliveries, in the middle of whatever it does then. */
+  doom(deliveries: number): void {
+    this.#deliveriesLeft = deliveries;
+  }
+
+  get isDoomed(): boolean {
+    return this.#deliveriesLeft <= 0;
+  }
+
+  /** Ends as `kill -9` would end it: nothing is handed back, nobody is told. */
+  kill(): void {
+    this.isAlive = false;
+    this.transport.freeze();
+    this.clock.stop();
+    this.#outside.stop();
+    this.host?.close();
+    this.runs.clear();
+  }
+
+  heal(choosing: Choosing): void {
+    if (!this.isDoomed) this.#deliveriesLeft = Infinity;
+    this.transport.choosing = choosing;
+    this.transport.releaseAll();
+    this.#poke();
+  }
+
+  /** Makes an actor throw in its next turn. */
+  crash(id: ActorId, message: object): void {
+    this.host?.send(id, message as Message, 'control');
+  }
+
+  leftovers(): Leftovers {
+    const pending = this.host?.pending ?? { messages: 0, timers: 0, asks: 0 };
+    return { ...pending, actors: this.host?.actorCount ?? 0, wakes: this.clock.pending };
+  }
+
+  #poke(): void {
+    this.host?.send(NOBODY, { type: 'simulation.poke' });
+  }
+
+  #hooks(random: Random) {
+    const { scene, messages, topology, onChoice } = this.#options;
+    const limiters = `${topology.name}/dependencies/`;
+    return {
+      isLost: ({ message }: Envelope): boolean => {
+        const { lostNotifications = 0 } = messages();
+        if (lostNotifications === 0 || message.type !== 'queue.ready' || random.next() >= lostNotifications) return false;
+        scene.struck('lost-notification');
+        return true;
+      },
+      holdMs: (): number => {
+        const { delayed = 0, delayMs = 1_000 } = messages();
+        if (delayed === 0 || random.next() >= delayed) return 0;
+        scene.struck('delay');
+        return 1 + random.next() * delayMs;
+      },
+      wake: (inMs: number, release: () => void): void =>
+        this.after(inMs, () => {
+          release();
+          this.#poke();
+        }),
+      onDelivery: ({ toId, message }: Envelope, choice: number, enabled: number): void => {
+        scene.statistics.deliveries += 1;
+        scene.note(1, `${toId} ${message.type}`, choice);
+        if (enabled > 1) onChoice?.(choice);
+        if (message.type === 'limiter.acquire') {
+          const { replyTo, flow, tokens } = message as Message & {
+            readonly replyTo: number;
+            readonly flow: string;
+            readonly tokens: number;
+          };
+          // One that was lost with a limiter before it arrived is taken by nobody.
+          if (this.#asks.has(replyTo))
+            scene.see({ at: 'limiter.asked', dependency: toId.slice(limiters.length), ask: replyTo, flow, tokens });
+        }
+        this.#deliveriesLeft -= 1;
+        if (this.#deliveriesLeft <= 0) this.transport.freeze();
+        this.atOnce += 1;
+      },
+    };
+  }
+
+  /** Sees what the host is asked for, before it does it. */
+  #takeHold(host: Host): void {
+    this.host = host;
+    const { scene, topology, internals } = this.#options;
+    const { spawn, stop, expect, close } = host;
+    const siblings = new Map<string, string[]>();
+    const work = `${topology.name}/work/`;
+    const limiters = `${topology.name}/dependencies/`;
+    host.spawn = (spec) => {
+      const { id, incarnation = 0 } = spec;
+      const parent = parentOf(id);
+      if (siblings.get(parent)?.includes(id) !== true) siblings.set(parent, [...(siblings.get(parent) ?? []), id]);
+      scene.see({ at: 'actor.spawned', id, incarnation, wasAlive: host.isAlive(id) });
+      const perform = spec.perform;
+      if (perform === undefined || !id.startsWith(work)) return spawn.call(host, spec);
+      const seen = (effect: OwnEffect, self: ActorId): void => {
+        if (effect.type === 'queue.stole')
+          this.#stole(id.slice(work.length), effect as Extract<QueueEffect, { type: 'queue.stole' }>, self);
+        perform(effect, self);
+      };
+      return spawn.call(host, { ...spec, perform: seen });
+    };
+    host.stop = (id, deadlineMs) => {
+      const family = siblings.get(parentOf(id)) ?? [];
+      const later = parentOf(id) === '' ? [] : family.slice(family.indexOf(id) + 1).filter((other) => host.isAlive(other));
+      scene.see({ at: 'actor.stopping', id, later });
+      stop.call(host, id, deadlineMs);
+    };
+    host.close = () => {
+      close.call(host);
+      // What is held up would be let go to nobody, and never be delivered.
+      this.transport.freeze();
+    };
+    host.expect = (asker) => {
+      if (!asker.asked.startsWith(limiters)) return expect.call(host, asker);
+      const dependency = asker.asked.slice(limiters.length);
+      const ask = expect.call(host, {
+        asked: asker.asked,
+        answered: (reply: never) => {
+          this.#asks.delete(ask);
+          scene.see({ at: 'limiter.answered', dependency, ask, reply: reply as LimiterReply });
+          asker.answered(reply);
+        },
+        lost: () => {
+          this.#asks.delete(ask);
+          asker.lost?.();
+        },
+      });
+      this.#asks.add(ask);
+      return ask;
+    };
+    internals.onHost?.(host);
+  }
+
+  #stole(kind: string, { thief, victim, count }: Extract<QueueEffect, { type: 'queue.stole' }>, self: ActorId): void {
+    const { scene } = this.#options;
+    scene.statistics.stolen += count;
+    const { state } = this.host!.snapshotOf(self) as { readonly state: QueueState };
+    const left = state.slots.find(({ worker }) => worker === victim)?.mailbox.length ?? 0;
+    scene.see({ at: 'mailbox.stolen', kind, steal: { atMs: scene.nowMs, thief, victim, count }, left });
+  }
+}
+
+function lookInto(process: SimulatedProcess, { scene, topology, internals }: ProcessOptions): Look {
+  const stateOf = (id: ActorId): unknown => (process.host?.snapshotOf(id) as { readonly state?: unknown } | undefined)?.state;
+  const look: Look = {
+    counts: () => scene.counts(),
+    task: (id) => scene.task(id),
+    limiter: (name) => stateOf(limiterOf(topology, name)) as ReturnType<Look['limiter']>,
+    queue: (kind) => stateOf(queueOf(topology, kind)) as ReturnType<Look['queue']>,
+    unfinished: scene.unfinished,
+    get load() {
+      return process.fleet?.load;
+    },
+    waits: () => waitSceneOf(topology, look, process.runs, internals.parking ?? true),
+  };
+  return look;
+}
+
+function parentOf(id: ActorId): ActorId {
+  return id.slice(0, Math.max(0, id.lastIndexOf('/')));
+}

@@ -1,0 +1,110 @@
+/**
+ * Watched run: the `ctx` that a simulated run gets. It does what the runtime's does, and notes what
+ * the run does with it: effects begin, time does not pass, the run waits for something of its own.
+ */
+import type { AskOptions, CallOptions, Context, RunLogger, StepContext } from '../../topology/context.ts';
+import type { Run } from '../../runtime/run.ts';
+import { SimulationStuckError } from '../errors.ts';
+import { placeOf } from '../place.ts';
+import type { Scene } from './scene.ts';
+
+/** Operations of all runs at one virtual instant, after which time is taken to stand still. */
+export const MOST_AT_ONCE = 100_000;
+
+/** What runs have in common with the simulation. */
+export interface Watch {
+  readonly scene: Scene;
+  /** Operations since time last moved. */
+  operations: number;
+  /** Whether waits and other nondeterminism are looked for. */
+  readonly marking: boolean;
+  /** Runs so far, by kind. */
+  readonly runs: Map<string, number>;
+}
+
+/** Of so many first runs of a kind it is remembered where they call `ctx`: it costs as much as the call. */
+const MARKED_RUNS = 64;
+
+export class WatchedRun implements Context {
+  readonly run: Run;
+  readonly task: Context['task'];
+  /** Its function has returned or thrown. */
+  ended = false;
+  /** Where its last operation was called, and which. */
+  readonly mark: { stack?: string } = {};
+  last: string | undefined;
+  readonly #watch: Watch;
+  readonly #marked: boolean;
+
+  constructor(run: Run, watch: Watch) {
+    this.run = run;
+    this.task = run.task;
+    this.#watch = watch;
+    const { kind } = run.task;
+    const runs = watch.runs.get(kind) ?? 0;
+    watch.runs.set(kind, runs + 1);
+    this.#marked = watch.marking && runs < MARKED_RUNS;
+  }
+
+  /** Alive, and without anything on `ctx` that could let it go on. */
+  get waitsElsewhere(): boolean {
+    return !this.ended && this.run.over === undefined && !this.run.occupied;
+  }
+
+  /** Where the last operation was called: what the run waits for comes after it. */
+  get place(): string | undefined {
+    return placeOf(this.mark);
+  }
+
+  get signal(): AbortSignal {
+    return this.run.signal;
+  }
+
+  get log(): RunLogger {
+    return this.run.log;
+  }
+
+  call(name: string, request: unknown, options?: CallOptions): Promise<never> {
+    return this.#begin(`ctx.call(${name})`, this.call) ?? this.run.call(name, request, options);
+  }
+
+  step<T>(name: string, fn: (step: StepContext) => T | Promise<T>): Promise<T> {
+    const { scene } = this.#watch;
+    const perform = (step: StepContext): T | Promise<T> => {
+      const { id, fence } = this.task;
+      scene.note(3, step.idempotencyKey, fence);
+      scene.see({ at: 'step.began', key: step.idempotencyKey, task: id, fence });
+      return fn(step);
+    };
+    return this.#begin(`ctx.step(${name})`, this.step) ?? this.run.step(name, perform);
+  }
+
+  ask(kind: string, input: unknown, options?: AskOptions): Promise<never> {
+    return this.#begin(`ctx.ask(${kind})`, this.ask) ?? this.run.ask(kind, input, options);
+  }
+
+  send(kind: string, input: unknown, options?: AskOptions): void {
+    if (this.#begin(`ctx.send(${kind})`, this.send) === undefined) this.run.send(kind, input, options);
+  }
+
+  progress(done: number, total?: number): void {
+    if (this.#begin('ctx.progress', this.progress) === undefined) this.run.progress(done, total);
+  }
+
+  /** Notes the operation; gives a promise that never settles when too much happens at once. */
+  #begin(what: string, from: (...args: never[]) => unknown): Promise<never> | undefined {
+    this.last = what;
+    if (this.#marked) Error.captureStackTrace(this.mark, from);
+    if ((this.#watch.operations += 1) <= MOST_AT_ONCE) return undefined;
+    Error.captureStackTrace(this.mark, from);
+    const { scene } = this.#watch;
+    const detail = {
+      atMs: scene.nowMs,
+      what: `operations of ${this.task.kind} (${this.task.id}), such as ${what}`,
+      limit: MOST_AT_ONCE,
+      place: this.place,
+    };
+    scene.fail(new SimulationStuckError(detail));
+    return new Promise(() => {});
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * Many seeds, over as many processes as there are cores.
+ *
+ *     node --conditions=drover-source test/simulation/many.ts [options]
+ *
+ *     --seeds N     random programs under drawn faults (default 2,000)
+ *     --hours N     virtual hours of a fleet of 20 agents (default 200)
+ *     --twice N     so many of the seeds again, each in another process: the trace hash must be the same (default 1,000)
+ *     --rounds N    as often, each round with the seeds that come after (default 1)
+ *     --resume FILE what is done is kept there, a line a seed; what is there already is not done again
+ *     --jobs N      processes (default: cores)
+ *
+ * Exit code 1 when anything is broken or a hash differs.
+ */
+import { spawn } from 'node:child_process';
+import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { dirname } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import type { Simulated } from './worker.ts';
+
+interface Job {
+  readonly what: Simulated['what'];
+  readonly seed: number;
+  /** The second time: not by the process that did it first. */
+  readonly again: boolean;
+}
+
+/** One process and what it is asked; answers come in the order of the questions. */
+class Simulator {
+  readonly id: number;
+  readonly #child = spawn(process.execPath, ['--conditions=drover-source', fileURLToPath(new URL('worker.ts', import.meta.url))], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  readonly #answers = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
+
+  constructor(id: number) {
+    this.id = id;
+  }
+
+  async simulate({ what, seed }: Job): Promise<Simulated> {
+    this.#child.stdin.write(`${what} ${seed}\n`);
+    const { value, done } = await this.#answers.next();
+    if (done === true) throw new Error(`the process that simulated ${what} ${seed} has ended`);
+    return JSON.parse(value) as Simulated;
+  }
+
+  end(): void {
+    this.#child.stdin.end();
+  }
+}
+
+const { values } = parseArgs({
+  options: {
+    seeds: { type: 'string', default: '2000' },
+    hours: { type: 'string', default: '200' },
+    twice: { type: 'string', default: '1000' },
+    rounds: { type: 'string', default: '1' },
+    jobs: { type: 'string', default: String(availableParallelism()) },
+    resume: { type: 'string' },
+  },
+});
+const [seeds, hours, twice, rounds, jobs] = [values.seeds, values.hours, values.twice, values.rounds, values.jobs].map(Number) as [
+  number,
+  number,
+  number,
+  number,
+  number,
+];
+
+/** By `what seed`: done by this process, or by an earlier call with the same file. */
+const first = new Map<string, { readonly hash: string; readonly by: number }>();
+const sums = { seeds: 0, hours: 0, tasks: 0, calls: 0, deliveries: 0, twice: 0, skipped: 0 };
+const broken: string[] = [];
+const began = performance.now();
+
+if (values.resume !== undefined && existsSync(values.resume)) {
+  for (const line of readFileSync(values.resume, 'utf8').split('\n').filter(Boolean)) {
+    const { what, seed, hash } = JSON.parse(line) as Simulated;
+    first.set(`${what} ${seed}`, { hash, by: -1 });
+  }
+}
+
+for (let round = 0; round < rounds && broken.length === 0; round += 1) await runRound(round);
+console.log(
+  `${sums.seeds} seeds, ${sums.hours.toFixed(1)} fleet-hours, ${sums.tasks} tasks, ${sums.calls} calls, ${sums.deliveries} deliveries` +
+    `${sums.skipped === 0 ? '' : `, ${sums.skipped} done before`}; ${sums.twice} run twice in different processes with the same trace hash`,
+);
+const seconds = (performance.now() - began) / 1_000;
+console.log(`${seconds.toFixed(0)} s, ${(sums.seeds / seconds).toFixed(1)} seeds/s, ${(sums.hours / seconds).toFixed(2)} fleet-hours/s`);
+console.log(`violations: ${broken.length}`);
+for (const text of broken) console.log(text);
+process.exit(broken.length === 0 ? 0 : 1);
+
+async function runRound(round: number): Promise<void> {
+  const list = (what: Simulated['what'], count: number): Job[] =>
+    Array.from({ length: count }, (_, at) => ({ what, seed: round * count + at + 1, again: false }));
+  const again = list('programs', Math.min(twice, seeds)).map((job) => ({ ...job, again: true }));
+  // Hours first: they take longest, so nobody waits for the last of them. What is done again comes last.
+  const todo = [...list('fleet', hours), ...list('programs', seeds), ...again];
+  const simulators = Array.from({ length: jobs }, (_, id) => new Simulator(id));
+  await Promise.all(
+    simulators.map(async (simulator) => {
+      for (let job = take(todo, simulator.id); job !== undefined; job = take(todo, simulator.id))
+        note(job, await simulator.simulate(job), simulator.id);
+      simulator.end();
+    }),
+  );
+}
+
+/** The next that this process may do, undefined when there is none. */
+function take(todo: Job[], by: number): Job | undefined {
+  for (let at = 0; at < todo.length; at += 1) {
+    const job = todo[at]!;
+    const known = first.get(`${job.what} ${job.seed}`);
+    if (job.again && (known === undefined || (known.by === by && jobs > 1))) continue;
+    todo.splice(at, 1);
+    if (job.again || known === undefined) return job;
+    sums.skipped += 1;
+    at -= 1;
+  }
+  return undefined;
+}
+
+function note({ what, seed, again }: Job, done: Simulated, by: number): void {
+  const name = `${what} ${seed}`;
+  if (done.broken !== undefined) broken.push(`${name}: ${done.broken}`);
+  if (again) {
+    sums.twice += 1;
+    const { hash } = first.get(name)!;
+    if (hash !== done.hash) broken.push(`${name} does not replay: ${hash}, then ${done.hash}`);
+    return;
+  }
+  first.set(name, { hash: done.hash, by });
+  if (what === 'programs') sums.seeds += 1;
+  else sums.hours += done.hours;
+  sums.tasks += done.tasks;
+  sums.calls += done.calls;
+  sums.deliveries += done.deliveries;
+  if (values.resume === undefined) return;
+  mkdirSync(dirname(values.resume), { recursive: true });
+  appendFileSync(values.resume, `${JSON.stringify(done)}\n`);
+}

@@ -1,0 +1,38 @@
+/**
+ * A process that simulates seeds for another one: a line `programs 17` or `fleet 3` on standard input,
+ * one JSON object for it on standard output.
+ */
+import { createInterface } from 'node:readline';
+import { assertClean } from '../../src/testing/index.ts';
+import { simulateFleetHour } from './fleet.ts';
+import { simulatePrograms } from './programs.ts';
+
+/** What became of one seed. */
+export interface Simulated {
+  readonly what: 'programs' | 'fleet';
+  readonly seed: number;
+  readonly hash: string;
+  readonly hours: number;
+  readonly tasks: number;
+  readonly calls: number;
+  readonly deliveries: number;
+  /** What is broken, in words; undefined when it is clean. */
+  readonly broken?: string;
+}
+
+async function simulateOne(what: Simulated['what'], seed: number): Promise<Simulated> {
+  const result = await (what === 'fleet' ? simulateFleetHour(seed) : simulatePrograms(seed));
+  const { tasks, calls, deliveries } = result.statistics;
+  const done = { what, seed, hash: result.trace.hash, hours: result.virtualMs / 3_600_000, tasks, calls, deliveries };
+  try {
+    assertClean(result);
+    return done;
+  } catch (error) {
+    return { ...done, broken: (error as Error).message };
+  }
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const [what, seed] = line.split(' ') as [Simulated['what'], string];
+  process.stdout.write(`${JSON.stringify(await simulateOne(what, Number(seed)))}\n`);
+}

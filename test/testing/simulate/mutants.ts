@@ -1,0 +1,330 @@
+/** Mutants: for each invariant one faulty part, and the work and faults under which it shows. */
+import { agent, contract, defineFleet, dependency } from 'drover';
+import type { Limits, SimulateOptions, Topology } from './kit.ts';
+import { fromDecider, NOTHING } from '../../../actors/kernel/decider.ts';
+import { reply } from '../../../actors/kernel/effects.ts';
+import { limiterLogic } from '../../../actors/limiter.ts';
+import type { LimiterInput, LimiterMessage } from '../../../actors/limiter.ts';
+import type { ReplyTo } from '../../../actors/kernel/effects.ts';
+import type { Settlement, Store } from '../../../actors/ports/store.ts';
+import { queueLogic } from '../../../actors/queue.ts';
+import type { QueueInput } from '../../../actors/queue.ts';
+import { supervisorLogic } from '../../../supervisors/supervisor.ts';
+import type { SupervisorInput } from '../../../supervisors/supervisor.ts';
+import type { Parts } from '../../../src/runtime/internals.ts';
+import type { SimulationInternals } from '../../../src/testing/simulate/internals.ts';
+
+export interface Mutant {
+  readonly invariant: string;
+  /** What it does wrong. */
+  readonly what: string;
+  readonly internals: () => SimulationInternals;
+  readonly limits?: Limits;
+  /** Default: parents that ask children. */
+  readonly topology?: Topology;
+  readonly options?: Partial<SimulateOptions>;
+}
+
+const LEASE_MS = 5_000;
+
+/** Parents call, then ask a child that calls: enough for every invariant to matter. */
+export function fleetUnder(limits: Limits): Topology {
+  const model = dependency({ limits, estimate: () => 20, perform: async (request: string) => request });
+  const kind = { replicas: 3, leaseMs: LEASE_MS, mailbox: { capacity: 4, stealAbove: 2 } };
+  const child = agent({ ...kind, uses: { model }, run: async (input: string, ctx) => ctx.call('model', input) });
+  const parent = agent({
+    ...kind,
+    uses: { model },
+    asks: { child },
+    run: async (input: string, ctx) => {
+      const said = await ctx.call('model', input);
+      await ctx.step('note', () => said.length);
+      return [said, await ctx.ask('child', input), await ctx.call('model', `${input} again`)];
+    },
+  });
+  return defineFleet({ name: 'mutants', agents: { parent, child } });
+}
+
+/** A pool of one whose only worker asks for more of its own kind. A run that gets nowhere is over soon. */
+function asksItself(): Topology {
+  const node = agent({
+    asks: { node: contract<number, number, string, string>() },
+    runTimeoutMs: 20_000,
+    attempts: 2,
+    run: async (depth: number, ctx): Promise<string> => (depth === 0 ? 'leaf' : ctx.ask('node', depth - 1)),
+  });
+  return defineFleet({ name: 'tree', agents: { node } });
+}
+
+export const WORK: SimulateOptions['workload'] = Array.from({ length: 40 }, (_, at) => ({
+  kind: 'parent',
+  input: `input ${at}`,
+  atMs: at * 100,
+}));
+
+/** A store of which some commands are other ones. */
+function lying(lies: (store: Store) => Partial<Store>): () => SimulationInternals {
+  return () => ({ store: (store) => ({ ...store, ...lies(store) }) });
+}
+
+/** The real logic, born with another input. */
+function born<I>(logic: (clock: never) => unknown, change: (input: I) => I): never {
+  return ((clock: never) => {
+    const real = logic(clock) as { getInitialSnapshot(scope: unknown, input: I): unknown };
+    return { ...real, getInitialSnapshot: (scope: unknown, input: I) => real.getInitialSnapshot(scope, change(input)) };
+  }) as never;
+}
+
+const limited = (change: (limits: Limits) => Limits): Parts['limiter'] =>
+  born<LimiterInput>(limiterLogic, (input) => ({ ...input, limits: change(input.limits) }));
+
+/** Serves who came last: one that waits may wait for ever. */
+const lastInFirstOut = ((clock: never) =>
+  fromDecider<
+    {
+      readonly inFlight: number;
+      readonly line: { readonly size: number };
+      readonly waiting: readonly { ticket: number; replyTo: ReplyTo }[];
+    },
+    LimiterMessage,
+    LimiterInput,
+    ReturnType<typeof reply>
+  >(
+    {
+      initial: ({ inFlight = 0 }) => [{ inFlight, line: { size: 0 }, waiting: [] }, NOTHING],
+      decide(state, message) {
+        const of = (inFlight: number, waiting: typeof state.waiting) => ({ inFlight, waiting, line: { size: waiting.length } });
+        const grant = (to: ReplyTo) => reply(to, { at: 'granted', charged: 0, waitedMs: 0 });
+        if (message.type === 'limiter.acquire') {
+          const { ticket, replyTo } = message;
+          if (state.inFlight === 0) return [of(1, state.waiting), [grant(replyTo)]];
+          return [of(state.inFlight, [...state.waiting, { ticket, replyTo }]), NOTHING];
+        }
+        if (message.type === 'limiter.cancel')
+          return [
+            of(
+              state.inFlight,
+              state.waiting.filter(({ ticket }) => ticket !== message.ticket),
+            ),
+            NOTHING,
+          ];
+        if (message.type !== 'limiter.settle') return [state, NOTHING];
+        const last = state.waiting.at(-1);
+        return last === undefined ? [of(0, []), NOTHING] : [of(1, state.waiting.slice(0, -1)), [grant(last.replyTo)]];
+      },
+    },
+    clock,
+  )) as unknown as Parts['limiter'];
+
+/** Loses one permit that comes home. */
+const forgetful = ((clock: never) => {
+  const real = limiterLogic(clock);
+  let settled = 0;
+  return {
+    ...real,
+    transition: (snapshot: never, message: LimiterMessage, scope: never) =>
+      message.type === 'limiter.settle' && (settled += 1) === 5 ? snapshot : real.transition(snapshot, message, scope),
+  };
+}) as unknown as Parts['limiter'];
+
+const STALL_MS = 12_000;
+
+export const MUTANTS: readonly Mutant[] = [
+  {
+    invariant: 'S1',
+    what: 'a store accepts a task without keeping it',
+    internals: lying((store) => ({
+      submit: async (tasks, nowMs) => {
+        const kept = await store.submit(
+          tasks.filter(({ id }) => id !== 'task-3'),
+          nowMs,
+        );
+        let at = 0;
+        return tasks.map(({ id }) => (id === 'task-3' ? { at: 'accepted' } : kept[at++]!));
+      },
+    })),
+  },
+  {
+    invariant: 'S2',
+    what: 'a store settles under a fence that is not the last',
+    options: { faults: { store: { failAfter: 0.3 } } },
+    internals: lying((store) => ({
+      settle: async (items, nowMs) => {
+        const { outcomes, ready } = await store.settle(items, nowMs);
+        return { ready, outcomes: outcomes.map((outcome) => (outcome.at === 'stale' ? { at: 'settled', status: 'completed' } : outcome)) };
+      },
+    })),
+  },
+  {
+    invariant: 'S3',
+    what: 'a store gives a fence a second time',
+    internals: lying((store) => ({
+      claim: async (command) => (await store.claim(command)).map((task) => (task.fence === 2 ? { ...task, fence: 1 } : task)),
+    })),
+  },
+  {
+    invariant: 'S4',
+    what: 'a store forgets what was remembered',
+    internals: lying((store) => ({
+      start: async (items, nowMs) =>
+        (await store.start(items, nowMs)).map((outcome) => (outcome.at === 'started' ? { ...outcome, memory: [] } : outcome)),
+    })),
+  },
+  {
+    invariant: 'S6',
+    what: 'a limiter grants one permit more than there are',
+    internals: () => ({ parts: { limiter: limited((limits) => ({ ...limits, concurrency: 4 })) } }),
+  },
+  {
+    invariant: 'S7',
+    what: 'a limiter paces at twice the rate',
+    limits: { requestsPerMinute: 200 },
+    internals: () => ({ parts: { limiter: limited((limits) => ({ ...limits, requestsPerMinute: 400 })) } }),
+  },
+  {
+    invariant: 'S7',
+    what: 'a limiter does not count tokens',
+    limits: { tokensPerMinute: 4_000 },
+    internals: () => ({ parts: { limiter: limited(() => ({})) } }),
+  },
+  {
+    invariant: 'S9',
+    what: 'a supervisor restarts without end',
+    options: {
+      faults: {
+        strikes: Array.from({ length: 60 }, (_, at) => ({ at: 'worker-crash', atMs: 5_000 + at * 50, kind: 'child', replica: at % 3 })),
+      },
+    },
+    internals: () => ({
+      parts: {
+        supervisor: born<SupervisorInput>(supervisorLogic, (input) => ({
+          ...input,
+          intensity: { ...input.intensity, intensity: 1_000 },
+          backoff: { baseMs: 10, capMs: 10 },
+        })),
+      },
+    }),
+  },
+  {
+    invariant: 'S9',
+    what: 'a supervisor stops its children in the order of their start',
+    internals: () => ({
+      onHost: (host) => {
+        const { stop } = host;
+        // Whoever is told to stop, the first of its siblings is told before.
+        host.stop = (id, deadlineMs) => {
+          if (id.endsWith('/agents')) stop.call(host, id.replace('/agents', '/dependencies'), deadlineMs);
+          stop.call(host, id, deadlineMs);
+        };
+      },
+    }),
+  },
+  {
+    invariant: 'S11',
+    what: 'a store parks a task whose run goes on',
+    options: { provider: { model: { latencyMs: [4_000, 9_000] } } },
+    internals: lying((store) => {
+      let lied = false;
+      return {
+        renew: async (items, nowMs) => {
+          const kept = await store.renew(items, nowMs);
+          if (lied || items[0] === undefined) return kept;
+          lied = true;
+          const outcome: Settlement['outcome'] = { at: 'parked', reason: 'a lie', children: [], wakeAtMs: nowMs + 2_000 };
+          await store.settle([{ id: items[0].id, fence: items[0].fence, outcome }], nowMs);
+          return kept;
+        },
+      };
+    }),
+  },
+  {
+    invariant: 'S13',
+    what: 'a queue lets steal from before the threshold',
+    options: { provider: { model: { latencyMs: [10, 15_000] } } },
+    internals: () => ({ parts: { queue: born<QueueInput>(queueLogic, (input) => ({ ...input, stealAbove: 1 })) } }),
+  },
+  {
+    invariant: 'S14',
+    what: 'a store has a task that nobody submitted',
+    internals: lying((store) => {
+      let lied = false;
+      return {
+        submit: async (tasks, nowMs) => {
+          const outcomes = await store.submit(tasks, nowMs);
+          if (!lied) await store.submit([{ ...tasks[0]!, id: 'ghost' }], nowMs);
+          lied = true;
+          return outcomes;
+        },
+      };
+    }),
+  },
+  {
+    invariant: 'L1',
+    what: 'a store never hands out one of its tasks',
+    internals: lying((store) => ({ claim: async (command) => (await store.claim(command)).filter(({ id }) => id !== 'task-2') })),
+  },
+  {
+    invariant: 'L2',
+    what: 'a store takes leases back a minute late',
+    options: { faults: { store: { failAfter: 0.3 } } },
+    internals: lying((store) => ({ sweep: async (nowMs) => ({ ...(await store.sweep(nowMs - 60_000)), nextAtMs: null }) })),
+  },
+  {
+    invariant: 'L3',
+    what: 'a limiter loses a permit that comes home',
+    internals: () => ({ parts: { limiter: forgetful } }),
+  },
+  {
+    invariant: 'L5',
+    what: 'a limiter serves who came last',
+    limits: { concurrency: 1 },
+    internals: () => ({ parts: { limiter: lastInFirstOut } }),
+  },
+  {
+    invariant: 'waits',
+    what: 'a runtime in which a run that only waits keeps its worker',
+    topology: asksItself(),
+    options: { workload: [{ kind: 'node', input: 2 }] },
+    internals: () => ({ parking: false }),
+  },
+  {
+    invariant: 'L7',
+    what: 'a part leaves a timer',
+    internals: () => ({
+      parts: {
+        limiter: (clock) => {
+          clock.wakeAt(clock.nowMs() + 1e9, () => {});
+          return limiterLogic(clock);
+        },
+      },
+    }),
+  },
+  {
+    invariant: 'B1',
+    what: 'a queue lets its mailboxes grow',
+    internals: () => ({ parts: { queue: born<QueueInput>(queueLogic, (input) => ({ ...input, capacity: 12 })) } }),
+  },
+  {
+    invariant: 'B3',
+    what: 'a process does not look at the clock after it stood still',
+    options: { faults: { strikes: [{ at: 'stall', atMs: 6_000, ms: STALL_MS }] }, provider: { model: { latencyMs: [500, 2_000] } } },
+    internals: () => ({
+      onHost: (host) => {
+        const { clock, alarm } = host;
+        let readMs = clock.nowMs();
+        let lagMs = 0;
+        let lagsUntilMs = 0;
+        const lag = (): number => {
+          const realMs = clock.nowMs();
+          if (realMs - readMs > STALL_MS / 2) [lagMs, lagsUntilMs] = [realMs - readMs, realMs + 1_500];
+          if (realMs > lagsUntilMs) lagMs = 0;
+          readMs = realMs;
+          return lagMs;
+        };
+        const nowMs = (): number => clock.nowMs() - lag();
+        host.alarm = (atMs, fire) => alarm.call(host, atMs + lag(), fire);
+        Object.assign(host, { clock: { nowMs, wakeAt: clock.wakeAt } });
+      },
+    }),
+  },
+];
