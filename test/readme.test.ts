@@ -17,6 +17,11 @@ test('the second fleet of the README is a topology that can be made', () => {
   expect(execFileSync(process.execPath, flags, { encoding: 'utf8' })).toBe('triage summarise\n');
 });
 
+test('the tests of a fleet that the README shows pass as they stand', { timeout: 60_000 }, () => {
+  const flags = ['--conditions=drover-source', '--input-type=module-typescript', '--eval', blocks[2]!];
+  expect(execFileSync(process.execPath, flags, { encoding: 'utf8' })).toBe('proved\n');
+});
+
 test('the README names every error code that a user can meet, and no other', () => {
   const inSources = new Set(
     ['actors/ports/store-errors.ts', 'src/runtime/errors.ts', 'src/topology/topology-error.ts'].flatMap((file) =>

@@ -1,0 +1,8 @@
+/** For `npm run mutate`: the tests that hold the decision code. What runs whole fleets would take a minute a mutant. */
+import { defineConfig } from 'vitest/config';
+import base from './vitest.config.ts';
+
+export default defineConfig({
+  ...base,
+  test: { ...base.test, include: ['test/actors/**/*.test.ts', 'test/supervisors/**/*.test.ts'] },
+});
