@@ -6,6 +6,7 @@ export const EXITS = {
   incomplete: { code: 1, means: 'some tasks failed or are dead, or some lines were refused' },
   refused: { code: 2, means: 'wrong usage, topology, tasks file or store: nothing has run' },
   failed: { code: 3, means: 'the fleet could not go on; accepted tasks are in the store' },
+  inconclusive: { code: 4, means: 'check, simulate, replay: nothing can be concluded' },
   interrupted: { code: 130, means: 'interrupted (Ctrl-C, SIGTERM) and drained; run it again to go on' },
   stopped: { code: 131, means: 'interrupted twice, stopped at once; run it again to go on' },
   unread: { code: 141, means: 'standard output was closed by its reader; drained, run it again to go on' },
@@ -32,6 +33,35 @@ export function exitOf({ at, endedBadly, refusedLines, brokeOff }: RunOutcome): 
 
 /** The table as `--help` shows it. */
 export function exitHelp(): string {
-  const rows = Object.values(EXITS).map(({ code, means }) => `  ${String(code).padStart(3)}  ${means}`);
-  return ['Exit codes:', ...rows].join('\n');
+  return tableOf(Object.values(EXITS));
+}
+
+/** How the commands end that test a fleet: check, simulate, replay. Their codes are those of the table, in their own words. */
+export const TEST_EXITS = {
+  clean: { exit: 'completed', means: 'proved, or nothing was found that is broken' },
+  violated: { exit: 'incomplete', means: 'something is broken; it was told with what replays it' },
+  refused: { exit: 'refused', means: 'wrong usage, topology, workload or trace: nothing was tested' },
+  inconclusive: {
+    exit: 'inconclusive',
+    means: 'nothing can be concluded: a bound was hit, code threw or never yielded, a replay diverged',
+  },
+  interrupted: { exit: 'interrupted', means: 'interrupted (Ctrl-C, SIGTERM); until then nothing was found that is broken' },
+  stopped: { exit: 'stopped', means: 'interrupted twice, stopped at once' },
+  unread: { exit: 'unread', means: 'standard output was closed by its reader' },
+} as const satisfies Record<string, { readonly exit: Exit; readonly means: string }>;
+
+export type TestExit = keyof typeof TEST_EXITS;
+
+/** The code of a command that tests. */
+export function testExitCode(exit: TestExit): number {
+  return EXITS[TEST_EXITS[exit].exit].code;
+}
+
+/** The table of the commands that test. */
+export function testExitHelp(): string {
+  return tableOf(Object.values(TEST_EXITS).map(({ exit, means }) => ({ code: EXITS[exit].code, means })));
+}
+
+function tableOf(exits: readonly { readonly code: number; readonly means: string }[]): string {
+  return ['Exit codes:', ...exits.map(({ code, means }) => `  ${String(code).padStart(3)}  ${means}`)].join('\n');
 }

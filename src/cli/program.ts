@@ -2,13 +2,16 @@
 import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import type { Cli } from './cli.ts';
+import { addCheck } from './commands/check.ts';
+import { addReplay } from './commands/replay.ts';
 import { addRun } from './commands/run.ts';
+import { addSimulate } from './commands/simulate.ts';
 import { formatError, StuckError, UsageError } from './errors.ts';
 import { EXITS, exitHelp } from './exit-codes.ts';
 import { Output } from './output.ts';
 
 /** One file for each command, in `commands/`. */
-const COMMANDS: readonly ((program: Command, cli: Cli) => void)[] = [addRun];
+const COMMANDS: readonly ((program: Command, cli: Cli) => void)[] = [addRun, addCheck, addSimulate, addReplay];
 
 /**
  * Runs the command line `args` and ends the process. The end is explicit: a module of a user's may

@@ -173,7 +173,7 @@ async function shrinkFound(topology: Topology, found: Rehearsed, invariant: stri
 
 /** What happened from the first task until it was seen: how the fleet starts, and what comes after, explains nothing. */
 function upTo(lines: readonly string[], atMs: number): readonly string[] {
-  const first = lines.findIndex((line) => line.includes(' commits submit'));
+  const first = lines.findIndex((line) => / commits (?!open )/.test(line));
   const after = lines.findIndex((line) => Number.parseFloat(line) > atMs);
   return lines.slice(Math.max(0, first), after < 0 ? undefined : after);
 }

@@ -13,3 +13,6 @@ export * from './errors.ts';
 export * from './explore/index.ts';
 export { checkDeadlockFree } from './check-deadlock-free.ts';
 export type { DeadlockOptions, DeadlockVerdict, SampledSummary } from './check-deadlock-free.ts';
+export * from './machines/index.ts';
+export { virtualFleet } from './arbitraries/virtual-fleet.ts';
+export type { VirtualFleet } from './arbitraries/virtual-fleet.ts';

@@ -10,8 +10,9 @@
  *   - `pct`: channels have fixed random priorities, and at a few random moments the first one becomes
  *     the last. Finds a race of depth d with a known chance.
  *   - `fair`: one channel after the other.
- *   - a schedule: natural numbers, each taken modulo the number of channels that could go; when it is
- *     used up, first in, first out. Shorter and smaller numbers are tamer, so schedules shrink.
+ *   - a schedule: natural numbers, each taken modulo the number of channels that could go, 0 for the one
+ *     that has waited longest; when it is used up, first in, first out. Shorter and smaller numbers
+ *     are tamer, so schedules shrink.
  *
  * A channel may be held up for a time (a slow network), and a message may be lost where the runtime
  * takes it for a hint only.
@@ -58,7 +59,9 @@ export interface TransportHooks {
   /** Calls back after so many ms; the held channel goes on then. */
   readonly wake?: (inMs: number, release: () => void) => void;
   /** Told of each delivery, before it happens. */
-  readonly onDelivery?: (envelope: Envelope, choice: number, enabled: number) => void;
+  readonly onDelivery?: (envelope: Envelope, choice: number) => void;
+  /** Told of each choice among several, as a schedule would have it: how many of them had waited longer. */
+  readonly onChoice?: ((rank: number) => void) | undefined;
 }
 
 /** Delivers what a chooser names. */
@@ -88,7 +91,7 @@ export class ChannelTransport<To = unknown> implements Transport<To> {
   }
 
   push(envelope: Envelope<To>): void {
-    if (this.#hooks.isLost?.(envelope) === true) return;
+    if (this.#frozen || this.#hooks.isLost?.(envelope) === true) return;
     const channel = this.#channelOf(envelope);
     channel.queue.push({ envelope, sequence: (this.#sequence += 1) });
     this.#size += 1;
@@ -102,9 +105,10 @@ export class ChannelTransport<To = unknown> implements Transport<To> {
     if (enabled.length === 0 || this.#frozen) return undefined;
     const choice = enabled.length === 1 ? 0 : this.choosing.choose(enabled);
     const channel = enabled[choice]!;
-    const { envelope } = channel.queue.shift()!;
+    const { envelope, sequence } = channel.queue.shift()!;
     this.#size -= 1;
-    this.#hooks.onDelivery?.(envelope, choice, enabled.length);
+    if (this.#hooks.onChoice !== undefined && enabled.length > 1) this.#hooks.onChoice(rankOf(enabled, sequence));
+    this.#hooks.onDelivery?.(envelope, choice);
     if (channel.queue.length === 0) this.#disable(channel);
     this.choosing.delivered?.(channel, enabled);
     return envelope;
@@ -113,6 +117,7 @@ export class ChannelTransport<To = unknown> implements Transport<To> {
   /** Delivers nothing more, and loses what is on its way: the process is dead. */
   freeze(): void {
     this.#frozen = true;
+    this.#size = 0;
   }
 
   /** Lets every held channel go on. */
@@ -179,9 +184,9 @@ export function scheduled(schedule: readonly number[]): Choosing {
   let at = 0;
   return {
     choose(enabled) {
-      const choice = schedule[at];
+      const rank = (schedule[at] ?? 0) % enabled.length;
       at += 1;
-      return choice === undefined ? oldest(enabled) : choice % enabled.length;
+      return rank === 0 ? oldest(enabled) : inOrder(enabled)[rank]!;
     },
   };
 }
@@ -234,4 +239,16 @@ function oldest(enabled: readonly Channel[]): number {
   let best = 0;
   for (let at = 1; at < enabled.length; at += 1) if (enabled[at]!.queue[0]!.sequence < enabled[best]!.queue[0]!.sequence) best = at;
   return best;
+}
+
+/** Positions in `enabled`, by how long each has waited. */
+function inOrder(enabled: readonly Channel[]): readonly number[] {
+  return [...enabled.keys()].toSorted((a, b) => enabled[a]!.queue[0]!.sequence - enabled[b]!.queue[0]!.sequence);
+}
+
+/** How many could go that were sent before `sequence`: the message itself has left its channel. */
+function rankOf(enabled: readonly Channel[], sequence: number): number {
+  let rank = 0;
+  for (const { queue } of enabled) if (queue[0] !== undefined && queue[0].sequence < sequence) rank += 1;
+  return rank;
 }

@@ -50,6 +50,8 @@ export interface Violation extends Searched {
   readonly holdings: readonly string[];
   /** A shortest way there that was found, one sentence a move. */
   readonly trace: readonly string[];
+  /** Who waits for what after each move of the trace. */
+  readonly waitsAt: readonly (readonly string[])[];
   /** What happens again and again after the trace; empty when nothing does. */
   readonly repeats: readonly string[];
   /** After so many moves of the trace, at the latest, there is no way home any more. */
@@ -129,6 +131,10 @@ function tell(net: Net, { graph, hopeful }: Exploration, { state, trace, cycle }
     waits: waits.map((wait) => tellWait(net, marking, wait)),
     holdings: tellHoldings(net, marking),
     trace: trace.map(sentence),
+    waitsAt: trace.map((step) => {
+      const then = graph.store.read(step.state, graph.space.bytes);
+      return waitsOf(net, then).map((wait) => tellWait(net, then, wait));
+    }),
     repeats: cycle.map(sentence),
     noReturnAfter: lost === -1 ? undefined : lost + 1,
     mermaid: drawWaits(net, marking, waits, circle),

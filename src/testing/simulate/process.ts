@@ -180,10 +180,10 @@ export class SimulatedProcess implements Caller {
           release();
           this.#poke();
         }),
-      onDelivery: ({ toId, message }: Envelope, choice: number, enabled: number): void => {
+      onChoice,
+      onDelivery: ({ toId, message }: Envelope, choice: number): void => {
         scene.statistics.deliveries += 1;
         scene.note(1, `${toId} ${message.type}`, choice);
-        if (enabled > 1) onChoice?.(choice);
         if (message.type === 'limiter.acquire') {
           const { replyTo, flow, tokens } = message as Message & {
             readonly replyTo: number;

@@ -40,6 +40,8 @@ export async function simulateWith<K extends AgentMap>(
   internals: SimulationInternals,
 ): Promise<SimulationResult> {
   const plan = checkOptions(topology, options as unknown as SimulateOptions);
+  // Begun in a turn of its own or in a microtask, the first steps are the same: see `nextTick`.
+  await Promise.resolve();
   const simulation = new Simulation(topology, plan, options.invariants ?? INVARIANTS, internals);
   const stop = plan.nondeterminism === 'report' ? watch() : undefined;
   try {

@@ -66,8 +66,13 @@ describe('a schedule', () => {
     expect(drain(threeChannels(transportOf(scheduled([]))))).toEqual(['a1', 'b1', 'c1', 'a2', 'b2', 'c2', 'a3', 'b3', 'c3']);
   });
 
-  test('names channels modulo those that could go', () => {
-    expect(drain(threeChannels(transportOf(scheduled([1, 4, 2])))).slice(0, 3)).toEqual(['b1', 'b2', 'c1']);
+  test('names channels modulo those that could go, by how long each has waited', () => {
+    expect(drain(threeChannels(transportOf(scheduled([1, 4, 2])))).slice(0, 3)).toEqual(['b1', 'c1', 'c2']);
+  });
+
+  test('of nothing but zeros is first in, first out', () => {
+    const zeros = drain(threeChannels(transportOf(scheduled(Array<number>(9).fill(0)))));
+    expect(zeros).toEqual(drain(threeChannels(transportOf(scheduled([])))));
   });
 });
 
@@ -101,8 +106,8 @@ test('a message that is lost is not delivered, and what comes after it is', () =
   expect(drain(threeChannels(transport))).toEqual(['a1', 'b1', 'c1', 'a3', 'b3', 'c3']);
 });
 
-test('a frozen transport delivers nothing', () => {
+test('a frozen transport delivers nothing, and has lost what was on its way', () => {
   const transport = threeChannels(transportOf());
   transport.freeze();
-  expect([transport.next(), transport.isMoving, transport.size]).toEqual([undefined, false, 9]);
+  expect([transport.next(), transport.isMoving, transport.size]).toEqual([undefined, false, 0]);
 });
