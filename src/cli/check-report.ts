@@ -71,6 +71,8 @@ function kindWords({ kind, search }: Violated): string {
   const victim = search.at === 'violated' ? search.victim : undefined;
   const who = victim === undefined ? '' : ` (${victim})`;
   switch (kind) {
+    case 'lint':
+      return 'something that is declared can never come about';
     case 'invariant':
       return 'the real machines broke a promise of the runtime';
     case 'deadlock':
@@ -98,7 +100,7 @@ function tellEffort({ states, transitions, ms, finished }: TopologyVerdict): str
   return `${plural(states, 'state')}, ${plural(transitions, 'move')}${speed}${before}`;
 }
 
-function tellViolation({ cycle, holdings, trace, mermaid, search }: Violated, replay: string): readonly string[] {
+function tellViolation({ kind, cycle, holdings, trace, mermaid, search }: Violated, replay: string): readonly string[] {
   const { waits, repeats, noReturnAfter, shrunk } =
     search.at === 'violated' ? search : { waits: [], repeats: [], noReturnAfter: undefined, shrunk: [] };
   const bulleted = (texts: readonly string[]): readonly string[] => texts.map((text) => `  ${printable(text)}`);
@@ -107,7 +109,7 @@ function tellViolation({ cycle, holdings, trace, mermaid, search }: Violated, re
     return `  ${String(at + 1).padStart(2)}. ${printable(says)}${lost}`;
   });
   return [
-    ...section('who waits in a circle', bulleted(cycle)),
+    ...section(kind === 'lint' ? 'what is wrong' : 'who waits in a circle', bulleted(cycle)),
     ...section('who waits', cycle.length > 0 ? [] : bulleted(waits)),
     ...section('who holds what', bulleted(holdings)),
     ...section('the shortest way there', steps),

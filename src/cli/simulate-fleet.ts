@@ -133,7 +133,7 @@ class SimulateCommand {
       this.#cli.stdout.write(`${JSON.stringify({ seed, violations, nondeterminism, replay })}\n`);
       return;
     }
-    for (const { message } of places) this.#tell(`seed ${seed}: nondeterminism: ${printable(message)}`);
+    for (const { message } of places) this.#tell(`seed ${seed}: nondeterminism: ${printable(message)}\n  replay: ${replay}`);
     if (violations.length === 0 || this.#tally.violated > MOST_TOLD) return;
     const [first, ...others] = violations;
     const more = others.length === 0 ? '' : `\n  and ${plural(others.length, 'violation')} more`;

@@ -4,7 +4,7 @@ import type { SimulationStatistics } from '../testing/index.ts';
 import { testExitCode } from './exit-codes.ts';
 import type { TestExit } from './exit-codes.ts';
 import type { SeedResult } from './simulate-worker.ts';
-import { count, duration, plural, rate } from './text.ts';
+import { count, duration, plural, printable, rate } from './text.ts';
 
 const HOUR_MS = 3_600_000;
 
@@ -34,6 +34,8 @@ export interface SimulateReport {
   readonly broken: Readonly<Record<string, number>>;
   /** Places in the user's code that a replay could not repeat. */
   readonly nondeterminism: number;
+  /** Runs that rejected, by what they said and where in your code: faults make runs reject too. */
+  readonly rejections: Readonly<Record<string, number>>;
   /** What kept a seed from being simulated. */
   readonly error: ErrorRecord | null;
   /** With no violation in n seeds, one comes in less than 3/n of them, 19 times out of 20. Null with fewer than 3, or with any. */
@@ -49,6 +51,8 @@ export class SimulateTally {
   violated = 0;
   readonly broken: Record<string, number> = {};
   readonly places = new Set<string>();
+  /** Runs that rejected, by what they said and where. */
+  readonly rejections: Record<string, number> = {};
   readonly statistics: { -readonly [K in keyof Sums]: Sums[K] } & { faults: Record<string, number>; ends: Record<string, number> } = {
     tasks: 0,
     completed: 0,
@@ -65,7 +69,11 @@ export class SimulateTally {
     ends: {},
   };
 
-  add({ virtualMs, violations, nondeterminism, statistics }: SeedResult): void {
+  add({ virtualMs, violations, nondeterminism, rejections, statistics }: SeedResult): void {
+    for (const { kind, error, place, count: times } of rejections) {
+      const said = `${kind}: ${error}${place === undefined ? '' : ` (${place})`}`;
+      this.rejections[said] = (this.rejections[said] ?? 0) + times;
+    }
     this.seeds += 1;
     this.virtualMs += virtualMs;
     if (violations.length > 0) this.violated += 1;
@@ -100,7 +108,7 @@ export interface SimulateReportParts {
 }
 
 export function simulateReport({ fleet, tally, wanted, ended, error, wallMs }: SimulateReportParts): SimulateReport {
-  const { seeds, virtualMs, violated, broken, places, statistics } = tally;
+  const { seeds, virtualMs, violated, broken, places, rejections, statistics } = tally;
   const exit = simulateExit(tally, ended);
   const fleetHours = virtualMs / HOUR_MS;
   return {
@@ -115,6 +123,7 @@ export function simulateReport({ fleet, tally, wanted, ended, error, wallMs }: S
     violated,
     broken,
     nondeterminism: places.size,
+    rejections,
     error,
     missedBelow: violated > 0 || seeds < 3 ? null : rounded(3 / seeds),
     exit,
@@ -124,7 +133,7 @@ export function simulateReport({ fleet, tally, wanted, ended, error, wallMs }: S
 
 /** The report as people read it. */
 export function simulateText(report: SimulateReport): string {
-  const { seeds, wanted, statistics, violated, broken, nondeterminism, missedBelow } = report;
+  const { seeds, wanted, statistics, violated, broken, nondeterminism, rejections, missedBelow } = report;
   const { tasks, completed, failed, dead, runs, parked, lost, calls, deliveries, processes, faults, ends } = statistics;
   const found = violated === 0 ? 'none' : `in ${plural(violated, 'seed')}: ${listed(broken)}`;
   const rows: [string, string][] = [
@@ -145,16 +154,28 @@ export function simulateText(report: SimulateReport): string {
     ['deliveries', `${count(deliveries)}${report.wallMs > 0 ? `, ${rate((deliveries * 1_000) / report.wallMs)}` : ''}`],
     ['faults', listed(faults) || 'none'],
     ...(Object.keys(ends).length > 0 ? [['ends', listed(ends)] as [string, string]] : []),
+    ...mostOf(rejections).map(([said, times]) => ['rejected', `${plural(times, 'run')}: ${printable(said)}`] as [string, string]),
+    ...(tasks > 0 && completed === 0 ? [['note', 'no task has completed: nothing but failure was tested'] as [string, string]] : []),
   ];
   const headline =
     report.exit === 'clean'
       ? 'clean'
       : report.exit === 'violated'
-        ? 'violated'
+        ? violated > 0
+          ? 'violated'
+          : 'not repeatable: your code does what no replay can repeat'
         : report.ended === 'finished'
           ? 'nothing tested'
           : report.ended;
   return `${report.fleet}: ${headline}\n${rows.map(([name, value]) => `  ${name.padEnd(11)} ${value}`).join('\n')}\n`;
+}
+
+const MOST_REJECTIONS = 5;
+
+function mostOf(rejections: Readonly<Record<string, number>>): readonly (readonly [string, number])[] {
+  return Object.entries(rejections)
+    .toSorted(([, a], [, b]) => b - a)
+    .slice(0, MOST_REJECTIONS);
 }
 
 /** `store-after 12, kill 3`, the most frequent first. */

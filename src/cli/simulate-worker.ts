@@ -25,7 +25,10 @@ export interface SeedOrder {
 }
 
 /** What is left of a result without its trace. */
-export type SeedResult = Pick<SimulationResult, 'seed' | 'virtualMs' | 'statistics' | 'violations' | 'nondeterminism' | 'replay'> & {
+export type SeedResult = Pick<
+  SimulationResult,
+  'seed' | 'virtualMs' | 'statistics' | 'violations' | 'nondeterminism' | 'rejections' | 'replay'
+> & {
   readonly hash: string;
   readonly events: number;
 };
@@ -54,7 +57,9 @@ try {
       await Promise.resolve();
       const result = await simulate(topology, { ...options, seed, invariants, replay });
       const traced =
-        trace && result.violations.length > 0 ? await simulate(topology, { ...options, seed, replay, trace: 'full' }) : undefined;
+        trace && result.violations.length + result.nondeterminism.length > 0
+          ? await simulate(topology, { ...options, seed, replay, trace: 'full' })
+          : undefined;
       const { durationMs, faults, sampler, workload, tasks } = { ...plan, durationMs: options.durationMs };
       const given = Object.fromEntries(Object.entries({ faults, sampler, workload, tasks }).filter(([, value]) => value !== undefined));
       tell({

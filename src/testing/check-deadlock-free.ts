@@ -11,12 +11,13 @@ import type { Topology } from '../topology/fleet.ts';
 import { TopologyError } from '../topology/topology-error.ts';
 import { checkTopology } from './explore/check-topology.ts';
 import type { TopologyCheckOptions, TopologyVerdict } from './explore/check-topology.ts';
-import type { LintFinding } from './explore/lint.ts';
+import type { LintCode, LintFinding } from './explore/lint.ts';
 import type { ViolationKind } from './explore/check.ts';
 import { SimulationOptionError } from './errors.ts';
 import { rehearsalOf } from './deadlock/rehearsal.ts';
 import { perform, sample, worstOf } from './deadlock/sample.ts';
 import type { Rehearsed, Sampled } from './deadlock/sample.ts';
+import { onlyKnown } from './simulate/options.ts';
 import { shrinkRehearsed, tellTasks } from './deadlock/shrink-sample.ts';
 
 export interface DeadlockOptions extends Omit<TopologyCheckOptions, 'shrink' | 'starvation' | 'fairness'> {
@@ -61,10 +62,10 @@ export type DeadlockVerdict =
   | (Said & { readonly at: 'no-counterexample' })
   | (Said & {
       readonly at: 'violated';
-      /** `invariant`: the real machines broke another promise. */
-      readonly kind: ViolationKind | 'invariant';
-      /** `search`: an order of declared operations. `sample`: a run of the real machines. */
-      readonly by: 'search' | 'sample';
+      /** `invariant`: the real machines broke another promise. `lint`: something that is declared can never come about. */
+      readonly kind: ViolationKind | 'invariant' | 'lint';
+      /** `search`: an order of declared operations. `sample`: a run of the real machines. `lint`: no search was needed. */
+      readonly by: 'search' | 'sample' | 'lint';
       /** The circle of waits, one sentence each; of a broken invariant, what was seen. */
       readonly cycle: readonly string[];
       readonly holdings: readonly string[];
@@ -80,10 +81,18 @@ const DEFAULT_RUNS = 200;
 const DEFAULT_TASKS = 12;
 const PROGRAMS = { depth: 3, operations: 3, asks: 2 };
 const MOST_TRIES = 400;
+const CERTAIN: readonly LintCode[] = ['asks-too-deep', 'never-admitted'];
+const SIZES = ['workers', 'permits', 'tasks', 'depth', 'operations', 'asks', 'faults', 'rejections'] as const;
+/** A search of no tasks, or of runs that do nothing, would prove nothing. */
+const LEAST: Partial<Record<(typeof SIZES)[number], number>> = { workers: 1, permits: 1, tasks: 1, operations: 1, asks: 1, depth: 1 };
+const OWN = ['runs', 'seed', 'sampledTasks', 'sampledFaults', 'replay', 'onRun'];
+const OPTIONS = [...OWN, ...SIZES, 'without', 'requests', 'maxStates', 'withinMs', 'nowMs'];
 
 /**
  * Checks a topology for deadlock: by search for any order of what it declares, then by sampling the
- * real machines. Runs no code of the user's but `estimate` and `backoff`: what a run really does is for
+ * real machines. What it declares are its calls and asks, none of them begun inside a `ctx.step`: such
+ * a run keeps its worker while it waits, and `simulate` names it.
+ * Runs no code of the user's but `estimate` and `backoff`: what a run really does is for
  * `simulate`, which also tells when it does what was not declared.
  *
  * @throws TopologyError when there is no topology
@@ -96,10 +105,16 @@ export async function checkDeadlockFree(topology: Topology, options: DeadlockOpt
   if ((topology as { is?: unknown } | null | undefined)?.is !== 'topology') {
     throw new TopologyError({ path: ['checkDeadlockFree', 'topology'], value: topology, expected: 'a topology, made by defineFleet(...)' });
   }
+  if (typeof (options as unknown) !== 'object' || (options as unknown) === null)
+    throw new SimulationOptionError('options', 'an object', options);
+  onlyKnown('', options, OPTIONS);
   const { runs = DEFAULT_RUNS, seed = 1, sampledTasks = DEFAULT_TASKS, sampledFaults = 'drawn', onRun, replay, ...searched } = options;
   demandCount('runs', runs, 0);
   demandCount('seed', seed, 0);
   demandCount('sampledTasks', sampledTasks, 1);
+  if (sampledFaults !== 'drawn' && sampledFaults !== 'none')
+    throw new SimulationOptionError('sampledFaults', "'drawn' or 'none'", sampledFaults);
+  checkSearched(topology, searched);
   const search = checkTopology(topology, searched);
   const said = { lint: search.lint, search };
   if (search.at === 'violated') {
@@ -118,6 +133,13 @@ export async function checkDeadlockFree(topology: Topology, options: DeadlockOpt
       seed: undefined,
       replay: line,
     };
+  }
+  // A circle may come about, and the runs will say; these can't but go wrong.
+  const wrong = search.lint.filter(({ code, severity }) => severity === 'error' && CERTAIN.includes(code));
+  if (wrong.length > 0) {
+    const line = 'checkDeadlockFree(topology): the topology says so by itself';
+    const nothing = { holdings: [], trace: [], mermaid: undefined, seed: undefined, sampled: undefined };
+    return { ...said, ...nothing, at: 'violated', kind: 'lint', by: 'lint', cycle: wrong.map(({ says }) => says), replay: line };
   }
   const { withinMs, nowMs } = searched;
   const untilMs = withinMs === undefined || nowMs === undefined ? Infinity : nowMs() + withinMs;
@@ -181,6 +203,17 @@ function upTo(lines: readonly string[], atMs: number): readonly string[] {
 function summaryOf({ runs, deliveries, virtualMs, actors, longestRun }: Sampled): SampledSummary {
   const pct = Math.floor(runs / 4);
   return { runs, deliveries, virtualMs, missedAtMost: longestRun === 0 ? 1 : (1 - 1 / (actors * longestRun)) ** pct };
+}
+
+/** What the search would take as it comes, and then search something else than was meant. */
+function checkSearched({ dependencies }: Topology, searched: TopologyCheckOptions): void {
+  const { without = [], withinMs, nowMs, requests = {}, maxStates } = searched;
+  const isKnown = Array.isArray(without) && without.every((name) => name === 'parking');
+  if (!isKnown) throw new SimulationOptionError('without', "['parking']", without);
+  if (withinMs !== undefined && nowMs === undefined) throw new SimulationOptionError('nowMs', 'a clock, beside withinMs', nowMs);
+  if (maxStates !== undefined) demandCount('maxStates', maxStates, 1);
+  onlyKnown('requests.', requests, Object.keys(dependencies));
+  for (const size of SIZES) if (searched[size] !== undefined) demandCount(size, searched[size], LEAST[size] ?? 0);
 }
 
 function demandCount(option: string, value: unknown, least: number): void {

@@ -1,13 +1,13 @@
 /** What the testing kit refuses. None of these is a violation: those are data, in the result. */
 import { describe, DroverError, toErrorRecord } from '../../actors/kernel/errors.ts';
 
-/** An option of `simulate` has a wrong value, or there is no such option. */
+/** An option of `simulate`, or of another part of the kit, has a wrong value, or there is no such option. */
 export class SimulationOptionError extends DroverError {
   readonly code = 'DROVER_SIMULATION_OPTION';
   readonly retryable = false;
   override readonly detail: { readonly option: string; readonly expected: string };
   constructor(option: string, expected: string, value: unknown) {
-    super(`simulate: ${option}: expected ${expected}, got ${describe(value)}`);
+    super(`${option}: expected ${expected}, got ${describe(value)}`);
     this.detail = { option, expected };
   }
 }

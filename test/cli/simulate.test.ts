@@ -218,6 +218,7 @@ describe('parts', () => {
     statistics: { ...new SimulateTally().statistics, tasks: 2, completed: 1, dead: 1, faults: { kill: 2 }, ends: { E: 1 } },
     violations: [],
     nondeterminism: [],
+    rejections: [],
     replay: '',
     hash: '',
     events: 0,

@@ -91,3 +91,27 @@ test.each([
 test('what is no topology is refused', async () => {
   await expect(checkDeadlockFree({} as never)).rejects.toMatchObject({ code: 'DROVER_TOPOLOGY' });
 });
+
+test.each([
+  ['without', { without: ['praking'] }],
+  ['rnus', { rnus: 5 }],
+  ['tasks', { without: ['parking'], tasks: 0 }],
+  ['operations', { without: ['parking'], operations: 0 }],
+  ['maxStates', { maxStates: Number.NaN }],
+  ['sampledFaults', { sampledFaults: 'lots' }],
+  ['requests.nope', { requests: { nope: [1] } }],
+  ['nowMs', { withinMs: 1 }],
+])('an option that would make the verdict say less than it seems is refused: %s', async (option, options) => {
+  await expect(checkDeadlockFree(recursive, options as never)).rejects.toMatchObject({
+    code: 'DROVER_SIMULATION_OPTION',
+    message: expect.stringContaining(option) as string,
+  });
+});
+
+test('a topology that declares what can never come about is not proved: a request that is larger than its limits', async () => {
+  const narrow = dependency({ limits: { tokensPerMinute: 1_000 }, estimate: () => 5_000, perform: async () => null });
+  const kind = agent({ uses: { narrow }, run: async (_: null, ctx) => ctx.call('narrow', null) });
+  const verdict = await checkDeadlockFree(defineFleet({ name: 'narrow', agents: { kind } }), { runs: 0 });
+  expect(verdict).toMatchObject({ at: 'violated', kind: 'lint', by: 'lint' });
+  if (verdict.at === 'violated') expect(verdict.cycle.join(' ')).toContain('5000');
+});

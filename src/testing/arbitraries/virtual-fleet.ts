@@ -300,6 +300,7 @@ export class VirtualFleet<K extends AgentMap = AgentMap> implements AsyncDisposa
       statistics: this.statistics,
       violations,
       nondeterminism: [],
+      rejections: [],
       trace: { hash: trace.hash, events: trace.count, choices: [], lines: [] },
       replay: this.#replay,
     };

@@ -48,7 +48,7 @@ function* smallerOnes(skeleton: Skeleton): Generator<Skeleton> {
       yield { ...skeleton, processes: processes.with(at, { ...process, count }) };
   }
   for (const [name, capacity] of Object.entries(resources)) {
-    for (const count of lower(capacity, Math.min(capacity, largestRequest(skeleton, name))))
+    for (const count of lower(capacity, Math.min(capacity, totalNeed(skeleton, name))))
       yield { ...skeleton, resources: { ...resources, [name]: count } };
   }
   for (const [name, capacity] of Object.entries(mailboxes)) {
@@ -64,13 +64,14 @@ function isWork({ states }: ProcessClass): boolean {
   return Object.values(states).some((moves) => moves.some(({ does }) => does === 'end'));
 }
 
-/** A resource stays as large as what is asked of it at once: a request that can't be met would be another fault. */
-function largestRequest({ processes }: Skeleton, resource: string): number {
-  const moves = processes.flatMap(({ states }) => Object.values(states).flat());
-  const requests = moves.flatMap((move) =>
-    move.does === 'acquire' || move.does === 'attempt' || move.does === 'look' ? [needsOf(move.needs)[resource] ?? 0] : [],
+/** A resource stays as large as what one process may ask of it in all: one that stands in its own way would be another fault. */
+function totalNeed({ processes }: Skeleton, resource: string): number {
+  const needs = processes.map(({ states }) =>
+    Object.values(states)
+      .flat()
+      .reduce((sum, move) => sum + (move.does === 'acquire' || move.does === 'attempt' ? (needsOf(move.needs)[resource] ?? 0) : 0), 0),
   );
-  return Math.max(1, ...requests);
+  return Math.max(1, ...needs);
 }
 
 /** The least first, then half, then one less. */

@@ -49,7 +49,7 @@ export interface AbstractStep {
 
 /** What a check has found, as far as its trace needs it. */
 export interface AbstractViolation {
-  readonly kind: ViolationKind | 'invariant';
+  readonly kind: ViolationKind | 'invariant' | 'lint';
   readonly trace: readonly string[];
   /** Who waits after the last move, and after each. Absent: not known. */
   readonly waits?: readonly string[];
@@ -61,6 +61,8 @@ export interface AbstractViolation {
 }
 
 export interface CheckTrace extends TraceHead {
+  /** Over all the rest: a trace that is told as it stands must stand as it was written. */
+  readonly seal: number;
   readonly of: 'check';
   readonly kind: AbstractViolation['kind'];
   readonly steps: readonly AbstractStep[];
@@ -97,16 +99,8 @@ export function simulationTrace(
 /** The trace of what a check found. */
 export function checkTrace(topology: Topology, drover: string, violation: AbstractViolation): CheckTrace {
   const { kind, repeats = [], noReturnAfter, cycle, holdings } = violation;
-  return {
-    ...headOf(topology, drover),
-    of: 'check',
-    kind,
-    steps: stepsOf(violation),
-    repeats,
-    noReturnAfter: noReturnAfter ?? null,
-    cycle,
-    holdings,
-  };
+  const told = { kind, steps: stepsOf(violation), repeats, noReturnAfter: noReturnAfter ?? null, cycle, holdings };
+  return { ...headOf(topology, drover), of: 'check', seal: sealOf(told), ...told };
 }
 
 /** A verdict says who waits at its end; before that, only when it has `waitsAt`. */
@@ -134,6 +128,7 @@ export function parseTrace(text: string, file: string, topology: Topology, drove
     throw new TraceVersionError({ file, what: 'a trace of version', theirs: String(value.version), ours: String(TRACE_VERSION) });
   if (value.drover !== drover) throw new TraceVersionError({ file, what: 'a trace of drover', theirs: String(value.drover), ours: drover });
   if (!isWhole(value)) throw new TraceFileError(file, 'something is missing in it');
+  if (value.of === 'check' && value.seal !== sealOf(value)) throw new TraceFileError(file, 'it was edited after it had been written');
   const ours = headOf(topology, drover).topology;
   if (value.topology.name !== ours.name || value.topology.hash !== ours.hash) throw new TraceTopologyError(file, value.topology, ours);
   return value;
@@ -154,6 +149,10 @@ export function demandSame(recorded: SimulationTrace, { trace, nondeterminism, s
 
 function headOf(topology: Topology, drover: string): TraceHead {
   return { format: TRACE_FORMAT, version: TRACE_VERSION, drover, topology: { name: topology.name, hash: topologyHash(topology) } };
+}
+
+function sealOf({ kind, steps, repeats, noReturnAfter, cycle, holdings }: Omit<CheckTrace, keyof TraceHead | 'of' | 'seal'>): number {
+  return hashOf(JSON.stringify([kind, steps, repeats, noReturnAfter, cycle, holdings]));
 }
 
 function blocksOf(lines: readonly string[]): readonly number[] {

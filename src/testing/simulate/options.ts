@@ -161,6 +161,16 @@ function checkProvider(provider: object, { dependencies }: Topology): void {
     demand(`provider.${name}`, standIn, names.includes(name), `the name of a dependency: ${names.join(', ') || 'there is none'}`);
     demand(`provider.${name}`, standIn, typeof standIn === 'object' && standIn !== null, '{ latencyMs, usage, reply, faults }');
     onlyKnown(`provider.${name}.`, standIn as object, ['latencyMs', 'usage', 'reply', 'faults']);
+    const { latencyMs, usage, reply, faults } = standIn as Partial<Record<keyof StandIn, unknown>>;
+    demand(`provider.${name}.latencyMs`, latencyMs, isLatency(latencyMs), 'milliseconds from 0, [from, to], or a function');
+    demand(`provider.${name}.reply`, reply, reply === undefined || typeof reply === 'function', 'a function of (request, call)');
+    demand(
+      `provider.${name}.usage`,
+      usage,
+      ['undefined', 'object', 'function'].includes(typeof usage),
+      '{ inputTokens, outputTokens }, or a function',
+    );
+    if (faults !== undefined && faults !== 'none') checkChances(`provider.${name}.faults`, faults);
   }
 }
 
@@ -172,15 +182,33 @@ function checkFaults(faults: unknown): void {
   for (const [part, value] of Object.entries(faults as object) as [string, unknown][]) {
     if (counts.includes(part))
       demand(`faults.${part}`, value, Number.isInteger(value) && (value as number) >= 0, 'a whole number of times, from 0');
-    if (!CHANCES.includes(part)) continue;
-    for (const [name, chance] of Object.entries(value ?? {}) as [string, unknown][]) {
-      if (!NO_CHANCE.includes(name))
-        demand(`faults.${part}.${name}`, chance, typeof chance === 'number' && chance >= 0 && chance <= 1, 'a chance from 0 to 1');
-    }
+    if (part === 'strikes') demand('faults.strikes', value, isStrikes(value), 'an array of { at, atMs }');
+    if (CHANCES.includes(part) && value !== undefined) checkChances(`faults.${part}`, value);
   }
 }
 
-function onlyKnown(path: string, value: object, known: readonly string[]): void {
+function checkChances(path: string, chances: unknown): void {
+  demand(path, chances, typeof chances === 'object' && chances !== null, 'chances from 0 to 1, by name');
+  for (const [name, chance] of Object.entries(chances as object) as [string, unknown][]) {
+    if (NO_CHANCE.includes(name)) continue;
+    demand(`${path}.${name}`, chance, typeof chance === 'number' && chance >= 0 && chance <= 1, 'a chance from 0 to 1');
+  }
+}
+
+function isStrikes(value: unknown): boolean {
+  return Array.isArray(value) && value.every((strike: { atMs?: unknown } | null) => isMs(strike?.atMs));
+}
+
+function isLatency(value: unknown): boolean {
+  if (Array.isArray(value)) return value.length === 2 && value.every(isMs) && value[0] <= value[1];
+  return value === undefined || typeof value === 'function' || isMs(value);
+}
+
+export function isMs(value: unknown): boolean {
+  return typeof value === 'number' && Number.isFinite(value) && value >= 0;
+}
+
+export function onlyKnown(path: string, value: object, known: readonly string[]): void {
   for (const name of Object.keys(value)) {
     if (!known.includes(name))
       throw new SimulationOptionError(

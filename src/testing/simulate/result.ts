@@ -25,6 +25,16 @@ export interface Nondeterminism {
   readonly count: number;
 }
 
+/** Runs that threw or rejected: an outcome of their task. Faults make runs reject too. */
+export interface Rejection {
+  readonly kind: string;
+  /** Its code or name, and message. */
+  readonly error: string;
+  /** `file:line:column` in the user's code, where the error tells. */
+  readonly place: string | undefined;
+  readonly count: number;
+}
+
 export interface SimulationStatistics {
   /** Tasks accepted, children among them. */
   readonly tasks: number;
@@ -55,6 +65,8 @@ export interface SimulationResult {
   /** The first hundred. */
   readonly violations: readonly Violation[];
   readonly nondeterminism: readonly Nondeterminism[];
+  /** Runs that rejected, the most frequent first; a hundred places at most. */
+  readonly rejections: readonly Rejection[];
   readonly trace: {
     /** Covers deliveries, commits, calls and ends of tasks with their virtual times. */
     readonly hash: string;

@@ -94,7 +94,13 @@ export class Simulation {
       plan.trace === 'full',
     );
     this.findings = new Findings();
-    this.#watch = { scene: this.scene, operations: 0, marking: plan.nondeterminism === 'report', runs: new Map() };
+    this.#watch = {
+      scene: this.scene,
+      operations: 0,
+      marking: plan.nondeterminism === 'report',
+      runs: new Map(),
+      nested: (run, what, step) => this.findings.nested(run, what, step),
+    };
     const scope = (task: Scope['task']): Scope | undefined => (plan.nondeterminism === 'report' ? this.findings.scope(task) : undefined);
     this.#topology = substitute(
       topology,
@@ -102,6 +108,7 @@ export class Simulation {
       this.#watch,
       () => this.#process,
       scope,
+      (kind, error) => this.findings.rejected(kind, error),
     );
     this.#faults = new Faults(this.#faultPlan, this.#random, plan.durationMs, {
       topology,
@@ -205,7 +212,10 @@ export class Simulation {
     const nowMs = this.#world.nowMs();
     if (!this.#watch.marking || this.#process === undefined || nowMs < this.#waitsLookedMs + WAITS_EVERY_MS) return;
     this.#waitsLookedMs = nowMs;
-    for (const run of this.#process.runs.values()) if (run.waitsElsewhere) this.findings.waits(run);
+    for (const run of this.#process.runs.values()) {
+      if (run.waitsElsewhere) this.findings.waits(run);
+      else if (run.stuckInStep) this.findings.stuckInStep(run);
+    }
   }
 
   #isDone(): boolean {
@@ -349,6 +359,7 @@ export class Simulation {
       statistics: structuredClone(statistics),
       violations,
       nondeterminism: this.findings.all,
+      rejections: this.findings.rejections,
       trace: { hash: trace.hash, events: trace.count, choices: this.#choices, lines },
       replay: this.#plan.replay,
     };

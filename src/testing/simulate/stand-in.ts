@@ -1,10 +1,12 @@
 /** Stand-in: answers in the place of a dependency's `perform`, in virtual time, with faults by seed. */
 import type { Random } from '../../../actors/kernel/random.ts';
 import type { AnyDependency, PerformContext, Usage } from '../../topology/dependency.ts';
+import { describe } from '../../../actors/kernel/errors.ts';
 import { SimulationCallbackError } from '../errors.ts';
 import { placeOf } from '../place.ts';
 import { hashOf } from '../trace.ts';
 import type { CallFaults } from './fault-plan.ts';
+import { isMs } from './options.ts';
 import type { StandIn, StandInCall } from './options.ts';
 import type { Scene } from './scene.ts';
 
@@ -193,7 +195,11 @@ export class Provider {
     if (typeof latencyMs === 'number') return latencyMs;
     if (typeof latencyMs !== 'function') return latencyMs[0] + this.#random.next() * (latencyMs[1] - latencyMs[0]);
     try {
-      return this.#ask('latencyMs', () => latencyMs(request as never, this.#random));
+      return this.#ask('latencyMs', () => {
+        const ms: unknown = latencyMs(request, this.#random);
+        if (!isMs(ms)) throw new RangeError(`expected milliseconds from 0, got ${describe(ms)}`);
+        return ms as number;
+      });
     } catch (error) {
       this.#scene.fail(error);
       return 0;

@@ -19,8 +19,9 @@ export function substitute(
   watch: Watch,
   process: () => SimulatedProcess | undefined,
   scope: (task: Scope['task']) => Scope | undefined,
+  rejected: (kind: string, error: unknown) => void = () => {},
 ): Topology {
-  const agents = mapped(topology.agents, (_kind, agent) => watched(agent, watch, process, scope));
+  const agents = mapped(topology.agents, (_kind, agent) => watched(agent, watch, process, scope, rejected));
   return {
     ...topology,
     agents,
@@ -34,6 +35,7 @@ function watched(
   watch: Watch,
   process: () => SimulatedProcess | undefined,
   scope: (task: Scope['task']) => Scope | undefined,
+  rejected: (kind: string, error: unknown) => void,
 ): AnyAgent {
   const { spec } = agent;
   const { scene } = watch;
@@ -52,7 +54,10 @@ function watched(
     const execute = async (): Promise<unknown> => spec.run(input, run as never) as unknown;
     const its = scope({ id, kind });
     const promise = its === undefined ? execute() : inScope(its, execute);
-    promise.then(over, over);
+    promise.then(over, (error: unknown) => {
+      over();
+      if (run.run.over === undefined) rejected(kind, error);
+    });
     return promise;
   };
   const copy = Object.assign(Object.create(Object.getPrototypeOf(spec) as object) as typeof spec, spec, { run: simulated });

@@ -2,6 +2,7 @@
  * Watched run: the `ctx` that a simulated run gets. It does what the runtime's does, and notes what
  * the run does with it: effects begin, time does not pass, the run waits for something of its own.
  */
+import { AsyncLocalStorage } from 'node:async_hooks';
 import type { AskOptions, CallOptions, Context, RunLogger, StepContext } from '../../topology/context.ts';
 import type { Run } from '../../runtime/run.ts';
 import { SimulationStuckError } from '../errors.ts';
@@ -20,10 +21,15 @@ export interface Watch {
   readonly marking: boolean;
   /** Runs so far, by kind. */
   readonly runs: Map<string, number>;
+  /** Told of an operation that was begun inside a step. */
+  readonly nested?: (run: WatchedRun, what: string, step: string) => void;
 }
 
 /** Of so many first runs of a kind it is remembered where they call `ctx`: it costs as much as the call. */
 const MARKED_RUNS = 64;
+
+/** The step whose function is running, and whose it is. */
+const steps = new AsyncLocalStorage<{ readonly run: WatchedRun; readonly name: string }>();
 
 export class WatchedRun implements Context {
   readonly run: Run;
@@ -33,6 +39,7 @@ export class WatchedRun implements Context {
   /** Where its last operation was called, and which. */
   readonly mark: { stack?: string } = {};
   last: string | undefined;
+  #stepsOpen = 0;
   readonly #watch: Watch;
   readonly #marked: boolean;
 
@@ -49,6 +56,11 @@ export class WatchedRun implements Context {
   /** Alive, and without anything on `ctx` that could let it go on. */
   get waitsElsewhere(): boolean {
     return !this.ended && this.run.over === undefined && !this.run.occupied;
+  }
+
+  /** It timed out in a step: no step of a simulated run takes time, so it waited for something that cannot be seen. */
+  get stuckInStep(): boolean {
+    return !this.ended && this.#stepsOpen > 0 && (this.run.over === 'timeout' || this.run.over === 'stalled');
   }
 
   /** Where the last operation was called: what the run waits for comes after it. */
@@ -74,7 +86,7 @@ export class WatchedRun implements Context {
       const { id, fence } = this.task;
       scene.note(3, step.idempotencyKey, fence);
       scene.see({ at: 'step.began', key: step.idempotencyKey, task: id, fence });
-      return fn(step);
+      return this.#watch.marking ? this.#inStep(name, () => fn(step)) : fn(step);
     };
     return this.#begin(`ctx.step(${name})`, this.step) ?? this.run.step(name, perform);
   }
@@ -91,9 +103,23 @@ export class WatchedRun implements Context {
     if (this.#begin('ctx.progress', this.progress) === undefined) this.run.progress(done, total);
   }
 
+  /** Runs the function of a step so that what it begins on `ctx` is known to be inside of it. */
+  async #inStep<T>(name: string, act: () => T | Promise<T>): Promise<T> {
+    this.#stepsOpen += 1;
+    try {
+      return await steps.run({ run: this, name }, act);
+    } finally {
+      this.#stepsOpen -= 1;
+    }
+  }
+
   /** Notes the operation; gives a promise that never settles when too much happens at once. */
   #begin(what: string, from: (...args: never[]) => unknown): Promise<never> | undefined {
     this.last = what;
+    if (this.#watch.marking && this.#watch.nested !== undefined) {
+      const around = steps.getStore();
+      if (around?.run === this) this.#watch.nested(this, what, around.name);
+    }
     if (this.#marked) Error.captureStackTrace(this.mark, from);
     if ((this.#watch.operations += 1) <= MOST_AT_ONCE) return undefined;
     Error.captureStackTrace(this.mark, from);

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { agent, defineFleet, dependency } from 'drover';
 import { acquire, checkSkeleton, end } from '../../../src/testing/explore/index.ts';
 import { simulate } from '../../../src/testing/index.ts';
-import { demandSame, parseTrace, simulationTrace, stepsOf, topologyHash } from '../../../src/testing/replay/index.ts';
+import { checkTrace, demandSame, parseTrace, simulationTrace, stepsOf, topologyHash } from '../../../src/testing/replay/index.ts';
 
 const fleetOf = (name: string, concurrency: number) => {
   const model = dependency({ limits: { concurrency }, perform: async (request: string): Promise<string> => request });
@@ -82,4 +82,21 @@ test('each step of a check tells who waits then: nobody after the first fork, ea
   expect(steps).toHaveLength(verdict.trace.length);
   expect(steps[0]!.waits).toEqual([]);
   expect(steps.at(-1)!.waits).toEqual(verdict.waits);
+});
+
+test('a trace of a check that was edited is refused: it would be told as it stands', () => {
+  const violation = { kind: 'deadlock', trace: ['a', 'b'], cycle: ['a waits for b'], holdings: [] } as const;
+  const written = checkTrace(topology, '1.0.0', violation);
+  const text = JSON.stringify(written);
+  expect(parseTrace(text, 't.json', topology, '1.0.0')).toEqual(written);
+  for (const edited of [
+    { ...written, steps: written.steps.slice(1) },
+    { ...written, steps: [5] },
+    { ...written, kind: 'livelock' },
+    { ...written, seal: 0 },
+  ]) {
+    expect(() => parseTrace(JSON.stringify(edited), 't.json', topology, '1.0.0')).toThrow(
+      expect.objectContaining({ code: 'DROVER_TRACE_FILE', message: expect.stringContaining('edited') }),
+    );
+  }
 });
