@@ -1,17 +1,13 @@
 /** Simulate report: what many seeds have come to. Pure. */
 import type { ErrorRecord } from '../../actors/kernel/errors.ts';
 import type { SimulationStatistics } from '../testing/index.ts';
+import { noStatistics } from '../testing/simulate/result.ts';
 import { testExitCode } from './exit-codes.ts';
 import type { TestExit } from './exit-codes.ts';
 import type { SeedResult } from './simulate-worker.ts';
 import { count, duration, plural, printable, rate } from './text.ts';
 
 const HOUR_MS = 3_600_000;
-
-type Sums = Omit<SimulationStatistics, 'faults' | 'ends'> & {
-  readonly faults: Readonly<Record<string, number>>;
-  readonly ends: Readonly<Record<string, number>>;
-};
 
 /** What decides how the command ends. */
 export type SimulateEnding = 'finished' | 'interrupted' | 'unread' | 'failed';
@@ -27,7 +23,7 @@ export interface SimulateReport {
   readonly wallMs: number;
   /** Fleet-hours in one second. */
   readonly hoursPerSecond: number;
-  readonly statistics: Sums;
+  readonly statistics: SimulationStatistics;
   /** Seeds in which an invariant was seen broken. */
   readonly violated: number;
   /** How many seeds broke it, by the name of the invariant. */
@@ -53,21 +49,7 @@ export class SimulateTally {
   readonly places = new Set<string>();
   /** Runs that rejected, by what they said and where. */
   readonly rejections: Record<string, number> = {};
-  readonly statistics: { -readonly [K in keyof Sums]: Sums[K] } & { faults: Record<string, number>; ends: Record<string, number> } = {
-    tasks: 0,
-    completed: 0,
-    failed: 0,
-    dead: 0,
-    runs: 0,
-    parked: 0,
-    lost: 0,
-    stolen: 0,
-    calls: 0,
-    deliveries: 0,
-    processes: 0,
-    faults: {},
-    ends: {},
-  };
+  readonly statistics = noStatistics();
 
   add({ virtualMs, violations, nondeterminism, rejections, statistics }: SeedResult): void {
     for (const { kind, error, place, count: times } of rejections) {
@@ -80,7 +62,7 @@ export class SimulateTally {
     for (const name of new Set(violations.map(({ invariant }) => invariant))) this.broken[name] = (this.broken[name] ?? 0) + 1;
     for (const { api, place, task } of nondeterminism) this.places.add(`${api} ${place ?? task?.kind ?? ''}`);
     const { faults, ends, ...numbers } = statistics;
-    for (const [name, value] of Object.entries(numbers) as [Exclude<keyof Sums, 'faults' | 'ends'>, number][])
+    for (const [name, value] of Object.entries(numbers) as [Exclude<keyof SimulationStatistics, 'faults' | 'ends'>, number][])
       this.statistics[name] += value;
     addAll(this.statistics.faults, faults);
     addAll(this.statistics.ends, ends);

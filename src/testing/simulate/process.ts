@@ -161,7 +161,7 @@ export class SimulatedProcess implements Caller {
 
   #hooks(random: Random) {
     const { scene, messages, topology, onChoice } = this.#options;
-    const limiters = `${topology.name}/dependencies/`;
+    const limiters = limiterOf(topology, '');
     return {
       isLost: ({ message }: Envelope): boolean => {
         const { lostNotifications = 0 } = messages();
@@ -207,8 +207,8 @@ export class SimulatedProcess implements Caller {
     const { scene, topology, internals } = this.#options;
     const { spawn, stop, expect, close } = host;
     const siblings = new Map<string, string[]>();
-    const work = `${topology.name}/work/`;
-    const limiters = `${topology.name}/dependencies/`;
+    const work = queueOf(topology, '');
+    const limiters = limiterOf(topology, '');
     host.spawn = (spec) => {
       const { id, incarnation = 0 } = spec;
       const parent = parentOf(id);

@@ -57,6 +57,31 @@ export interface SimulationStatistics {
   readonly ends: Readonly<Record<string, number>>;
 }
 
+/** Statistics that are being counted. */
+export type Counting = { -readonly [K in keyof SimulationStatistics]: SimulationStatistics[K] } & {
+  readonly faults: Record<string, number>;
+  readonly ends: Record<string, number>;
+};
+
+/** Nothing has happened yet. */
+export function noStatistics(): Counting {
+  return {
+    tasks: 0,
+    completed: 0,
+    failed: 0,
+    dead: 0,
+    runs: 0,
+    parked: 0,
+    lost: 0,
+    stolen: 0,
+    calls: 0,
+    deliveries: 0,
+    processes: 0,
+    faults: {},
+    ends: {},
+  };
+}
+
 export interface SimulationResult {
   readonly seed: number | string;
   /** Virtual time that passed, healing included. */

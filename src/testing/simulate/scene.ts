@@ -20,7 +20,8 @@ import type { Fact } from '../invariants/fact.ts';
 import type { Invariant } from '../invariants/invariant.ts';
 import { Trace } from '../trace.ts';
 import type { Command } from './faulty-store.ts';
-import type { SimulationStatistics, Violation } from './result.ts';
+import { noStatistics } from './result.ts';
+import type { Violation } from './result.ts';
 
 /** What comes after the first hundred says nothing new. */
 const MOST_VIOLATIONS = 100;
@@ -33,24 +34,7 @@ export class Scene {
   readonly violations: Violation[] = [];
   /** Tasks that the store has accepted and that have not ended. */
   readonly unfinished = new Set<string>();
-  readonly statistics: { -readonly [K in keyof SimulationStatistics]: SimulationStatistics[K] } & {
-    readonly faults: Record<string, number>;
-    readonly ends: Record<string, number>;
-  } = {
-    tasks: 0,
-    completed: 0,
-    failed: 0,
-    dead: 0,
-    runs: 0,
-    parked: 0,
-    lost: 0,
-    stolen: 0,
-    calls: 0,
-    deliveries: 0,
-    processes: 0,
-    faults: {},
-    ends: {},
-  };
+  readonly statistics = noStatistics();
   /** What keeps the simulation from going on: bad input, not a violation. */
   fatal: { readonly error: unknown } | undefined;
   readonly #handlers = new Map<Fact['at'], Handler[]>();

@@ -90,6 +90,6 @@ describe('a trace', () => {
   });
 
   test('is the same in every process', () => {
-    expect(hashOf([1, 1_750_000_000_000.25, 'inbox/work/triage queue.ready', 3])).toMatchInlineSnapshot(`"9f39f284565aa6f5"`);
+    expect(hashOf([1, 1_750_000_000_000.25, 'inbox/agents/triage/0 worker.busy', 3])).toMatchInlineSnapshot(`"267807b1bd4dfb33"`);
   });
 });
