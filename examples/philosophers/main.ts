@@ -1,85 +1,69 @@
 /**
  * Dining philosophers, as in DPBench: which strategies deadlock, which go in circles, whom they starve.
  *
- *     node --conditions=drover-source examples/philosophers/main.ts
+ *     node --conditions=drover-source examples/philosophers/main.ts [--traces]
+ *
+ * With `--traces`, each trace in full; without, its length and how it begins.
  */
 import { anyOrder } from './any-order.ts';
-import { checkSkeleton, explore } from './kit.ts';
-import type { Exploration, Verdict } from './kit.ts';
+import { checkSkeleton } from './kit.ts';
 import { STRATEGIES } from './strategies.ts';
 import type { StrategyName } from './strategies.ts';
-import { mealsIn, tableSpace, tellTable } from './table.ts';
-import type { Mode } from './table.ts';
+import { mealsIn } from './table.ts';
+import { METHODS, MODES, SEATS, verdictOf } from './verdicts.ts';
+import type { RowMode, Verdict } from './verdicts.ts';
+import { inShort, tableInShort } from './words.ts';
 
-const SEATS = [3, 5, 10, 50];
-const MODES: readonly Mode[] = ['simultaneous', 'sequential'];
 const ROUNDS = 30;
-
-/** A table goes round at last, but some only after millions of rounds. */
-const MOST_STATES = 100_000;
-
-/** Above this, every order of single moves has too many states. */
-const MOST_SEATS_IN_ANY_ORDER = 10;
-
-/** Without chance nothing can be left out of the search, so it is larger still. */
-const MOST_SEATS_WITHOUT_CHANCE = 5;
-
-function verdictOf({ dead, livelock, starvation, doomed, end }: Exploration): string {
-  if (dead !== undefined) return `deadlock in round ${dead.trace.length}`;
-  if (livelock !== undefined) return `livelock from round ${livelock.trace.length + 1}, every ${livelock.cycle.length} rounds`;
-  if (starvation.length > 0)
-    return `starves ${starvation.length}: ${starvation.map(({ actor }) => actor.replace('philosopher ', '')).join(' ')}`.slice(0, 40);
-  if (doomed !== undefined) return 'doomed';
-  return end === 'finished' ? 'proved' : 'not finished';
-}
-
-function inWords(verdict: Verdict): string {
-  switch (verdict.at) {
-    case 'proved':
-      return `proved, ${verdict.states} states${verdict.ranked.at === 'free' ? '; by ranks for every number' : ''}`;
-    case 'not-finished':
-      return `not finished, ${verdict.states} states`;
-    case 'violated':
-      return `${verdict.kind} after ${verdict.trace.length} moves`;
-  }
-}
+const WIDEST = 110;
+const inFull = process.argv.includes('--traces');
 
 function row(...cells: readonly (string | number)[]): string {
-  const widths = [9, 6, 14, 42, 20];
+  const widths = [9, 6, 13, 16, 24];
   return cells
     .map((cell, at) => String(cell).padEnd(widths[at] ?? 0))
     .join(' ')
     .trimEnd();
 }
 
-console.log(row('strategy', 'seats', 'mode', 'verdict', `meals in ${ROUNDS} rounds`));
-for (const name of Object.keys(STRATEGIES) as StrategyName[]) {
-  for (const seats of SEATS) {
-    for (const mode of MODES) {
-      const strategy = STRATEGIES[name];
-      const meals = mealsIn(ROUNDS, seats, strategy, mode);
-      const verdict = verdictOf(explore(tableSpace(seats, strategy, mode), { maxStates: MOST_STATES }));
-      console.log(
-        row(name, seats, mode, verdict, `${meals.reduce((sum, one) => sum + one, 0)}${seats > 10 ? '' : ` (${meals.join(' ')})`}`),
-      );
-    }
-    if (seats > MOST_SEATS_IN_ANY_ORDER) continue;
-    const skeleton = anyOrder(seats, name);
-    const strong = checkSkeleton(skeleton, { shrink: false });
-    const weak =
-      seats > MOST_SEATS_WITHOUT_CHANCE ? strong : checkSkeleton(skeleton, { fairness: 'weak', starvation: 'none', shrink: false });
-    const words = strong.at === 'proved' && weak.at === 'violated' ? `${inWords(strong)}; ${weak.kind} without chance` : inWords(strong);
-    console.log(row(name, seats, 'any order', words));
-  }
+function mealsOf(name: StrategyName, seats: number, mode: RowMode): string {
+  if (mode === 'any order') return '';
+  const meals = mealsIn(ROUNDS, seats, STRATEGIES[name], mode);
+  const sum = meals.reduce((total, one) => total + one, 0);
+  return seats > 10 || sum === 0 ? String(sum) : `${sum} (${meals.join(' ')})`;
 }
 
-console.log('\nfive ordered philosophers, simultaneous (l, r: holds its left or right fork; E: eats):');
-const exploration = explore(tableSpace(5, STRATEGIES.ordered, 'simultaneous'));
-const starving = exploration.starvation[0]!;
-for (const { state } of [...starving.trace, ...starving.cycle]) console.log(`  ${tellTable(exploration.graph.store.read(state, 5))}`);
+/** One line a part of the trace, cut where it gets long; or one line a step. */
+function tell(label: string, steps: readonly string[], seats: number, mode: RowMode): void {
+  if (steps.length === 0) return;
+  const unit = mode === 'any order' ? 'moves' : 'rounds';
+  const heading = `          ${label}, ${steps.length} ${steps.length === 1 ? unit.slice(0, -1) : unit}:`;
+  if (inFull) {
+    console.log([heading, ...steps.map((step) => `            ${step}`)].join('\n'));
+    return;
+  }
+  const short = mode === 'any order' ? inShort(steps, seats) : steps.map(tableInShort).join(' | ');
+  console.log(`${heading} ${short.length > WIDEST ? `${short.slice(0, WIDEST)} ...` : short}`);
+}
+
+function show(name: StrategyName, seats: number, mode: RowMode, verdict: Verdict): void {
+  const { at, victims, method, trace, cycle, withoutChance } = verdict;
+  const says = victims.length === 0 ? at : `starves ${victims.join(', ')}`;
+  console.log(row(name, seats, mode, says, mealsOf(name, seats, mode), method));
+  tell(at === 'deadlock' ? 'leads there' : 'first', trace, seats, mode);
+  tell('again and again', cycle, seats, mode);
+  if (withoutChance === undefined) return;
+  tell('without chance, first', withoutChance.trace, seats, mode);
+  tell(`${withoutChance.kind} without chance, again and again`, withoutChance.cycle, seats, mode);
+}
+
+console.log(row('strategy', 'seats', 'mode', 'verdict', `meals in ${ROUNDS} rounds`, 'how'));
+for (const name of Object.keys(STRATEGIES) as StrategyName[]) {
+  for (const seats of SEATS) for (const mode of MODES) show(name, seats, mode, verdictOf(name, seats, mode));
+}
+console.log(`\n${METHODS.join('\n')}`);
+console.log('tables: one letter a philosopher: l, r holds its left or right fork; E eats; - holds none; 48l: so many alike');
 
 const greedy = checkSkeleton(anyOrder(5, 'greedy'));
 if (greedy.at === 'violated')
-  console.log(
-    `\nfive greedy philosophers in any order:\n  ${[...greedy.trace, '', ...greedy.cycle, '', greedy.mermaid].join('\n').replaceAll('\n', '\n  ')}`,
-  );
+  console.log(`\nfive greedy philosophers in any order:\n  ${[...greedy.cycle, '', greedy.mermaid].join('\n').replaceAll('\n', '\n  ')}`);

@@ -23,9 +23,12 @@ import type { Observation, Strategy } from './strategies.ts';
 
 export type Mode = 'simultaneous' | 'sequential';
 
-const LEFT = 1;
-const RIGHT = 2;
+export const LEFT = 1;
+export const RIGHT = 2;
 const EATS = 4;
+
+/** All that one philosopher can hold between two rounds: nothing, one fork, or both, eating. */
+export const HOLDINGS: readonly number[] = [0, LEFT, RIGHT, LEFT | RIGHT | EATS];
 
 export interface Round {
   /** Philosophers that began to eat. */
@@ -54,17 +57,20 @@ function allAtOnce(table: Uint8Array, strategy: Strategy): Round {
 }
 
 function oneByOne(table: Uint8Array, strategy: Strategy): Round {
-  const seats = table.length;
   const meals: number[] = [];
-  for (const seat of table.keys()) {
-    const before = table[seat]!;
-    const action = strategy(observe(table, seat));
-    if (action === 'release') table[seat]! &= EATS;
-    if (action === 'take left' && isFree(table, seat)) table[seat]! |= LEFT;
-    if (action === 'take right' && isFree(table, (seat + 1) % seats)) table[seat]! |= RIGHT;
-    if (settle(table, seat, before)) meals.push(seat);
-  }
+  for (const seat of table.keys()) if (playTurn(table, seat, strategy)) meals.push(seat);
   return { meals };
+}
+
+/** One decision of one philosopher, who sees the table as it is. Says whether a meal began. */
+export function playTurn(table: Uint8Array, seat: number, strategy: Strategy): boolean {
+  const seats = table.length;
+  const before = table[seat]!;
+  const action = strategy(observe(table, seat));
+  if (action === 'release') table[seat]! &= EATS;
+  if (action === 'take left' && isFree(table, seat)) table[seat]! |= LEFT;
+  if (action === 'take right' && isFree(table, (seat + 1) % seats)) table[seat]! |= RIGHT;
+  return settle(table, seat, before);
 }
 
 /** Who ate puts both forks down; who has both now eats. */
@@ -92,7 +98,8 @@ function observe(table: Uint8Array, seat: number): Observation {
   };
 }
 
-function isFree(table: Uint8Array, fork: number): boolean {
+/** Whether nobody holds a fork. */
+export function isFree(table: Uint8Array, fork: number): boolean {
   const seats = table.length;
   return (table[fork]! & LEFT) === 0 && (table[(fork + seats - 1) % seats]! & RIGHT) === 0;
 }
@@ -135,8 +142,8 @@ export function mealsIn(rounds: number, seats: number, strategy: Strategy, mode:
   return meals;
 }
 
-/** A table in letters: each philosopher with the forks it holds; an eating one in capitals. */
+/** A table in letters, one a philosopher: the fork it holds, left or right, none, or both, eating. */
 export function tellTable(table: Uint8Array): string {
   const letters = ['-', 'l', 'r', 'b'];
-  return Array.from(table, (own) => ((own & EATS) === 0 ? letters[own]! : 'E')).join(' ');
+  return Array.from(table, (own) => ((own & EATS) === 0 ? letters[own]! : 'E')).join('');
 }

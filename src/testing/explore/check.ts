@@ -4,12 +4,14 @@ import { explore } from './explore.ts';
 import type { Exploration, ExploreOptions } from './explore.ts';
 import { netSpace } from './net.ts';
 import type { Net } from './net.ts';
+import { neverAdmitted } from './never-admitted.ts';
 import { ranksOf } from './ranks.ts';
 import type { Ranked } from './ranks.ts';
 import type { Finding } from './recurring.ts';
 import { shrink } from './shrink.ts';
 import type { Skeleton } from './skeleton.ts';
 import { circleOf, waitsOf } from './waits.ts';
+import type { Wait } from './waits.ts';
 import { drawWaits, tellCircle, tellHoldings, tellWait } from './words.ts';
 
 export interface CheckOptions extends Omit<ExploreOptions, 'untilDead'> {
@@ -71,7 +73,8 @@ export type Verdict =
 
 /**
  * Searches a skeleton for deadlock, doomed states, livelock and starvation (see `explore.ts` for what
- * these are), nearest first.
+ * these are), nearest first. When nothing else is found, a request that can be come to and is for more
+ * than there will ever be starves whoever makes it, also where it would rest otherwise.
  *
  * @throws SkeletonError when the skeleton is wrong; UnboundedNetError when it has no bounds.
  */
@@ -99,6 +102,11 @@ function judge(skeleton: Skeleton, options: CheckOptions): Verdict {
     const { kind, victim, finding } = worst;
     return { ...searched, at: 'violated', kind, victim, ...tell(net, exploration, finding) };
   }
+  const refused = neverAdmitted(net, exploration.graph);
+  if (refused !== undefined) {
+    const { victim, finding, wait } = refused;
+    return { ...searched, at: 'violated', kind: 'starvation', victim, ...tell(net, exploration, finding, [wait]) };
+  }
   if (end === 'states' || end === 'time') return { ...searched, at: 'not-finished', why: end };
   return { ...searched, at: 'proved' };
 }
@@ -120,9 +128,9 @@ function worstOf({ dead, doomed, livelock, starvation }: Exploration): Worst | u
   return doomed === undefined ? undefined : { kind: 'doomed', victim: undefined, finding: doomed };
 }
 
-function tell(net: Net, { graph, hopeful }: Exploration, { state, trace, cycle }: Finding) {
+function tell(net: Net, { graph, hopeful }: Exploration, { state, trace, cycle }: Finding, also: readonly Wait[] = []) {
   const marking = graph.store.read(state, graph.space.bytes);
-  const waits = waitsOf(net, marking);
+  const waits = [...waitsOf(net, marking), ...also];
   const circle = circleOf(waits);
   const lost = trace.findIndex((step) => hopeful[step.state] === 0);
   const sentence = ({ move }: { readonly move: number }) => graph.space.moves[move]!.says;
