@@ -44,7 +44,8 @@ export interface WorkerInput {
 
 export const workerMachine = setup({
   types: { context: {} as WorkerInput, events: {} as WorkerMessage, input: {} as WorkerInput },
-  delays: { stagger: ({ context }) => context.staggerMs },
+  // XState takes an event without a delay at once, and sets no timer: what it keeps of one would be a tenth of an idle worker.
+  delays: { stagger: ({ context }) => (context.staggerMs > 0 ? context.staggerMs : (undefined as never)) },
   actions: {
     // Beside `leave`, and beside the news of its end: none of the three may overtake another.
     join: ({ context }) => emit(send(context.queue, joined(context), 'control')),

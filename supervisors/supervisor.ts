@@ -1,59 +1,59 @@
 /**
- * Supervisor: starts children in order, restarts those that end, stops all in reverse. One for one.
+ * Supervisor: starts children in order, restarts those that end, stops all in reverse.
  *
  *     starting ── every child has started ──▶ running ── stop.requested ──▶ stopping ──▶ (exit: shutdown)
- *        │                                       │                             ▲
- *        └── a start failed ─▶ stopping ──▶ (exit: error)      intensity ──────┘
+ *        │  ▲                                  │   ▲                           ▲
+ *        │  └── the culprit has rested ── regrouping  (one for all,            │
+ *        │                                         rest for one)               │
+ *        └── a first start failed ─▶ stopping ──▶ (exit: error)     intensity, └ automatic shutdown
  *
- *     child:  idle ─▶ starting ─▶ running ─▶ (exited) ─▶ resting (backoff) ─▶ starting
- *                                    └─ stopping ─▶ gone
+ *     child:  none ─▶ starting ─▶ running ─▶ (exited) ─▶ resting (backoff) ─▶ starting
+ *                        │           ├─ stopping ─▶ none
+ *                        │           └─ stopping ─▶ suspended ── the last reason goes ─▶ starting
+ *                        └─ ignored ─▶ none
  *
  * 1. Children start one after the other; a start that fails undoes those before it.
  * 2. A child that ends and is to be restarted costs one restart, and so does each start that fails
  *    afterwards. Beyond the intensity, the children are stopped and the supervisor ends (`shutdown`).
  * 3. Between restarts the child rests: half of a doubling delay, and up to as much again by chance.
- *    A child that has run for a whole period is healthy: its delay starts anew.
+ *    A child that has run for a healthy stretch begins anew.
  * 4. Stopping goes in reverse order of starting, each child gone before the next is told, each with
- *    its own deadline.
+ *    its own deadline. The instances of a dynamic supervisor are told all at once.
+ * 5. While a group is restarted, news of the other children and calls that change something are
+ *    held until it is done, as if the supervisor were busy. A stop is never held.
+ * 6. A suspended child has no incarnation, only reasons. When the last of them goes it is started
+ *    with a clean slate.
  *
  * News of an older incarnation is ignored: each start gives the child a new `life`, also when the
  * supervisor itself has been started again.
  *
+ * Other than in OTP: starting is asynchronous, so looking (`which-children`) is answered at any
+ * time; between an ending and the next start a child rests; a child's failure can be routed by its
+ * error; a child may be suspended instead of its supervisor giving up.
+ *
  * @see Erlang/OTP, stdlib `supervisor`
  */
-import { childStarted } from '../actors/kernel/child-spec.ts';
-import type { Birth, ChildPolicy, ChildStarted } from '../actors/kernel/child-spec.ts';
+import { outcomeOf } from '../actors/kernel/child-spec.ts';
 import type { Clock } from '../actors/kernel/clock.ts';
 import { fromDecider, NOTHING } from '../actors/kernel/decider.ts';
-import type { Decision } from '../actors/kernel/decider.ts';
-import { exit, setTimer } from '../actors/kernel/effects.ts';
-import type { ActorId, Exited, ExitReason, HostEffect, StopRequested } from '../actors/kernel/effects.ts';
+import { reply } from '../actors/kernel/effects.ts';
+import type { ActorId, Exited, ExitReason } from '../actors/kernel/effects.ts';
 import { DroverError, toErrorRecord } from '../actors/kernel/errors.ts';
-import { addRestart } from './restart-intensity.ts';
-import type { RestartIntensity } from './restart-intensity.ts';
-
-// 1. Messages
-
-export type SupervisorMessage =
-  | ChildStarted
-  | Exited
-  | StopRequested
-  | { readonly type: 'child.restart-due'; readonly child: string; readonly life: number }
-  | { readonly type: 'child.start-overdue'; readonly child: string; readonly life: number };
-
-/** What a supervisor wants done, beside what every host understands. */
-export type SupervisorEffect =
-  | HostEffect
-  | { readonly type: 'child.start'; readonly child: string; readonly life: number }
-  | { readonly type: 'child.stop'; readonly child: string; readonly deadlineMs: number }
-  /** For observers: nothing depends on it. */
-  | { readonly type: 'supervisor.noted'; readonly fact: SupervisorFact };
-
-export type SupervisorFact =
-  | { readonly at: 'started'; readonly child: string; readonly life: number }
-  | { readonly at: 'ended'; readonly child: string; readonly life: number; readonly reason: ExitReason }
-  | { readonly at: 'restarting'; readonly child: string; readonly inMs: number }
-  | { readonly at: 'intensity-exceeded'; readonly child: string; readonly intensity: number; readonly periodMs: number };
+import { PersistentMap } from '../actors/kernel/persistent-map.ts';
+import { answer, isEarly, nameOf } from './administration.ts';
+import { EXHAUSTED, regrouped, restart, restartDue } from './restarting.ts';
+import { goOn, ignored, started, startNext } from './starting.ts';
+import { isAlive, isGrouped, newborn, noted, put, remove, retire } from './state.ts';
+import type {
+  ChildState,
+  Decided,
+  SupervisorCall,
+  SupervisorEffect,
+  SupervisorInput,
+  SupervisorMessage,
+  SupervisorState,
+} from './state.ts';
+import { endedBy, parted, stopAll, stopNext } from './stopping.ts';
 
 /** A child could not be started, so the supervisor was not either. */
 export class StartFailedError extends DroverError {
@@ -67,211 +67,221 @@ export class StartFailedError extends DroverError {
   }
 }
 
-// 2. State
-
-export interface SupervisorInput {
-  /** The supervisor's own address. Children live below it. */
-  readonly self: ActorId;
-  readonly children: readonly ChildPolicy[];
-  readonly intensity: RestartIntensity;
-  readonly backoff: { readonly baseMs: number; readonly capMs: number };
-  /** Last lives of the children under a former incarnation of this supervisor. Default none. */
-  readonly lives?: Readonly<Record<string, number>>;
-  /** Who is told when every child has started. */
-  readonly birth?: Birth;
-}
-
-export type ChildState = {
-  readonly policy: ChildPolicy;
-  /** Counts incarnations of this child. */
-  readonly life: number;
-  /** Ends in a row without a healthy stretch between them. */
-  readonly failures: number;
-} & ({ readonly at: 'idle' | 'resting' | 'gone' } | { readonly at: 'starting' | 'running' | 'stopping'; readonly sinceMs: number });
-
-export interface SupervisorState {
-  readonly at: 'starting' | 'running' | 'stopping';
-  readonly input: Omit<SupervisorInput, 'children' | 'lives'>;
-  /** In order of starting. */
-  readonly children: readonly ChildState[];
-  /** Times of restarts that still count, newest first. */
-  readonly restarts: readonly number[];
-  /** What to end with once the last child is gone. */
-  readonly reason: ExitReason;
-}
-
-type Decided = Decision<SupervisorState, SupervisorEffect>;
-
-// 3. Transitions
-
-export function initial({ children, lives = {}, ...input }: SupervisorInput, nowMs: number): Decided {
+export function initial({ self, settings, children, heritage, birth }: SupervisorInput, nowMs: number): Decided {
+  const dynamic = settings.strategy === 'dynamic';
+  const born = dynamic ? [] : children.map((child, at) => inherit(newborn(child, at, 0), heritage));
   const state: SupervisorState = {
-    at: 'starting',
-    input,
-    children: children.map((policy) => ({ policy, life: lives[policy.id] ?? 0, failures: 0, at: 'idle' })),
+    self,
+    settings,
+    birth,
+    template: dynamic ? children[0] : undefined,
+    phase: { at: 'starting', line: born.map(({ id }) => id), next: 0, boot: true },
+    children: new PersistentMap(born.map((child) => [child.id, child])),
+    order: born.length,
+    instances: heritage?.instances ?? 0,
+    floor: heritage?.floor ?? 0,
     restarts: [],
-    reason: { at: 'shutdown' },
+    held: [],
   };
   return startNext(state, nowMs, []);
 }
 
+/** What a child has from the supervisor's former incarnation: how often it lived, and why it is suspended. */
+function inherit(child: ChildState, heritage: SupervisorInput['heritage']): ChildState {
+  const life = heritage?.lives.get(child.id) ?? heritage?.floor ?? 0;
+  // The supervisor has begun anew: what the child had used up of its intensity is forgotten.
+  const reasons = heritage?.suspended.get(child.id)?.filter((reason) => reason !== EXHAUSTED) ?? [];
+  return reasons.length === 0 ? { ...child, life } : { ...child, life, reasons, at: 'suspended' };
+}
+
 export function decide(state: SupervisorState, message: SupervisorMessage, nowMs: number): Decided {
+  if (isHeld(state, message)) return [{ ...state, held: [...state.held, message] }, NOTHING];
+  const decided = forgetting(state, message, () => take(state, message, nowMs));
+  return decided[0].held.length === 0 ? decided : release(decided, nowMs);
+}
+
+/** Takes up what was held and need not be any more, in order. */
+function release([first, given]: Decided, nowMs: number): Decided {
+  let state = first;
+  const effects = [...given];
+  for (;;) {
+    const at = state.held.findIndex((message) => !isHeld(state, message));
+    if (at < 0) return [state, effects];
+    const message = state.held[at]!;
+    const taking = { ...state, held: state.held.toSpliced(at, 1) };
+    const [next, more] = forgetting(taking, message, () => take(taking, message, nowMs));
+    state = next;
+    effects.push(...more);
+  }
+}
+
+/** Says so when the child that the message was about is not kept. */
+function forgetting(before: SupervisorState, message: SupervisorMessage, act: () => Decided): Decided {
+  const child = subjectOf(before, message);
+  const known = before.children.get(child);
+  const decided = act();
+  if (known === undefined || decided[0].children.get(child) !== undefined) return decided;
+  return [decided[0], [...decided[1], { type: 'child.forgotten', child, instance: known.instance }]];
+}
+
+function subjectOf(state: SupervisorState, message: SupervisorMessage): string {
+  if (message.type === 'exited') return exitedName(state, message);
+  if (message.type.startsWith('child.')) return (message as { readonly child: string }).child;
+  return message.type.startsWith('supervisor.') ? nameOf(state, message as SupervisorCall) : '';
+}
+
+function isHeld(state: SupervisorState, message: SupervisorMessage): boolean {
   switch (message.type) {
+    case 'exited':
+      return isBusy(state) && !isAwaited(state, exitedName(state, message));
+    case 'child.restart-due':
+      return isBusy(state);
     case 'child.started':
-      return started(state, message.child, message.life, nowMs);
+    case 'child.ignored':
+    case 'child.start-overdue':
+    case 'stop.requested':
+      return false;
+    default:
+      return message.type.startsWith('supervisor.') && isEarly(state, message);
+  }
+}
+
+/** A group is being started, or stopped to be started again. */
+function isBusy(state: SupervisorState): boolean {
+  return isGrouped(state) && (state.phase.at === 'starting' || state.phase.at === 'regrouping');
+}
+
+function isAwaited({ phase }: SupervisorState, id: string): boolean {
+  if (phase.at === 'starting') return phase.line[phase.next] === id;
+  return phase.at === 'regrouping' && phase.line.includes(id, phase.next);
+}
+
+function take(state: SupervisorState, message: SupervisorMessage, nowMs: number): Decided {
+  switch (message.type) {
     case 'exited':
       return exited(state, message, nowMs);
-    case 'child.restart-due':
-      return restartDue(state, message.child, message.life, nowMs);
-    case 'child.start-overdue':
-      return startOverdue(state, message.child, message.life);
     case 'stop.requested':
-      return state.at === 'stopping' ? [state, NOTHING] : stopAll(state, { at: 'shutdown' }, nowMs, []);
+      return state.phase.at === 'stopping' ? [state, NOTHING] : stopAll(state, { at: 'shutdown' }, []);
+    case 'child.started':
+    case 'child.ignored':
+    case 'child.start-overdue': {
+      const child = state.children.get(message.child);
+      if (child?.life !== message.life) return [state, NOTHING];
+      // Told to stop meanwhile, one that never was is as good as gone.
+      if (child.at === 'stopping' && message.type === 'child.ignored') return gone(state, child, { at: 'shutdown' }, nowMs, NOTHING);
+      if (child.at !== 'starting') return [state, NOTHING];
+      if (message.type === 'child.started') return started(state, child, nowMs);
+      if (message.type === 'child.ignored') return ignored(state, child, nowMs);
+      // Killed, it comes back as `exited`, and that is handled in one place.
+      return [state, [{ type: 'child.stop', child: child.id, deadlineMs: 0 }]];
+    }
+    case 'child.restart-due': {
+      const child = state.children.get(message.child);
+      if (state.phase.at === 'stopping' || child?.at !== 'resting' || child.life !== message.life) return [state, NOTHING];
+      return restartDue(state, child, nowMs);
+    }
+    case 'supervisor.start-child':
+    case 'supervisor.start-instance':
+    case 'supervisor.terminate-child':
+    case 'supervisor.restart-child':
+    case 'supervisor.delete-child':
+    case 'supervisor.suspend-child':
+    case 'supervisor.resume-child':
+    case 'supervisor.which-children':
+    case 'supervisor.count-children':
+      return answer(state, message, nowMs);
     default:
       // A stray message must not end the children.
       return [state, NOTHING];
   }
 }
 
-function started(state: SupervisorState, name: string, life: number, nowMs: number): Decided {
-  const child = find(state, name);
-  if (child?.at !== 'starting' || child.life !== life) return [state, NOTHING];
-  const running = replace(state, { ...child, at: 'running', sinceMs: nowMs });
-  const noted: SupervisorEffect = { type: 'supervisor.noted', fact: { at: 'started', child: name, life } };
-  return state.at === 'starting' ? startNext(running, nowMs, [noted]) : [running, [noted]];
-}
-
-/** Starts the first child that has not been, or says that all have. */
-function startNext(state: SupervisorState, nowMs: number, effects: readonly SupervisorEffect[]): Decided {
-  // A sibling that crashed meanwhile is back before the one in line has spoken.
-  if (state.children.some(startsFirst)) return [state, effects];
-  const next = state.children.find((child) => child.at === 'idle');
-  if (next !== undefined) return startChild(state, next, nowMs, effects);
-  const { birth } = state.input;
-  const ready: readonly SupervisorEffect[] = birth === undefined ? [] : [childStarted(birth)];
-  return [{ ...state, at: 'running' }, [...effects, ...ready]];
-}
-
-/** In its first start; every later one follows a failure. */
-function startsFirst(child: ChildState): boolean {
-  return child.at === 'starting' && child.failures === 0;
-}
-
-function startChild(state: SupervisorState, child: ChildState, nowMs: number, effects: readonly SupervisorEffect[]): Decided {
-  const { policy, failures } = child;
-  const life = child.life + 1;
-  const start: SupervisorEffect = { type: 'child.start', child: policy.id, life };
-  const overdue: readonly SupervisorEffect[] =
-    policy.ready === 'signalled' && policy.startMs !== Infinity
-      ? [
-          setTimer(`start/${policy.id}`, nowMs + policy.startMs, {
-            type: 'child.start-overdue',
-            child: policy.id,
-            life,
-          } as SupervisorMessage),
-        ]
-      : [];
-  return [replace(state, { policy, life, failures, at: 'starting', sinceMs: nowMs }), [...effects, start, ...overdue]];
-}
-
-function startOverdue(state: SupervisorState, name: string, life: number): Decided {
-  const child = find(state, name);
-  if (child?.at !== 'starting' || child.life !== life) return [state, NOTHING];
-  // Killed, it comes back as `exited`, and that is handled in one place.
-  return [state, [{ type: 'child.stop', child: name, deadlineMs: 0 }]];
-}
-
 function exited(state: SupervisorState, message: Exited, nowMs: number): Decided {
-  const name = message.id.slice(state.input.self.length + 1);
-  const child = find(state, name);
-  if (child === undefined || message.id !== `${state.input.self}/${name}` || child.life !== message.incarnation) return [state, NOTHING];
-  if (child.at === 'idle' || child.at === 'resting' || child.at === 'gone') return [state, NOTHING];
+  const name = exitedName(state, message);
+  const child = state.children.get(name);
+  if (child === undefined || message.id !== `${state.self}/${name}`) return [state, NOTHING];
+  if (child.life !== message.incarnation || !isAlive(child)) return [state, NOTHING];
   if (child.at === 'starting' && child.policy.ready === 'spawned' && message.started) {
     // It ended in its very first turn, but it did start.
-    const [alive, first] = started(state, name, child.life, nowMs);
-    const [ended, then] = exited(alive, message, nowMs);
-    return [ended, [...first, ...then]];
+    const [alive, first] = started(state, child, nowMs);
+    const [after, then] = decide(alive, message, nowMs);
+    return [after, [...first, ...then]];
   }
-  const noted: SupervisorEffect = {
-    type: 'supervisor.noted',
-    fact: { at: 'ended', child: name, life: child.life, reason: message.reason },
-  };
-  if (state.at === 'stopping') return stopNext(replace(state, { ...bare(child), at: 'gone' }), nowMs, [noted]);
-  if (state.at === 'starting' && startsFirst(child)) {
-    const cause = message.reason.at === 'error' ? { cause: message.reason.error } : undefined;
-    const error = new StartFailedError({ supervisor: state.input.self, child: name }, cause);
-    return stopAll(replace(state, { ...bare(child), at: 'gone' }), { at: 'error', error }, nowMs, [noted]);
+  const { reason } = message;
+  const told = [noted({ at: 'ended', child: name, life: child.life, reason })];
+  if (child.at === 'stopping' || state.phase.at === 'stopping' || state.phase.at === 'regrouping') {
+    return gone(state, child, reason, nowMs, told);
   }
-  if (!restartsAfter(child, message.reason)) {
-    const left = child.policy.restart === 'temporary' ? remove(state, name) : replace(state, { ...bare(child), at: 'gone' });
-    return [left, [noted]];
+  if (child.at === 'starting') return notStarted(state, child, reason, nowMs, told);
+  return ended(state, child, reason, nowMs, told);
+}
+
+/** A child that was to stop is gone. */
+function gone(state: SupervisorState, child: ChildState, reason: ExitReason, nowMs: number, told: readonly SupervisorEffect[]): Decided {
+  const [left, effects] = parted(state, child, reason);
+  const [next, more] = stopNext(left, [...told, ...effects]);
+  return regrouped(next, nowMs, more);
+}
+
+/** A start has failed. */
+function notStarted(
+  state: SupervisorState,
+  child: ChildState,
+  reason: ExitReason,
+  nowMs: number,
+  effects: readonly SupervisorEffect[],
+): Decided {
+  const { phase } = state;
+  if (phase.at === 'starting' && phase.boot && phase.line[phase.next] === child.id) {
+    const cause = reason.at === 'error' ? { cause: reason.error } : undefined;
+    const error = new StartFailedError({ supervisor: state.self, child: child.id }, cause);
+    return stopAll(put(state, { ...child, at: 'none' }), { at: 'error', error }, effects);
   }
-  return restart(state, child, nowMs, [noted]);
-}
-
-/** A failed restart attempt is an ending of its own: always tried again, whatever the restart type. */
-function restartsAfter(child: ChildState, reason: ExitReason): boolean {
-  if (child.policy.restart === 'temporary') return false;
-  if (child.policy.restart === 'permanent' || child.at === 'starting') return true;
-  return reason.at === 'error' || reason.at === 'killed';
-}
-
-function restart(state: SupervisorState, child: ChildState, nowMs: number, effects: readonly SupervisorEffect[]): Decided {
-  const name = child.policy.id;
-  const { intensity, backoff } = state.input;
-  const counted = addRestart(state.restarts, nowMs, intensity);
-  if (counted.exceeded) {
-    const fact: SupervisorFact = { at: 'intensity-exceeded', child: name, ...intensity };
-    const given = replace({ ...state, restarts: counted.restarts }, { ...bare(child), at: 'gone' });
-    return stopAll(given, { at: 'shutdown' }, nowMs, [...effects, { type: 'supervisor.noted', fact }]);
+  const { caller } = child;
+  if (caller !== undefined) {
+    // Whoever wanted it is told, and nobody tries again. What was never there is not kept.
+    const without = caller.for === 'start' ? remove(state, child) : retire(state, child);
+    return [without, [...effects, reply(caller.replyTo, endedBy(reason))]];
   }
-  const healthy = child.at === 'running' && nowMs - child.sinceMs >= intensity.periodMs;
-  const failures = healthy ? 1 : child.failures + 1;
-  // Bounded, for 0 times an infinite power is no number.
-  const delayMs = Math.min(backoff.capMs, backoff.baseMs * 2 ** Math.min(failures - 1, 60));
-  const noted: SupervisorEffect = { type: 'supervisor.noted', fact: { at: 'restarting', child: name, inMs: delayMs } };
-  const resting = replace({ ...state, restarts: counted.restarts }, { ...bare(child), failures, at: 'resting' });
-  // Also without a delay the restart is a message of its own, so that a stop can come between.
-  const due = { type: 'child.restart-due', child: name, life: child.life } as SupervisorMessage;
-  return [resting, [...effects, noted, setTimer(`restart/${name}`, nowMs + delayMs / 2, due, delayMs / 2)]];
+  // A failed restart attempt is an ending of its own: tried again whatever the restart type.
+  return child.policy.restart === 'temporary' ? [remove(state, child), effects] : restart(state, child, nowMs, effects);
 }
 
-function restartDue(state: SupervisorState, name: string, life: number, nowMs: number): Decided {
-  const child = find(state, name);
-  if (state.at === 'stopping' || child?.at !== 'resting' || child.life !== life) return [state, NOTHING];
-  return startChild(state, child, nowMs, []);
+/** A running child has ended by itself. */
+function ended(
+  state: SupervisorState,
+  child: ChildState,
+  reason: ExitReason,
+  nowMs: number,
+  effects: readonly SupervisorEffect[],
+): Decided {
+  const { policy } = child;
+  const outcome = reason.at === 'error' ? outcomeOf(policy, reason.error) : 'restart';
+  if (outcome === 'escalate') return stopAll(put(state, { ...child, at: 'none' }), reason, effects);
+  if (outcome === 'suspend') {
+    const reasons = [...new Set([...child.reasons, 'health'])].toSorted();
+    const fact = noted({ at: 'suspended', child: child.id, reasons });
+    return [put(state, { ...child, at: 'suspended', reasons }), [...effects, fact]];
+  }
+  const abnormal = reason.at === 'error' || reason.at === 'killed';
+  const again = policy.restart === 'permanent' || (policy.restart === 'transient' && abnormal);
+  if (again && outcome !== 'stop') return restart(state, child, nowMs, effects);
+  const left = retire(state, child);
+  if (!shutsDown(left, child)) return goOn(left, child, nowMs, effects);
+  return stopAll(left, { at: 'shutdown' }, [...effects, noted({ at: 'auto-shutdown', child: child.id })]);
 }
 
-function stopAll(state: SupervisorState, reason: ExitReason, nowMs: number, effects: readonly SupervisorEffect[]): Decided {
-  return stopNext({ ...state, at: 'stopping', reason }, nowMs, effects);
+/** Whether the supervisor goes with a child that has ended by itself for good. */
+function shutsDown({ settings: { autoShutdown }, children }: SupervisorState, { policy }: ChildState): boolean {
+  if (autoShutdown === 'never' || !policy.significant) return false;
+  return autoShutdown === 'any_significant' || children.values().every((child) => !child.policy.significant || child.at === 'none');
 }
 
-/** Tells the last child that is still there to stop; ends the supervisor when there is none. */
-function stopNext(state: SupervisorState, nowMs: number, effects: readonly SupervisorEffect[]): Decided {
-  if (state.children.some((child) => child.at === 'stopping')) return [state, effects];
-  const last = state.children.findLast((child) => child.at === 'starting' || child.at === 'running');
-  if (last === undefined) return [state, [...effects, exit(state.reason)]];
-  const stopping = replace(state, { ...last, at: 'stopping', sinceMs: nowMs });
-  return [stopping, [...effects, { type: 'child.stop', child: last.policy.id, deadlineMs: last.policy.shutdownMs }]];
+function exitedName(state: SupervisorState, { id }: Exited): string {
+  return id.slice(state.self.length + 1);
 }
 
-function find(state: SupervisorState, name: string): ChildState | undefined {
-  return state.children.find((child) => child.policy.id === name);
-}
-
-function replace(state: SupervisorState, next: ChildState): SupervisorState {
-  return { ...state, children: state.children.map((child) => (child.policy.id === next.policy.id ? next : child)) };
-}
-
-function remove(state: SupervisorState, name: string): SupervisorState {
-  return { ...state, children: state.children.filter((child) => child.policy.id !== name) };
-}
-
-function bare({ policy, life, failures }: ChildState): Pick<ChildState, 'policy' | 'life' | 'failures'> {
-  return { policy, life, failures };
-}
-
-// 4. Logic
+// Logic
 
 export const supervisorLogic = (clock: Clock) =>
   fromDecider<SupervisorState, SupervisorMessage, SupervisorInput, SupervisorEffect>({ initial, decide }, clock);

@@ -22,11 +22,26 @@ test('the tests of a fleet that the README shows pass as they stand', { timeout:
   expect(execFileSync(process.execPath, flags, { encoding: 'utf8' })).toBe('proved\n');
 });
 
+test('the supervisor that the README shows restarts what it says', () => {
+  const code = blocks.find((block) => block.includes('createSupervisor'))!;
+  const flags = ['--conditions=drover-source', '--input-type=module-typescript', '--eval', code];
+  expect(execFileSync(process.execPath, flags, { encoding: 'utf8' })).toBe('connection 2, session 2\n');
+});
+
+const ERRORS = [
+  'actors/host/host.ts',
+  'actors/ports/store-errors.ts',
+  'src/isolation/errors.ts',
+  'src/runtime/errors.ts',
+  'src/topology/topology-error.ts',
+  'supervisors/meta-agent/check.ts',
+  'supervisors/spec.ts',
+  'supervisors/supervisor.ts',
+];
+
 test('the README names every error code that a user can meet, and no other', () => {
   const inSources = new Set(
-    ['actors/ports/store-errors.ts', 'src/runtime/errors.ts', 'src/topology/topology-error.ts'].flatMap((file) =>
-      [...readFileSync(file, 'utf8').matchAll(/code = '(DROVER_\w+)'/g)].map(([, code]) => code!),
-    ),
+    ERRORS.flatMap((file) => [...readFileSync(file, 'utf8').matchAll(/code = '(DROVER_\w+)'/g)].map(([, code]) => code!)),
   );
   // A continued name, such as `_NOT_JSON`, takes the stem of the code before it.
   const inReadme = new Set<string>();

@@ -6,6 +6,7 @@
  * old table points to the next one, and once the collector has taken one of them for old, all that
  * was ever asked after it stays in memory until the next full collection.
  */
+import { ChurnMap } from '../kernel/churn-map.ts';
 import type { ReplyTo } from '../kernel/effects.ts';
 import { invariant } from '../kernel/errors.ts';
 
@@ -25,10 +26,17 @@ const PLACES = 2 ** 22;
 /** A place is used again so many times before an address repeats. */
 const LIVES = 2 ** 31;
 
+/** No place: the end of a list. */
+const NONE = -1;
+
 export class Asks {
   readonly #askers: (Asker | undefined)[] = [];
   readonly #lives: number[] = [];
   readonly #free: number[] = [];
+  /** Those who wait for the same one are a list: its first place, and from each place the next and the one before. */
+  readonly #first = new ChurnMap<string, number>();
+  readonly #next: number[] = [];
+  readonly #before: number[] = [];
 
   get size(): number {
     return this.#askers.length - this.#free.length;
@@ -37,6 +45,11 @@ export class Asks {
   add(asker: Asker): ReplyTo {
     const place = this.#free.pop() ?? this.#grow();
     this.#askers[place] = asker;
+    const next = this.#first.get(asker.asked) ?? NONE;
+    this.#next[place] = next;
+    this.#before[place] = NONE;
+    if (next !== NONE) this.#before[next] = place;
+    this.#first.set(asker.asked, place);
     const life = (this.#lives[place] = (this.#lives[place]! + 1) % LIVES);
     return life * PLACES + place;
   }
@@ -49,31 +62,34 @@ export class Asks {
   take(address: ReplyTo): Asker | undefined {
     const asker = this.#find(address);
     if (asker === undefined) return undefined;
-    const place = address % PLACES;
-    this.#askers[place] = undefined;
-    this.#free.push(place);
+    this.#leave(address % PLACES, asker);
     return asker;
   }
 
   /** All whose question went to `asked`, and who no longer wait. */
   takeAllOf(asked: string): Asker[] {
     const taken: Asker[] = [];
-    for (let place = 0; place < this.#askers.length; place += 1) {
-      const asker = this.#askers[place];
-      if (asker?.asked !== asked) continue;
-      this.#askers[place] = undefined;
-      this.#free.push(place);
+    for (let place = this.#first.get(asked); place !== undefined; place = this.#first.get(asked)) {
+      const asker = this.#askers[place]!;
+      this.#leave(place, asker);
       taken.push(asker);
     }
     return taken;
   }
 
   clear(): void {
-    for (let place = 0; place < this.#askers.length; place += 1) {
-      if (this.#askers[place] === undefined) continue;
-      this.#askers[place] = undefined;
-      this.#free.push(place);
-    }
+    for (const [place, asker] of this.#askers.entries()) if (asker !== undefined) this.#leave(place, asker);
+  }
+
+  #leave(place: number, { asked }: Asker): void {
+    const next = this.#next[place]!;
+    const before = this.#before[place]!;
+    if (next !== NONE) this.#before[next] = before;
+    if (before !== NONE) this.#next[before] = next;
+    else if (next !== NONE) this.#first.set(asked, next);
+    else this.#first.delete(asked);
+    this.#askers[place] = undefined;
+    this.#free.push(place);
   }
 
   #find(address: ReplyTo): Asker | undefined {
@@ -85,6 +101,8 @@ export class Asks {
     invariant(this.#askers.length < PLACES, `at most ${PLACES} questions wait at the same time`);
     this.#askers.push(undefined);
     this.#lives.push(0);
+    this.#next.push(NONE);
+    this.#before.push(NONE);
     return this.#askers.length - 1;
   }
 }

@@ -11,14 +11,18 @@
  *   4. If the actor has ended (done, error, or the `exit` effect), its timers go, and each monitor
  *      is told `exited`, once. The effects of a turn that threw never run.
  *
+ * A lazy actor is there from the start (its address, its incarnation, those who watch it), and costs
+ * little more: its XState actor is made, and its first turn taken, when its first message is delivered.
+ *
  * Stopping:
  *   1. `stop` to an immediate actor ends it at its next turn. A graceful one gets `stop.requested`
  *      on the control lane and ends by itself; at the deadline it is killed.
  *   2. Either way the monitors are told when it is gone, not when it was asked.
  *   3. Whoever has this actor as its parent and is still there is killed with it.
+ *   4. A lazy one without a message so far just goes: nothing is made in order to be ended.
  */
 import { createActor } from 'xstate';
-import type { Actor, AnyActorLogic } from 'xstate';
+import type { Actor, AnyActorLogic, EventObject, Snapshot } from 'xstate';
 import type { Clock } from '../kernel/clock.ts';
 import { beginTurn, endTurn } from '../kernel/effects.ts';
 import type { ActorId, Exited, ExitReason, HostEffect, Lane, Message, OwnEffect, ReplyTo } from '../kernel/effects.ts';
@@ -45,6 +49,13 @@ export interface ActorSpec {
   readonly parent?: ActorId;
   /** Number of this life, for whoever counts them. Default: one more than the host's last. */
   readonly incarnation?: number;
+  /**
+   * Whether an actor whose turn threw this goes on in place, with the state from before that
+   * message: the same incarnation, its timers kept, the delays of a machine begun anew. Default: none does.
+   */
+  readonly resumes?: (error: unknown) => boolean;
+  /** Whether it waits for its first message before it is entered. Until then it has no snapshot. Default false. */
+  readonly lazy?: boolean;
 }
 
 /** Sent to an actor one of whose effects threw. */
@@ -73,11 +84,17 @@ export interface HostOptions {
 export interface Cell {
   readonly id: ActorId;
   readonly incarnation: number;
-  readonly actor: Actor<AnyActorLogic>;
+  /** What a lazy actor will be made of: it has had no message. */
+  asleep: Pick<ActorSpec, 'logic' | 'input'> | undefined;
+  /** Another one, with the same state, once it has been resumed. Not there while it is `asleep`, which no observer sees. */
+  actor: Actor<AnyActorLogic>;
   readonly graceful: boolean;
   readonly perform: ActorSpec['perform'];
-  readonly monitors: Set<ActorId>;
-  readonly timers: Map<string, Timer>;
+  readonly resumes: ActorSpec['resumes'];
+  /** Each once. A Set only once there is somebody beside those of its spec: most never have one. */
+  monitors: readonly ActorId[] | Set<ActorId>;
+  /** Made with the first. */
+  timers: Map<string, Timer> | undefined;
   readonly parent: Cell | undefined;
   /** Those that it is the parent of, in order of starting. */
   children: Set<Cell> | undefined;
@@ -87,6 +104,22 @@ export interface Cell {
   /** The first turn did not throw. */
   started: boolean;
   live: boolean;
+}
+
+/**
+ * Told of every life on a host and of every message that reaches it, in order and at once, within the
+ * turn. It looks on: it is quick, does not throw, and asks nothing of the host. What an actor is in is
+ * `actor.actor.getSnapshot()`.
+ */
+export interface HostObserver {
+  /** An actor is about to be entered: its first turn. */
+  readonly spawned?: (actor: Cell) => void;
+  /** A message is about to be taken; `host.fire` (`Fire`) is a timer's. */
+  readonly delivering?: (actor: Cell, message: Message, from: string) => void;
+  /** It has been taken and the new state is committed; its effects have not run. */
+  readonly delivered?: (actor: Cell, message: Message, from: string) => void;
+  /** The actor is gone; its monitors have not been told. */
+  readonly ended?: (actor: Cell, reason: ExitReason) => void;
 }
 
 /** Nobody lives at the address that was asked, or its tenant ended without an answer. */
@@ -109,8 +142,10 @@ const TURNS_PER_READING = 32;
 const STOP_TIMER = 'host.stop-deadline';
 
 /** A timer, or an `after` of a machine, has come due. Called back when it is cancelled before its turn. */
-interface Fire extends Message {
+export interface Fire extends Message {
   readonly type: 'host.fire';
+  /** What it brings; undefined for an `after`, of which XState knows. */
+  readonly brings: Message | undefined;
   readonly timer: Timer;
   readonly fire: () => void;
 }
@@ -123,6 +158,7 @@ export class Host {
   readonly #timers: Timers;
   readonly #cells = new Map<ActorId, Cell>();
   readonly #asks = new Asks();
+  #observers: readonly HostObserver[] = [];
   #incarnations = 0;
   #pumping = false;
   #drainMs: number | undefined;
@@ -145,6 +181,14 @@ export class Host {
     return { messages: this.#transport.size, timers: this.#timers.pending, asks: this.#asks.size };
   }
 
+  /** Tells an observer, after those that came before it, of all that happens from now on. Returns what ends that. */
+  observe(observer: HostObserver): () => void {
+    this.#observers = [...this.#observers, observer];
+    return () => {
+      this.#observers = this.#observers.filter((other) => other !== observer);
+    };
+  }
+
   /**
    * Starts an actor and returns the number of this incarnation. Its initial effects have run when
    * this returns. One that throws while starting is told to the monitors like any other end.
@@ -154,29 +198,17 @@ export class Host {
     const parent = spec.parent === undefined ? undefined : this.#cells.get(spec.parent);
     invariant(parent !== undefined || spec.parent === undefined, `${spec.id} cannot start: its parent ${spec.parent} is gone`);
     const incarnation = spec.incarnation ?? (this.#incarnations += 1);
-    const timers = new Map<string, Timer>();
-    let cell: Cell | undefined;
-    const clock = {
-      // A machine's own `after`: it fires as a turn like any other.
-      setTimeout: (fire: () => void, delayMs: number): Timer => {
-        const timer = this.#timers.set(this.clock.nowMs() + delayMs, () => cell !== undefined && this.#fire(cell, timer, fire));
-        return timer;
-      },
-      clearTimeout: (timer: Timer) => this.#timers.cancel(timer),
-    };
-    // XState computes the first state when it creates an actor, and enters it when it starts it: one turn.
-    const effects: OwnEffect[] = [];
-    const actor = turn(effects, () => createActor(spec.logic, { input: spec.input, id: spec.id, clock }));
-    // Without an error observer XState rethrows in a timer and ends the process.
-    actor.subscribe({ error: () => {} });
-    cell = {
-      id: spec.id,
+    const { id, logic, input, monitors = NOBODY } = spec;
+    const cell: Cell = {
+      id,
       incarnation,
-      actor: actor,
+      asleep: spec.lazy === true ? { logic, input } : undefined,
+      actor: undefined as never,
       graceful: spec.graceful ?? false,
       perform: spec.perform,
-      monitors: new Set(spec.monitors),
-      timers,
+      resumes: spec.resumes,
+      monitors: monitors.length > 1 ? [...new Set(monitors)] : monitors,
+      timers: undefined,
       parent,
       children: undefined,
       ending: undefined,
@@ -184,10 +216,10 @@ export class Host {
       started: false,
       live: true,
     };
-    this.#cells.set(spec.id, cell);
+    const first = cell.asleep === undefined ? this.#create(cell, spec) : undefined;
+    this.#cells.set(id, cell);
     if (parent !== undefined) (parent.children ??= new Set()).add(cell);
-    turn(effects, () => actor.start());
-    this.#after(cell, effects);
+    if (first !== undefined) this.#enter(cell, first);
     return incarnation;
   }
 
@@ -222,8 +254,10 @@ export class Host {
   /** Tells `watcher` once, by `exited`, when `target` is gone; at once if it is not there. */
   monitor(watcher: ActorId, target: ActorId): void {
     const cell = this.#cells.get(target);
-    if (cell !== undefined) cell.monitors.add(watcher);
-    else
+    if (cell !== undefined) {
+      if (!(cell.monitors instanceof Set)) cell.monitors = new Set(cell.monitors);
+      cell.monitors.add(watcher);
+    } else
       this.send(
         watcher,
         { type: 'exited', id: target, incarnation: 0, started: false, reason: { at: 'normal' } } as Exited,
@@ -237,7 +271,7 @@ export class Host {
     const cell = this.#cells.get(id);
     if (cell === undefined) return;
     cell.stopping = true;
-    if (deadlineMs <= 0 || !cell.graceful) {
+    if (deadlineMs <= 0 || !cell.graceful || cell.asleep !== undefined) {
       this.#tell(cell, 'control', { type: deadlineMs <= 0 ? 'host.kill' : 'host.stop' });
       return;
     }
@@ -245,10 +279,10 @@ export class Host {
     if (deadlineMs === Infinity) return;
     this.#cancelTimer(cell, STOP_TIMER);
     const timer = this.#timers.set(this.clock.nowMs() + deadlineMs, () => {
-      cell.timers.delete(STOP_TIMER);
+      cell.timers?.delete(STOP_TIMER);
       this.#end(cell, { at: 'killed' });
     });
-    cell.timers.set(STOP_TIMER, timer);
+    (cell.timers ??= new Map()).set(STOP_TIMER, timer);
   }
 
   /**
@@ -269,9 +303,10 @@ export class Host {
     return this.#cells.get(id)?.incarnation;
   }
 
-  /** The committed XState snapshot of an actor, or undefined when it is not there. */
+  /** The committed XState snapshot of an actor, or undefined when it is not there, or is lazy and has had no message. */
   snapshotOf(id: ActorId): unknown {
-    return this.#cells.get(id)?.actor.getSnapshot();
+    const cell = this.#cells.get(id);
+    return cell === undefined || cell.asleep !== undefined ? undefined : cell.actor.getSnapshot();
   }
 
   ids(): IterableIterator<ActorId> {
@@ -293,14 +328,36 @@ export class Host {
     while (this.#transport.next() !== undefined);
     for (const cell of this.#cells.values()) {
       cell.live = false;
+      if (cell.asleep !== undefined) continue;
       cell.actor.stop();
+      for (const observer of this.#observers) observer.ended?.(cell, { at: 'killed' });
     }
     this.#cells.clear();
     this.#asks.clear();
   }
 
+  /** Creates the XState actor. That computes its first state, and is half of its first turn: `#enter` is the other. */
+  #create(cell: Cell, { logic, input }: Pick<ActorSpec, 'logic' | 'input'>): OwnEffect[] {
+    const effects: OwnEffect[] = [];
+    cell.asleep = undefined;
+    cell.actor = turn(effects, () => createActor(logic, { input, id: cell.id, clock: this.#clockOf(cell) }));
+    // Without an error observer XState rethrows in a timer and ends the process.
+    cell.actor.subscribe(UNHEARD);
+    return effects;
+  }
+
+  #enter(cell: Cell, effects: OwnEffect[]): void {
+    for (const observer of this.#observers) observer.spawned?.(cell);
+    turn(effects, () => cell.actor.start());
+    this.#after(cell, effects);
+  }
+
   #push(envelope: Envelope<Cell | undefined>): void {
-    if (this.#closed) return;
+    if (this.#closed) {
+      const { replyTo } = envelope.message as { readonly replyTo?: ReplyTo };
+      if (replyTo !== undefined) this.#lose(replyTo);
+      return;
+    }
     this.#transport.push(envelope);
     this.#pump();
   }
@@ -337,13 +394,22 @@ export class Host {
     setImmediate(this.#drain);
   };
 
-  #deliver({ to, toId, exact, message }: Envelope<Cell | undefined>): void {
+  #deliver(envelope: Envelope<Cell | undefined>): void {
+    const { from, to, toId, exact, message } = envelope;
     const cell = to?.live === true ? to : this.#successor(toId, exact, message);
     if (cell === undefined) return;
     if (message.type === 'host.kill') return this.#end(cell, { at: 'killed' });
     if (message.type === 'host.stop') return this.#end(cell, { at: 'shutdown' });
     if (message.type === 'host.fire' && (message as Fire).timer.cancelled) return;
+    if (cell.asleep !== undefined) {
+      if (cell.stopping) this.#end(cell, { at: 'shutdown' });
+      else this.#enter(cell, this.#create(cell, cell.asleep));
+      // Gone before it could take it: the message is for whoever comes after, if anybody does.
+      if (!cell.live) return this.#deliver(envelope);
+    }
+    for (const observer of this.#observers) observer.delivering?.(cell, message, from);
     const effects: OwnEffect[] = [];
+    const before = cell.resumes === undefined ? undefined : memoryOf(cell.actor);
     beginTurn(effects);
     try {
       if (message.type === 'host.fire') (message as Fire).fire();
@@ -351,8 +417,40 @@ export class Host {
     } finally {
       endTurn();
     }
-    this.#after(cell, effects);
+    const resumed = before !== undefined && this.#resumed(cell, before);
+    for (const observer of this.#observers) observer.delivered?.(cell, message, from);
+    if (!resumed) this.#after(cell, effects);
   }
+
+  /** Puts an actor whose turn threw back to where it was before, when its spec says so. */
+  #resumed(cell: Cell, { snapshot, delayed }: Memory): boolean {
+    const { status, error } = cell.actor.getSnapshot() as { status: string; error?: unknown };
+    if (status !== 'error' || cell.resumes?.(error) !== true) return false;
+    const { logic } = cell.actor;
+    const clock = this.#clockOf(cell);
+    // Going on is no turn of its own: what the state set off has been done when it was entered.
+    turn([], () => {
+      cell.actor = createActor(logic, { snapshot: logic.getPersistedSnapshot(snapshot), id: cell.id, clock });
+      cell.actor.subscribe(UNHEARD);
+      cell.actor.start();
+      for (const { event, delay, id } of delayed) cell.actor.system.scheduler.schedule(cell.actor, cell.actor, event, delay, id);
+    });
+    this.#options.onCrash?.(cell.id, error);
+    return true;
+  }
+
+  /** The clock of a machine's own `after`: it fires as a turn like any other. */
+  #clockOf(cell: Cell) {
+    return {
+      setTimeout: (fire: () => void, delayMs: number): Timer => {
+        const timer = this.#timers.set(this.clock.nowMs() + delayMs, () => this.#fire(cell, timer, fire));
+        return timer;
+      },
+      clearTimeout: this.#clearTimer,
+    };
+  }
+
+  readonly #clearTimer = (timer: Timer): void => this.#timers.cancel(timer);
 
   /** Whom a message reaches whose addressee is gone, or was never there. */
   #successor(toId: ActorId, exact: boolean, message: Message): Cell | undefined {
@@ -421,22 +519,22 @@ export class Host {
     this.#cancelTimer(cell, key);
     if (!cell.live) return;
     const taken = (): void => {
-      cell.timers.delete(key);
+      cell.timers?.delete(key);
       cell.actor.send(message);
     };
-    const timer = this.#timers.set(atMs, () => this.#fire(cell, timer, taken));
-    cell.timers.set(key, timer);
+    const timer = this.#timers.set(atMs, () => this.#fire(cell, timer, taken, message));
+    (cell.timers ??= new Map()).set(key, timer);
   }
 
-  #fire(cell: Cell, timer: Timer, fire: () => void): void {
-    this.#tell(cell, 'work', { type: 'host.fire', timer, fire } as Fire);
+  #fire(cell: Cell, timer: Timer, fire: () => void, brings?: Message): void {
+    this.#tell(cell, 'work', { type: 'host.fire', brings, timer, fire } as Fire);
   }
 
   #cancelTimer(cell: Cell, key: string): void {
-    const timer = cell.timers.get(key);
+    const timer = cell.timers?.get(key);
     if (timer === undefined) return;
     this.#timers.cancel(timer);
-    cell.timers.delete(key);
+    cell.timers?.delete(key);
   }
 
   #end(cell: Cell, reason: ExitReason): void {
@@ -444,12 +542,9 @@ export class Host {
     cell.live = false;
     this.#cells.delete(cell.id);
     cell.parent?.children?.delete(cell);
-    for (const timer of cell.timers.values()) this.#timers.cancel(timer);
-    cell.timers.clear();
-    // Logic that cleans up when it is stopped may send, but the actor hears nothing more.
-    const effects: OwnEffect[] = [];
-    turn(effects, () => cell.actor.stop());
-    for (const effect of effects) this.#run(cell, effect);
+    if (cell.timers !== undefined) for (const timer of cell.timers.values()) this.#timers.cancel(timer);
+    cell.timers = undefined;
+    if (cell.asleep === undefined) this.#leave(cell, reason);
     // Taken or still on its way, no question to it will be answered.
     for (const asker of this.#asks.takeAllOf(cell.id)) asker.lost?.();
     if (cell.children !== undefined) for (const child of [...cell.children].toReversed()) this.#end(child, { at: 'killed' });
@@ -458,6 +553,30 @@ export class Host {
     // Last, for it may throw. The messages above are only on their way.
     if (reason.at === 'error') this.#options.onCrash?.(cell.id, reason.error);
   }
+
+  #leave(cell: Cell, reason: ExitReason): void {
+    // Logic that cleans up when it is stopped may send, but the actor hears nothing more.
+    const effects: OwnEffect[] = [];
+    turn(effects, () => cell.actor.stop());
+    for (const observer of this.#observers) observer.ended?.(cell, reason);
+    for (const effect of effects) this.#run(cell, effect);
+  }
+}
+
+const NOBODY: readonly ActorId[] = [];
+
+const UNHEARD = { error: (): void => {} };
+
+/** What a resumable actor would go on with: its state, and the events that XState has scheduled for it. */
+interface Memory {
+  readonly snapshot: Snapshot<unknown>;
+  readonly delayed: readonly { readonly event: EventObject; readonly delay: number; readonly id: string }[];
+}
+
+function memoryOf(actor: Actor<AnyActorLogic>): Memory {
+  // XState keeps them with the system, and forgets them with the actor; each actor here is a system of its own.
+  const system = actor.system.getSnapshot() as unknown as Readonly<Record<string, Readonly<Record<string, Memory['delayed'][number]>>>>;
+  return { snapshot: actor.getSnapshot() as Snapshot<unknown>, delayed: Object.values(system['_scheduledEvents'] ?? {}) };
 }
 
 function turn<T>(effects: OwnEffect[], act: () => T): T {

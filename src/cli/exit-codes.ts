@@ -1,4 +1,5 @@
 /** Exit codes: the one table. Commands name the ending, `--help` prints the table. */
+import { BLOCKED_EXIT_CODE } from '../isolation/watchdog-wire.ts';
 
 /** Every way in which a command may end, with its code. Codes never change. */
 export const EXITS = {
@@ -7,6 +8,7 @@ export const EXITS = {
   refused: { code: 2, means: 'wrong usage, topology, tasks file or store: nothing has run' },
   failed: { code: 3, means: 'the fleet could not go on; accepted tasks are in the store' },
   inconclusive: { code: 4, means: 'check, simulate, replay: nothing can be concluded' },
+  blocked: { code: BLOCKED_EXIT_CODE, means: 'the event loop was blocked (--on-blocked exit); run it again to go on' },
   interrupted: { code: 130, means: 'interrupted (Ctrl-C, SIGTERM) and drained; run it again to go on' },
   stopped: { code: 131, means: 'interrupted twice, stopped at once; run it again to go on' },
   unread: { code: 141, means: 'standard output was closed by its reader; drained, run it again to go on' },

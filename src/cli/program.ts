@@ -9,6 +9,7 @@ import { addSimulate } from './commands/simulate.ts';
 import { formatError, StuckError, UsageError } from './errors.ts';
 import { EXITS, exitHelp } from './exit-codes.ts';
 import { Output } from './output.ts';
+import { tellParent } from './supervised.ts';
 
 /** One file for each command, in `commands/`. */
 const COMMANDS: readonly ((program: Command, cli: Cli) => void)[] = [addRun, addCheck, addSimulate, addReplay];
@@ -42,7 +43,7 @@ export async function main(args: readonly string[]): Promise<void> {
       cli.stderr.write(`drover: ${formatError(refused, cli.debug)}\n`);
     }
   }
-  await Promise.all([cli.stdout.flush(), cli.stderr.flush()]);
+  await Promise.all([cli.stdout.flush(), cli.stderr.flush(), tellParent('concluded')]);
   process.exit(EXITS[cli.exit].code);
 }
 

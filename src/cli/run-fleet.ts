@@ -27,6 +27,7 @@ import type { StoreChoice, Unfinished } from './open-store.ts';
 import { reportOf, reportText } from './report.ts';
 import type { Report } from './report.ts';
 import { Results } from './results.ts';
+import { tellParent } from './supervised.ts';
 import { openTasks } from './task-source.ts';
 import type { TaskSource } from './task-source.ts';
 import { plural } from './text.ts';
@@ -122,7 +123,9 @@ class FleetRun {
       },
       last: async () => void (await within(LAST_LOOK_MS, this.#lastLook(look))),
     });
-    const fleet = await startFleet(topology, { store: looked, logger: noteLogger(process.env['DROVER_LOG'], display.note) });
+    const logger = noteLogger(process.env['DROVER_LOG'], display.note);
+    const fleet = await startFleet(topology, { store: looked, logger, watchdog: { onBlocked: this.#given.options.onBlocked ?? 'report' } });
+    void tellParent('started');
     fleet.events.on('fleet.failed', ({ error }) => this.#ending.resolve({ at: 'failed', error }));
     if (this.#given.options.json) this.#results = this.#resultsOf((ids) => store.get(ids));
     noteEvents(fleet, display);

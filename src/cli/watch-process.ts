@@ -5,6 +5,7 @@ import type { Display } from './display.ts';
 import { formatError } from './errors.ts';
 import { EXITS } from './exit-codes.ts';
 import type { Exit } from './exit-codes.ts';
+import { onOrphaned } from './supervised.ts';
 import { onInterrupt, onSuspend, onUncaught } from './interrupts.ts';
 
 /** What ends a run. `unread`: whoever read standard output has left. */
@@ -39,6 +40,8 @@ export function watchProcess({ cli, display, nowMs, again, end }: WatchOptions):
       () => atOnce('stopped', `stopped at once${again}`),
     ),
     onSuspend(display.pause, display.resume),
+    // A parent that supervises and is gone leaves nobody to hear how it ends.
+    onOrphaned(() => end({ at: 'interrupted' })),
     onUncaught(
       (error) => atOnce('failed', `an exception that nobody caught${again}: ${formatError(error, cli.debug)}`),
       (error) =>

@@ -9,7 +9,7 @@
 import { z } from 'zod';
 import { dependency } from '../topology/dependency.ts';
 import type { Dependency, DependencySpec } from '../topology/dependency.ts';
-import { checkShape } from '../topology/shapes.ts';
+import { checkShape } from '../../actors/kernel/shape.ts';
 import { TopologyError } from '../topology/topology-error.ts';
 import { ProviderQuotaError, ProviderReplyError } from './errors.ts';
 import { readCompletion, readStream } from './openai-reply.ts';

@@ -33,14 +33,26 @@ export interface Caller {
   /** Whose turn it is, for fairness among waiters. */
   readonly flow: string;
   readonly idempotencyKey: string;
+  /** Whose call it is, for whoever watches workers; undefined: no worker's. */
+  readonly subject: CallSubject | undefined;
+  /** Calls code of the user's on the caller's behalf. */
+  within<T>(act: () => T): T;
   replied(reply: unknown): void;
   failed(error: CallError): void;
 }
 
+export interface CallSubject {
+  readonly worker: ActorId;
+  readonly kind: string;
+  readonly task: string;
+  /** Hash of the request; undefined when the reply is not remembered. */
+  readonly request: string | undefined;
+}
+
 /** What observers and statistics are told. */
 export interface CallObserver {
-  completed(dependency: string, usage: Usage, ms: number, usd: number): void;
-  failed(dependency: string, failure: CallFailure, error: unknown, again: boolean): void;
+  completed(dependency: string, usage: Usage, ms: number, usd: number, caller: Caller): void;
+  failed(dependency: string, failure: CallFailure, error: unknown, again: boolean, ms: number, caller: Caller): void;
   /** A function of the dependency threw, or gave what makes no sense: the call goes on without it. */
   misread(dependency: string, field: 'usage' | 'price' | 'classify', error: unknown): void;
 }
@@ -235,7 +247,7 @@ class Call implements Operation, Asker<LimiterReply> {
     this.#try = tried;
     this.#calls.began(tried);
     try {
-      const replying = spec.perform(this.#request, tried) as Promise<unknown> | undefined;
+      const replying = this.#caller.within(() => spec.perform(this.#request, tried) as Promise<unknown> | undefined);
       // Callers without types may give the reply itself.
       if (typeof replying?.then !== 'function') return this.#replied(replying, tried);
       replying.then(
@@ -252,17 +264,18 @@ class Call implements Operation, Asker<LimiterReply> {
     const usage = this.#usage(reply);
     this.#endTry(usage === undefined ? null : usage.inputTokens + usage.outputTokens);
     this.#over = true;
-    observer.completed(name, usage ?? NO_USAGE, host.clock.nowMs() - tried.beganMs, this.#price(usage));
+    observer.completed(name, usage ?? NO_USAGE, host.clock.nowMs() - tried.beganMs, this.#price(usage), this.#caller);
     this.#caller.replied(reply);
   }
 
   #failed(error: unknown): void {
     const { name, spec, observer } = this.#calls;
     const failure = this.#classify(error);
+    const ms = this.#try === undefined ? 0 : this.#calls.host.clock.nowMs() - this.#try.beganMs;
     // A refused call has used no tokens; what another failure used is unknown.
     this.#endTry(failure.at === 'rate-limited' ? 0 : null);
     const again = failure.at !== 'permanent' && this.#attempt < (spec.attempts ?? DEFAULT_ATTEMPTS);
-    observer.failed(name, failure, error, again);
+    observer.failed(name, failure, error, again, ms, this.#caller);
     if (again) this.#rest(failure);
     else this.#give(new CallError({ dependency: name, attempts: this.#attempt, failure: failure.at }, { cause: error }));
   }

@@ -18,6 +18,7 @@ import { ChurnMap } from '../../actors/kernel/churn-map.ts';
 import type { Host } from '../../actors/host/host.ts';
 import type { ActorId, ExitReason, Message, OwnEffect } from '../../actors/kernel/effects.ts';
 import { invariant, toErrorRecord } from '../../actors/kernel/errors.ts';
+import type { Observation } from '../../supervisors/meta-agent/observation.ts';
 import type { ErrorRecord } from '../../actors/kernel/errors.ts';
 import type { Random } from '../../actors/kernel/random.ts';
 import { isTerminal } from '../../actors/ports/store.ts';
@@ -36,6 +37,8 @@ import type {
   TaskRecord,
 } from '../../actors/ports/store.ts';
 import type { QueueEffect, QueueMessage, Start } from '../../actors/queue.ts';
+import type { Isolation } from '../isolation/isolation.ts';
+import type { Watchdog } from '../isolation/watchdog.ts';
 import type { KindPlan, Topology } from '../topology/fleet.ts';
 import { Batcher } from './batcher.ts';
 import type { Requester } from './batcher.ts';
@@ -59,6 +62,11 @@ export interface EngineOptions {
   readonly queueOf: (kind: string) => ActorId;
   readonly callsOf: (dependency: string) => Calls;
   readonly parking: boolean;
+  /** Where the runs of isolated kinds execute. Undefined: all run inline. */
+  readonly isolation: Isolation | undefined;
+  readonly watchdog: Watchdog | undefined;
+  /** Who watches workers, if anybody does. */
+  readonly observe: ((observation: Observation) => void) | undefined;
   /** The store has failed for good. */
   readonly onFatal: (error: unknown) => void;
 }
@@ -84,6 +92,8 @@ export class RunEngine {
   readonly bounds: Topology['bounds'];
   readonly maxBytes: number;
   readonly parking: boolean;
+  readonly isolation: Isolation | undefined;
+  readonly watchdog: Watchdog | undefined;
   readonly stats: { -readonly [K in keyof FleetStats]: FleetStats[K] } = {
     submitted: 0,
     started: 0,
@@ -114,6 +124,8 @@ export class RunEngine {
   readonly #tickMs: number;
   /** Tasks that may have ended without this node hearing of it: looked up with each sweep until it is sure. */
   readonly #doubts = new Map<string, Doubt>();
+  /** Workers that were told to yield, and in which life. */
+  readonly #yielding = new Map<ActorId, number>();
   #endedRuns = new Map<ActorId, Held[]>();
   #cancelTick: (() => void) | undefined;
   /** When the next tick is due; until `open` never. */
@@ -134,6 +146,8 @@ export class RunEngine {
     this.bounds = options.topology.bounds;
     this.maxBytes = this.bounds.payloadBytes;
     this.parking = options.parking;
+    this.isolation = options.isolation;
+    this.watchdog = options.watchdog;
     const batching = {
       host: options.host,
       random: options.random,
@@ -269,6 +283,23 @@ export class RunEngine {
     this.#memories.add(item, item);
   }
 
+  /** The run has done something that gets it on: it told progress, or made a step. */
+  operated({ worker, task }: Run): void {
+    this.#options.observe?.({ type: 'operation', atMs: this.nowMs(), worker, kind: task.kind, task: task.id, progressed: true });
+  }
+
+  /** Runs of a kind that go on, and how many of those only wait for admission. */
+  loadOf(kind: string): { readonly running: number; readonly waitingForAdmission: number } {
+    let running = 0;
+    let waitingForAdmission = 0;
+    for (const { plan, run } of this.#leases) {
+      if (plan.kind !== kind || run === undefined || run.over !== undefined) continue;
+      running += 1;
+      if (run.waitsForAdmission) waitingForAdmission += 1;
+    }
+    return { running, waitingForAdmission };
+  }
+
   progressed(run: Run, done: number, total: number | undefined): void {
     this.#emit('task.progressed', () => ({ ...refOf(run.claimed), atMs: this.nowMs(), done, ...(total === undefined ? {} : { total }) }));
   }
@@ -287,6 +318,7 @@ export class RunEngine {
 
   /** The run is over: its worker is free now, its task is safe once the store has settled it. */
   ended(run: Run, outcome: SettledOutcome): void {
+    this.#observeEnd(run, outcome.at === 'completed' || outcome.at === 'parked' ? outcome.at : 'rejected');
     this.#runOver();
     this.#tellQueue(run.plan, run.claimed);
     this.#settle(run.claimed, outcome, run);
@@ -296,6 +328,26 @@ export class RunEngine {
   leaseLost(run: Run): void {
     const lease = this.#leases.get(run.claimed);
     if (lease !== undefined) this.#lose(lease);
+  }
+
+  // ── Suspending ───────────────────────────────────────────────────────────────────────────────
+
+  /** The worker is being suspended: its runs park at their next safe points, and none begins. */
+  yieldRuns(worker: ActorId, withinMs: number): void {
+    const incarnation = this.#host.incarnationOf(worker);
+    if (incarnation === undefined) return;
+    this.#yielding.set(worker, incarnation);
+    for (const { run } of [...this.#leases]) if (run?.worker === worker) run.yieldWithin(withinMs);
+  }
+
+  /** The worker is suspended: should it have been killed for being late, its runs park without it. */
+  parkRuns(worker: ActorId): void {
+    for (const { run } of [...this.#leases]) if (run?.worker === worker) run.parkNow();
+  }
+
+  /** Whether this life of a worker has been told to yield. */
+  #isYielding(worker: ActorId, incarnation: number): boolean {
+    return (this.#yielding.get(worker) ?? 0) >= incarnation;
   }
 
   // ── Closing ──────────────────────────────────────────────────────────────────────────────────
@@ -408,7 +460,7 @@ export class RunEngine {
   }
 
   /** The store has counted the attempt. */
-  begin(plan: KindPlan, { worker, task }: Start, outcome: StartOutcome): void {
+  begin(plan: KindPlan, { worker, incarnation, task }: Start, outcome: StartOutcome): void {
     const lease = this.#leases.get(task);
     if (lease === undefined || lease.orphaned === 'settled') return this.#tellQueue(plan, task);
     if (outcome.at === 'stale') return this.#lose(lease);
@@ -416,12 +468,17 @@ export class RunEngine {
       this.#tellQueue(plan, task);
       return this.#settle(task, orphanOutcome(lease.orphaned));
     }
+    if (this.#isYielding(worker, incarnation)) {
+      this.#tellQueue(plan, task);
+      return this.#settle(task, { at: 'released' });
+    }
     const { attempt, losses, memory, children } = outcome;
     const run = new Run(this, { plan, worker, claimed: task, attempt, losses, memory, children });
     lease.run = run;
     this.stats.started += 1;
     this.#running += 1;
     this.#emit('task.started', () => ({ ...refOf(task), atMs: run.startedMs, attempt, worker }));
+    this.#options.observe?.({ type: 'run.started', atMs: run.startedMs, worker, kind: plan.kind, task: task.id });
     run.execute();
   }
 
@@ -434,7 +491,7 @@ export class RunEngine {
       return;
     }
     // A run that is over already has its settlement on the way.
-    if (this.#abandon(lease.run, 'worker-gone')) this.#settle(task, orphanOutcome(orphaned));
+    if (this.#abandon(lease.run, 'worker-gone')) this.#settle(task, orphanOutcome(orphaned, reason));
   }
 
   /** Gives back a task whose run has not begun, and will not. */
@@ -495,7 +552,9 @@ export class RunEngine {
 
   #taskCompleted(id: string, result: string | null, run: Run, atMs: number): void {
     this.stats.completed += 1;
-    this.#emit('task.completed', () => ({ id, kind: run.plan.kind, atMs, attempt: run.task.attempt, ms: atMs - run.startedMs }));
+    const { plan, worker, startedMs, quality, task } = run;
+    const scored = quality === undefined ? {} : { quality };
+    this.#emit('task.completed', () => ({ id, kind: plan.kind, atMs, attempt: task.attempt, ms: atMs - startedMs, worker, ...scored }));
     this.#taskEnded({ id, place: '', status: 'completed', result, error: null });
   }
 
@@ -675,8 +734,19 @@ export class RunEngine {
 
   #abandon(run: Run, reason: 'worker-gone' | 'lease-lost' | 'shutdown'): boolean {
     if (!run.abandon(reason)) return false;
+    if (reason !== 'shutdown') this.#observeEnd(run, 'lost');
     this.#runOver();
     return true;
+  }
+
+  #observeEnd({ worker, task, startedMs, quality, isReplay }: Run, outcome: 'completed' | 'rejected' | 'lost' | 'parked'): void {
+    const { observe } = this.#options;
+    if (observe === undefined) return;
+    const atMs = this.nowMs();
+    const more = { ...(quality === undefined ? {} : { score: quality }), ...(isReplay ? { replayed: true as const } : {}) };
+    // Its calls have told what they cost.
+    const spent = { usd: 0, tokens: 0 };
+    observe({ type: 'run.ended', atMs, worker, kind: task.kind, task: task.id, ms: atMs - startedMs, outcome, ...more, ...spent });
   }
 
   #runOver(): void {
@@ -794,7 +864,8 @@ function refOf({ id, kind }: { readonly id: string; readonly kind: string }): { 
   return { id, kind };
 }
 
-function orphanOutcome(orphaned: 'lost' | 'released'): SettledOutcome {
+function orphanOutcome(orphaned: 'lost' | 'released', reason?: ExitReason): SettledOutcome {
   if (orphaned === 'released') return { at: 'released' };
-  return { at: 'lost', error: writeErrorRecord(new Error('the worker died under the run')) };
+  const cause = reason?.at === 'error' ? { cause: reason.error } : undefined;
+  return { at: 'lost', error: writeErrorRecord(new Error('the worker died under the run', cause)) };
 }

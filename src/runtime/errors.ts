@@ -52,6 +52,40 @@ export class UnknownKindError extends DroverError {
   }
 }
 
+/** There is no worker at that address. */
+export class UnknownWorkerError extends DroverError {
+  readonly code = 'DROVER_UNKNOWN_WORKER';
+  readonly retryable = false;
+  override readonly detail: { readonly worker: string };
+  constructor(worker: string, expected: string) {
+    super(`no worker is at ${describe(worker)}; an address is like ${expected}/0`);
+    this.detail = { worker };
+  }
+}
+
+/** A kind cannot have so many workers. */
+export class ReplicasError extends DroverError {
+  readonly code = 'DROVER_REPLICAS';
+  readonly retryable = false;
+  override readonly detail: { readonly kind: string; readonly replicas: number; readonly most: number };
+  constructor(detail: ReplicasError['detail']) {
+    const { kind, replicas, most } = detail;
+    super(`${kind} can have 1 to ${most} workers, as its replicas say; asked for ${describe(replicas)}`);
+    this.detail = detail;
+  }
+}
+
+/** A suspended worker has not passed its health check. */
+export class HealthCheckError extends DroverError {
+  readonly code = 'DROVER_HEALTH_CHECK';
+  readonly retryable = true;
+  override readonly detail: { readonly worker: string };
+  constructor(worker: string, why: string) {
+    super(`health check of ${worker}: ${why}`);
+    this.detail = { worker };
+  }
+}
+
 /** An option of `submit` has a wrong value. */
 export class SubmitOptionError extends DroverError {
   readonly code = 'DROVER_SUBMIT_OPTION';

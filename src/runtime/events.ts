@@ -3,6 +3,9 @@ import type { EventEmitter } from 'eventemitter3';
 import type { Logger } from 'pino';
 import type { ErrorRecord } from '../../actors/kernel/errors.ts';
 import type { ExitReason } from '../../actors/kernel/effects.ts';
+import type { MetaAgentFact } from '../../supervisors/meta-agent/meta-agent.ts';
+import type { Decision } from '../../supervisors/meta-agent/watch.ts';
+import type { LoopBlocked } from '../isolation/watchdog.ts';
 
 /** A task, as events name it. */
 export interface TaskRef {
@@ -18,7 +21,16 @@ export interface FleetEvents {
   'task.retrying': (
     event: TaskRef & { readonly atMs: number; readonly attempt: number; readonly inMs: number; readonly error: ErrorRecord },
   ) => void;
-  'task.completed': (event: TaskRef & { readonly atMs: number; readonly attempt: number; readonly ms: number }) => void;
+  /** `worker`: who ran it last, in `ms`. `quality`: what the run said of it, by `ctx.score`. */
+  'task.completed': (
+    event: TaskRef & {
+      readonly atMs: number;
+      readonly attempt: number;
+      readonly ms: number;
+      readonly worker: string;
+      readonly quality?: number;
+    },
+  ) => void;
   /** `failed`: no use in trying again. `dead`: attempts or losses used up. */
   'task.failed': (
     event: TaskRef & { readonly atMs: number; readonly status: 'failed' | 'dead'; readonly error: ErrorRecord | null },
@@ -49,6 +61,24 @@ export interface FleetEvents {
     readonly reason: ExitReason;
   }) => void;
   'worker.restarting': (event: { readonly atMs: number; readonly worker: string; readonly inMs: number }) => void;
+  /** It has no incarnation until the last of its reasons goes. Also when only the reasons have changed. */
+  'worker.suspended': (event: { readonly atMs: number; readonly worker: string; readonly reasons: readonly string[] }) => void;
+  /** A health check of a suspended worker; without an error it has passed. */
+  'worker.checked': (event: { readonly atMs: number; readonly worker: string; readonly error: ErrorRecord | null }) => void;
+  'worker.resumed': (event: { readonly atMs: number; readonly worker: string }) => void;
+  /** What the meta-agent decided, with its evidence. */
+  'meta.decided': (event: Decision) => void;
+  /** A command of the meta-agent was answered, or it could not keep up and dropped observations. */
+  'meta.noted': (event: { readonly atMs: number; readonly fact: MetaAgentFact }) => void;
+  /** The meta-agent has nothing left that helps. */
+  'person.needed': (event: {
+    readonly atMs: number;
+    readonly kind: string;
+    readonly worker: string | undefined;
+    readonly why: string;
+  }) => void;
+  /** The autoscaler asks for so many workers. */
+  'kind.scaling': (event: { readonly atMs: number; readonly kind: string; readonly replicas: number; readonly why: string }) => void;
   'supervisor.gave-up': (event: {
     readonly atMs: number;
     readonly supervisor: string;
@@ -57,6 +87,8 @@ export interface FleetEvents {
     readonly periodMs: number;
   }) => void;
   'mailbox.stolen': (event: { readonly atMs: number; readonly thief: string; readonly victim: string; readonly count: number }) => void;
+  /** The event loop did not turn for longer than the watchdog allows. Told once it turns again. */
+  'loop.blocked': (event: LoopBlocked & { readonly atMs: number }) => void;
   /** A command of the store failed and is sent again. */
   'store.retrying': (event: { readonly atMs: number; readonly error: ErrorRecord }) => void;
   /** The fleet cannot go on. Accepted tasks are safe in the store. */

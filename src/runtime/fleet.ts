@@ -23,29 +23,55 @@ import { systemRandom } from '../../actors/kernel/random.ts';
 import type { Random } from '../../actors/kernel/random.ts';
 import { isTerminal } from '../../actors/ports/store.ts';
 import type { NewTask, Store, SubmitOutcome, TaskCounts, TaskRecord } from '../../actors/ports/store.ts';
-import type { SupervisorFact } from '../../supervisors/supervisor.ts';
+import type { SupervisorFact } from '../../supervisors/state.ts';
+import { inspectTree, isInspect } from '../inspect/inspect.ts';
+import type { Inspect, Inspection } from '../inspect/inspect.ts';
+import { Isolation } from '../isolation/isolation.ts';
+import { isIsolated } from '../isolation/mark.ts';
+import { IsolatedModuleError } from '../isolation/errors.ts';
+import { checkWatchdog, Watchdog } from '../isolation/watchdog.ts';
+import type { WatchdogSpec } from '../isolation/watchdog.ts';
 import { memoryStore } from '../stores/memory.ts';
 import type { InputOf, OutputOf } from '../topology/contract.ts';
 import type { AgentMap, KindPlan, Topology } from '../topology/fleet.ts';
 import { TopologyError } from '../topology/topology-error.ts';
 import { Calls } from './calls.ts';
+import type { CallSubject } from './calls.ts';
 import type { Requester } from './batcher.ts';
 import { RunEngine } from './engine.ts';
 import { FleetClosedError, FleetFullError, FleetGaveUpError, SubmitOptionError, TaskConflictError, UnknownKindError } from './errors.ts';
 import { announce } from './events.ts';
 import type { FleetEvents, FleetStats } from './events.ts';
 import { TaskHandle } from './handle.ts';
+import { Health } from './health.ts';
 import { PARTS } from './internals.ts';
 import type { Internals } from './internals.ts';
+import { Operator } from './operator.ts';
+import type { SuspendReason, WorkerInfo } from './operator.ts';
 import { encode, parse, sameJson } from './payload.ts';
+import { Steering } from './steering.ts';
+import type { PersonCall } from './steering.ts';
 import { checkId, checkPriority } from './task-id.ts';
-import { limiterOf, queueOf, startTree } from './tree.ts';
+import { FleetTree, kindOf, limiterOf, queueOf } from './tree.ts';
 
 export interface FleetOptions {
   /** Where tasks live. Default: memory, gone with the process. */
   readonly store?: Store;
   /** Default: warnings and errors to standard error, as JSON. */
   readonly logger?: Logger;
+  /**
+   * Shows every actor of the fleet as one tree in the XState inspector: what XState's own `inspect` takes,
+   * such as `createWebSocketInspector({ url }).inspect` of `@statelyai/inspect`. It cannot hold up the
+   * fleet: one that is behind misses events, one that goes on throwing is detached. Default: none.
+   */
+  readonly inspect?: Inspect;
+  /**
+   * A thread that names the run which blocks the event loop (`loop.blocked`), and can end the process.
+   * Default: none. `drover run` has one.
+   */
+  readonly watchdog?: WatchdogSpec;
+  /** Called when the meta-agent has nothing left that helps: page somebody. Default: it is logged, and told as `person.needed`. */
+  readonly onPersonNeeded?: (call: PersonCall) => void;
   /** For tests and simulation; defaults are those of production. */
   readonly clock?: Clock;
   readonly random?: Random;
@@ -82,7 +108,15 @@ export class Fleet<K extends AgentMap = AgentMap> {
   readonly #log: Logger;
   readonly #engine: RunEngine;
   readonly #calls: ReadonlyMap<string, Calls>;
-  readonly #tree: ReturnType<typeof startTree>;
+  readonly #isolation: Isolation | undefined;
+  readonly #watchdog: Watchdog | undefined;
+  readonly #tree: FleetTree;
+  readonly #operator: Operator;
+  readonly #health: Health;
+  readonly #steering: Steering;
+  readonly #observe: Steering['observe'];
+  readonly #personHook: FleetOptions['onPersonNeeded'];
+  readonly #inspection: Inspection | undefined;
   #closing: Promise<void> | undefined;
   #refusal: FleetClosedError | undefined;
 
@@ -93,6 +127,7 @@ export class Fleet<K extends AgentMap = AgentMap> {
     this.#ids = options.ids ?? risingIds();
     this.#log = (options.logger ?? defaultLogger()).child({ fleet: topology.name });
     const random = options.random ?? systemRandom;
+    this.#personHook = options.onPersonNeeded;
     this.#host = new Host({
       clock: options.clock ?? systemClock(),
       random: random.fork('host'),
@@ -100,7 +135,26 @@ export class Fleet<K extends AgentMap = AgentMap> {
       onCrash: (id, error) => this.#log.error({ err: error, actor: id }, 'an actor crashed'),
     });
     internals.onHost?.(this.#host);
+    const { inspect } = options;
+    if (inspect !== undefined) this.#inspection = inspectTree(this.#host, { root: topology.name, inspect, log: this.#log });
     this.#calls = new Map(Object.keys(topology.dependencies).map((name) => [name, this.#callsOf(name, random)]));
+    if (internals.isolation !== false) this.#isolation = this.#isolate();
+    if (options.watchdog !== undefined) this.#watchdog = this.#watch(options.watchdog);
+    this.#steering = new Steering({
+      topology,
+      host: this.#host,
+      store,
+      operator: () => this.#operator,
+      loadOf: (kind) => this.#engine.loadOf(kind),
+      onDecision: (decision) => {
+        this.#log.info(decision, 'the meta-agent decided');
+        this.#emit('meta.decided', () => decision);
+      },
+      onFact: (fact) => this.#emit('meta.noted', () => ({ atMs: this.#host.clock.nowMs(), fact })),
+      onScaling: (kind, replicas, why) => this.#emit('kind.scaling', () => ({ atMs: this.#host.clock.nowMs(), kind, replicas, why })),
+      callPerson: (call) => this.#callPerson(call),
+    });
+    this.#observe = this.#steering.observe;
     this.#engine = new RunEngine({
       topology,
       store,
@@ -111,9 +165,25 @@ export class Fleet<K extends AgentMap = AgentMap> {
       queueOf: (kind) => queueOf(topology, kind),
       callsOf: (name) => this.#calls.get(name)!,
       parking: internals.parking ?? true,
+      isolation: this.#isolation,
+      watchdog: this.#watchdog,
+      observe: this.#observe,
       onFatal: (error) => this.#fail(error),
     });
-    this.#tree = startTree({
+    this.#health = new Health({
+      host: this.#host,
+      random: random.fork('health'),
+      callsOf: (name) => this.#calls.get(name)!,
+      logOf: (worker) => this.#log.child({ worker }),
+      resume: (worker, reason) => void this.#operator.resume(worker, reason).catch(() => {}),
+      onChecked: (worker, error) =>
+        this.#emit('worker.checked', () => ({
+          atMs: this.#host.clock.nowMs(),
+          worker,
+          error: error === undefined ? null : toErrorRecord(error),
+        })),
+    });
+    this.#tree = new FleetTree({
       topology,
       host: this.#host,
       parts: { ...PARTS, ...internals.parts },
@@ -121,7 +191,15 @@ export class Fleet<K extends AgentMap = AgentMap> {
       onQueueRestart: (plan) => this.#engine.queueRestarted(plan),
       permitsOut: (name) => this.#calls.get(name)!.permitsOut,
       onLimiterRestart: (name) => this.#calls.get(name)!.revive(),
+      steering: this.#steering.children(),
       onFact: (supervisor, fact) => this.#noted(supervisor, fact),
+    });
+    this.#operator = new Operator({
+      topology,
+      host: this.#host,
+      engine: this.#engine,
+      tree: this.#tree,
+      onRemoved: (worker, kind) => this.#observe?.({ type: 'worker.removed', atMs: this.#host.clock.nowMs(), worker, kind }),
     });
     void this.#tree.ended.then((reason) => {
       if (this.#closing === undefined) this.#fail(reason.at === 'error' ? reason.error : new FleetGaveUpError(topology.name));
@@ -132,6 +210,7 @@ export class Fleet<K extends AgentMap = AgentMap> {
   async started(): Promise<void> {
     await this.#tree.started;
     this.#engine.open();
+    this.#steering.open();
   }
 
   /** Sums since the start. */
@@ -204,6 +283,43 @@ export class Fleet<K extends AgentMap = AgentMap> {
     return this.#store.list(query);
   }
 
+  /** Every worker, or those of one kind: where it is, and why it is suspended. */
+  workers(kind?: keyof K & string): Promise<readonly WorkerInfo[]> {
+    return this.#operator.workers(kind);
+  }
+
+  /**
+   * Suspends a worker for a reason. Its run parks at the next safe point, and may be gone on with by
+   * another worker of the kind. Resolves when the worker holds nothing any more.
+   *
+   * `health`, `quality` and `intensity` are cleared by a passed health check, the others by whoever
+   * gave them. A worker resumes when it has no reason left.
+   *
+   * @throws UnknownWorkerError, FleetClosedError
+   */
+  suspend(worker: string, reason: SuspendReason = 'operator'): Promise<void> {
+    return this.#operator.suspend(worker, reason);
+  }
+
+  /** Takes a reason away. The last one gone, the worker starts with a clean slate. */
+  resume(worker: string, reason: SuspendReason = 'operator'): Promise<void> {
+    return this.#operator.resume(worker, reason);
+  }
+
+  /** Gives a worker a new incarnation, at a safe point of its run. No restart is counted. */
+  restart(worker: string): Promise<void> {
+    return this.#operator.restart(worker);
+  }
+
+  /**
+   * Gives a kind so many workers, within its `replicas`.
+   *
+   * @throws ReplicasError, UnknownWorkerError, FleetClosedError
+   */
+  scale(kind: keyof K & string, replicas: number): Promise<void> {
+    return this.#operator.scale(kind, replicas);
+  }
+
   /** Closes in order. Safe to call more than once; the store is closed too. */
   close(options: CloseOptions = {}): Promise<void> {
     this.#refusal ??= new FleetClosedError(this.topology.name);
@@ -241,6 +357,8 @@ export class Fleet<K extends AgentMap = AgentMap> {
 
   async #close(deadlineMs: number): Promise<void> {
     try {
+      this.#health.close();
+      this.#steering.close();
       await this.#engine.drain(deadlineMs);
       this.#tree.stop();
       await this.#tree.ended;
@@ -250,8 +368,14 @@ export class Fleet<K extends AgentMap = AgentMap> {
   }
 
   async #letGo(): Promise<void> {
+    this.#health.close();
+    this.#steering.close();
     this.#engine.close(this.#refusal);
+    // Nothing outlives the fleet, and the host's timers are needed to see to it.
+    if (this.#isolation !== undefined) await this.#isolation.close();
+    if (this.#watchdog !== undefined) await this.#watchdog.close();
     this.#host.close();
+    this.#inspection?.close();
     await this.#store.close();
   }
 
@@ -264,6 +388,30 @@ export class Fleet<K extends AgentMap = AgentMap> {
     this.#emit('fleet.failed', () => ({ atMs: this.#host.clock.nowMs(), error: toErrorRecord(error) }));
   }
 
+  #isolate(): Isolation | undefined {
+    return Isolation.of({
+      topology: this.topology,
+      host: this.#host,
+      onStray: (worker, error) =>
+        this.#log.warn({ err: error, worker }, 'in an isolated worker a promise was rejected and nobody looked at it'),
+    });
+  }
+
+  #watch(spec: WatchdogSpec): Watchdog {
+    return new Watchdog(spec, {
+      fleet: this.topology.name,
+      host: this.#host,
+      onBlocked: (blocked) => {
+        const { run, blockedMs, known, stack } = blocked;
+        this.#log.warn({ ...run, blockedMs, known, ...(stack[0] === undefined ? {} : { stack: stack[0] }) }, 'the event loop was blocked');
+        const atMs = this.#host.clock.nowMs();
+        if (run !== null) this.#observe?.({ type: 'loop.blocked', atMs, worker: run.worker, kind: run.kind, ms: blockedMs });
+        this.#emit('loop.blocked', () => ({ atMs, ...blocked }));
+      },
+      onFailed: (error) => this.#log.error({ err: error }, 'the watchdog of the event loop failed'),
+    });
+  }
+
   #callsOf(name: string, random: Random): Calls {
     const { spec } = this.topology.dependencies[name]!;
     const atMs = (): number => this.#host.clock.nowMs();
@@ -273,20 +421,22 @@ export class Fleet<K extends AgentMap = AgentMap> {
       random: random.fork(`calls/${name}`),
       beforeTry: (nowMs) => this.#engine.checkLeases(nowMs),
       observer: {
-        completed: (dependency, usage, ms, usd) => {
+        completed: (dependency, usage, ms, usd, { subject }) => {
           const { stats } = this.#engine;
           stats.calls += 1;
           stats.inputTokens += usage.inputTokens;
           stats.outputTokens += usage.outputTokens;
           stats.usd += usd;
           const { inputTokens, outputTokens } = usage;
+          this.#called(subject, dependency, ms, false, usd, inputTokens + outputTokens);
           this.#emit('call.completed', () => ({ atMs: atMs(), dependency, inputTokens, outputTokens, usd, ms }));
         },
-        failed: (dependency, failure, error, again) => {
+        failed: (dependency, failure, error, again, ms, { subject }) => {
           const { stats } = this.#engine;
           stats.calls += 1;
           if (failure.at === 'rate-limited') stats.rateLimited += 1;
           if (again) stats.callRetries += 1;
+          this.#called(subject, dependency, ms, true, 0, 0);
           this.#emit('call.failed', () => ({ atMs: atMs(), dependency, failure: failure.at, error: toErrorRecord(error), again }));
         },
         misread: (dependency, field, error) =>
@@ -295,19 +445,60 @@ export class Fleet<K extends AgentMap = AgentMap> {
     });
   }
 
+  #called(subject: CallSubject | undefined, dependency: string, ms: number, failed: boolean, usd: number, tokens: number): void {
+    if (this.#observe === undefined || subject === undefined) return;
+    const { request, ...of } = subject;
+    const hashed = request === undefined ? {} : { request };
+    this.#observe({ type: 'call.ended', atMs: this.#host.clock.nowMs(), ...of, dependency, ms, failed, usd, tokens, ...hashed });
+  }
+
+  #callPerson(call: PersonCall): void {
+    this.#log.error(call, 'a person is needed');
+    this.#emit('person.needed', () => ({ atMs: this.#host.clock.nowMs(), ...call }));
+    try {
+      this.#personHook?.(call);
+    } catch (error) {
+      this.#log.error({ err: error }, 'the hook that calls a person threw');
+    }
+  }
+
   #noted(supervisor: ActorId, fact: SupervisorFact): void {
     const atMs = this.#host.clock.nowMs();
-    if (fact.at === 'intensity-exceeded') {
-      this.#log.error({ supervisor, ...fact }, 'a supervisor gave up');
-      const { child, intensity, periodMs } = fact;
-      return this.#emit('supervisor.gave-up', () => ({ atMs, supervisor, child, intensity, periodMs }));
-    }
     const worker = `${supervisor}/${fact.child}`;
-    if (fact.at === 'restarting') {
-      this.#engine.stats.restarts += 1;
-      this.#emit('worker.restarting', () => ({ atMs, worker, inMs: fact.inMs }));
-    } else if (fact.at === 'started') this.#emit('worker.started', () => ({ atMs, worker, incarnation: fact.life }));
-    else this.#emit('worker.ended', () => ({ atMs, worker, incarnation: fact.life, reason: fact.reason }));
+    const plan = Object.values(this.topology.kinds).find(({ kind }) => supervisor === kindOf(this.topology, kind));
+    switch (fact.at) {
+      case 'started':
+        if (plan !== undefined) {
+          // Also when its kind starts anew, and its suspension is forgotten.
+          this.#health.started(worker);
+          this.#observe?.({ type: 'worker.started', atMs, worker, kind: plan.kind });
+        }
+        return this.#emit('worker.started', () => ({ atMs, worker, incarnation: fact.life }));
+      case 'ended':
+        return this.#emit('worker.ended', () => ({ atMs, worker, incarnation: fact.life, reason: fact.reason }));
+      case 'restarting':
+        this.#engine.stats.restarts += 1;
+        return this.#emit('worker.restarting', () => ({ atMs, worker, inMs: fact.inMs }));
+      case 'suspended':
+        this.#log.warn({ worker, reasons: fact.reasons }, 'a worker is suspended');
+        if (plan !== undefined) {
+          this.#engine.parkRuns(worker);
+          this.#health.suspended(plan, worker, fact.reasons);
+          this.#observe?.({ type: 'worker.suspended', atMs, worker, kind: plan.kind });
+        }
+        return this.#emit('worker.suspended', () => ({ atMs, worker, reasons: fact.reasons }));
+      case 'resumed':
+        this.#health.resumed(worker);
+        return this.#emit('worker.resumed', () => ({ atMs, worker }));
+      case 'stop-error':
+        return this.#log.warn({ worker, ...fact }, 'did not stop as it was told to');
+      case 'intensity-exceeded': {
+        this.#log.error({ supervisor, ...fact }, 'a supervisor gave up');
+        const { child, intensity, periodMs } = fact;
+        return this.#emit('supervisor.gave-up', () => ({ atMs, supervisor, child, intensity, periodMs }));
+      }
+      case 'auto-shutdown':
+    }
   }
 
   #emit<N extends keyof FleetEvents>(name: N, event: () => Parameters<FleetEvents[N]>[0]): void {
@@ -361,6 +552,7 @@ class Submission implements Requester<SubmitOutcome> {
  * former owner left go on at once.
  *
  * @throws what the store refuses with (`DROVER_STORE_*`): it has not been changed then
+ * @throws IsolatedModuleError in the thread or process of an isolated worker, whose module must not start a fleet
  * @example
  * await using fleet = await startFleet(topology, { store: sqlite('inbox.db') });
  * const handle = await fleet.submit('triage', { mailId: '17' }, { id: 'mail-17' });
@@ -378,6 +570,15 @@ export async function startFleetWith<K extends AgentMap>(
 ): Promise<Fleet<K>> {
   if ((topology as { is?: unknown } | null | undefined)?.is !== 'topology') {
     throw new TopologyError({ path: ['startFleet', 'topology'], value: topology, expected: 'a topology, made by defineFleet(...)' });
+  }
+  if (options.inspect !== undefined && !isInspect(options.inspect)) {
+    const expected = 'a function or an observer, as XState takes them, such as createWebSocketInspector({ url }).inspect';
+    throw new TopologyError({ path: ['startFleet', 'inspect'], value: options.inspect, expected });
+  }
+  if (options.watchdog !== undefined) checkWatchdog(options.watchdog);
+  if (isIsolated()) {
+    const why = 'it starts a fleet while an isolated worker of one loads it; keep the topology in a module that only exports it';
+    throw new IsolatedModuleError(topology.module ?? topology.name, why);
   }
   const store = options.store ?? memoryStore();
   if (typeof (store as { open?: unknown } | null)?.open !== 'function') {

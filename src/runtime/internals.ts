@@ -19,6 +19,11 @@ export interface Internals {
   readonly parts?: Partial<Parts>;
   /** False: a run that only waits keeps its worker, which the construction against D3 forbids. Default true. */
   readonly parking?: boolean;
+  /**
+   * False: every kind runs inline, whatever its topology says. Virtual time does not reach into a thread
+   * or a process, so a simulation runs them so; the kit replaces nothing else of a run. Default true.
+   */
+  readonly isolation?: boolean;
 }
 
 export const PARTS: Parts = { limiter: limiterLogic, queue: queueLogic, supervisor: supervisorLogic, worker: workerMachine };

@@ -76,3 +76,9 @@ export function hashText(text: string): string {
   b = Math.imul(b ^ (b >>> 16), 2_246_822_507) ^ Math.imul(a ^ (a >>> 13), 3_266_489_909);
   return `${a >>> 0}.${b >>> 0}`;
 }
+
+/** @throws PayloadInvalidError */
+export function checkQuality(quality: number): number {
+  if (typeof quality === 'number' && quality >= 0 && quality <= 1) return quality;
+  throw new PayloadInvalidError('score', [{ path: '', message: 'expected a number from 0 to 1' }], quality, false);
+}

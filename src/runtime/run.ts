@@ -14,11 +14,13 @@
  */
 import { isTerminal } from '../../actors/ports/store.ts';
 import type { ChildRecord, ClaimedTask, NewTask, Remembered, RememberItem, SettledOutcome } from '../../actors/ports/store.ts';
-import type { AnyContract } from '../topology/contract.ts';
+import type { Isolation } from '../isolation/isolation.ts';
+import type { LoopHolder } from '../isolation/watchdog.ts';
 import type { AskOptions, CallOptions, Context, RunLogger, StepContext } from '../topology/context.ts';
 import type { KindPlan } from '../topology/fleet.ts';
 import type { Requester } from './batcher.ts';
-import type { Caller, Operation } from './calls.ts';
+import type { Caller, CallSubject, Operation } from './calls.ts';
+import { childTask } from './child-task.ts';
 import {
   BoundReachedError,
   ChildFailedError,
@@ -30,9 +32,9 @@ import {
 } from './errors.ts';
 import type { RunOverReason } from './errors.ts';
 import type { RunEngine } from './engine.ts';
-import { decode, encode, hashText, parse } from './payload.ts';
+import { checkQuality, decode, encode, hashText, parse } from './payload.ts';
 import { readErrorRecord } from './task-error.ts';
-import { checkPriority, childId } from './task-id.ts';
+import { childId } from './task-id.ts';
 
 /** A run that only waits for admission holds its worker for so long, then it parks. */
 const ADMISSION_LINGER_MS = 30_000;
@@ -59,6 +61,8 @@ export class Run implements Context {
   readonly task: Context['task'];
   readonly startedMs: number;
   /** When a tick last found that the run had done something on `ctx`: the clock is not read for each operation. */
+  /** What the run says of its output, or undefined. */
+  quality: number | undefined;
   lastSignMs: number;
   readonly #engine: RunEngine;
   readonly #memory: ReadonlyMap<string, Remembered> | undefined;
@@ -77,6 +81,9 @@ export class Run implements Context {
   #over: RunOverReason | undefined;
   #controller: AbortController | undefined;
   #cancelLinger: (() => void) | undefined;
+  /** Set once the run is to park at its next safe point; cancels the deadline. */
+  #cancelYield: (() => void) | undefined;
+  #holder: LoopHolder | undefined;
 
   constructor(engine: RunEngine, birth: RunBirth) {
     this.#engine = engine;
@@ -95,6 +102,11 @@ export class Run implements Context {
     return this.#over;
   }
 
+  /** It goes on where an earlier run of the task has ended. */
+  get isReplay(): boolean {
+    return this.#memory !== undefined || this.#children !== undefined;
+  }
+
   /** Looks at the run once a tick. */
   look(nowMs: number): void {
     if (this.#signs === this.#seenSigns) return;
@@ -105,6 +117,11 @@ export class Run implements Context {
   /** An operation is under way: such a run is alive however long it is silent. */
   get occupied(): boolean {
     return this.#open.length > 0;
+  }
+
+  /** All that it does is wait for permits. */
+  get waitsForAdmission(): boolean {
+    return this.#over === undefined && this.#open.length > 0 && this.#open.every(({ waitsFor }) => waitsFor === 'admission');
   }
 
   /** The children that the run waits for, when that is all it does; undefined while anything else goes on. */
@@ -130,11 +147,12 @@ export class Run implements Context {
 
   /** Executes the agent's function. Ends the run through the engine. */
   execute(): void {
-    const { agent, names } = this.plan;
+    const { agent, names, isolation } = this.plan;
     const { maxBytes } = this.#engine;
+    if (isolation !== 'inline' && this.#engine.isolation !== undefined) return this.#isolated(this.#engine.isolation);
     try {
       const input = parse(agent.input, decode(this.claimed.input), names.input);
-      Promise.resolve(agent.spec.run(input, this) as unknown).then(
+      Promise.resolve(this.within(() => agent.spec.run(input, this) as unknown)).then(
         (value) => {
           if (this.#over !== undefined) return;
           try {
@@ -151,11 +169,51 @@ export class Run implements Context {
     }
   }
 
+  /** Executes the agent's function in the thread or process of its worker. When that dies first, the queue says what becomes of the task. */
+  #isolated(isolation: Isolation): void {
+    const { input, depth, priority } = this.claimed;
+    isolation.execute(this.plan, this.worker, {
+      ctx: this as never,
+      input: input ?? '',
+      depth,
+      priority,
+      returned: (result) => this.#over === undefined && this.#end({ at: 'completed', result, sends: this.#sends ?? [] }),
+      threw: (error) => this.#fail(error),
+    });
+  }
+
   /** Ends the run from outside: nothing that it still does has an effect. False when it was over already. */
   abandon(reason: Exclude<RunOverReason, 'ended'>): boolean {
     if (this.#over !== undefined) return false;
     this.#close(reason);
     return true;
+  }
+
+  /**
+   * Parks the run at its next safe point, for its worker is suspended: between operations, or once
+   * what is in flight has brought its result and that is remembered. After `withinMs` what is still
+   * in flight is aborted.
+   */
+  yieldWithin(withinMs: number): void {
+    if (this.#over !== undefined || this.#cancelYield !== undefined) return;
+    this.#cancelYield = this.#engine.alarm(withinMs, () => this.parkNow());
+    if (this.#isSafe()) this.parkNow();
+  }
+
+  /** Nothing is in flight: every operation that is open only waits. */
+  #isSafe(): boolean {
+    return this.#open.every(({ waitsFor }) => waitsFor !== undefined);
+  }
+
+  /** Parks the run for its worker is suspended, whatever is in flight. */
+  parkNow(): void {
+    if (this.#over !== undefined) return;
+    const children = this.#open.filter(({ waitsFor }) => waitsFor === 'child').map((wait) => (wait as ChildWait).child);
+    const onlyForChildren = children.length > 0 && children.length === this.#open.length;
+    this.#close('parked');
+    // Another worker of the kind may go on at once, unless there is something to wait for.
+    const wakeAtMs = onlyForChildren ? null : this.#engine.nowMs();
+    this.#engine.ended(this, { at: 'parked', reason: 'suspended', children, wakeAtMs });
   }
 
   call(name: string, request: unknown, options: CallOptions = {}): Promise<never> {
@@ -190,7 +248,9 @@ export class Run implements Context {
       if (this.#over !== undefined) return;
       const operation: Operation = { waitsFor: undefined, cancel: () => {} };
       this.#open.push(operation);
-      new Promise<T>((settle) => settle(fn(new Step(this, `${this.task.id}/${place}`)))).then(
+      const perform = (): T | Promise<T> => fn(new Step(this, `${this.task.id}/${place}`));
+      this.#engine.operated(this);
+      new Promise<T>((settle) => settle(this.within(perform))).then(
         (value) => this.keep(operation, place, '', value, resolve, reject),
         (error: unknown) => this.done(operation) && reject(error),
       );
@@ -232,6 +292,13 @@ export class Run implements Context {
     if (this.#over !== undefined) return;
     this.#signs += 1;
     this.#engine.progressed(this, done, total);
+    this.#engine.operated(this);
+  }
+
+  score(quality: number): void {
+    if (this.#over !== undefined) return;
+    this.#signs += 1;
+    this.quality = checkQuality(quality);
   }
 
   /** Parks the run when all that it still does is waiting: for children once that has lingered, for admission after a while. */
@@ -263,11 +330,24 @@ export class Run implements Context {
     try {
       const { operations } = this.#engine.bounds;
       if ((this.#operations += 1) > operations) throw new BoundReachedError({ id: this.task.id, bound: 'operations', limit: operations });
-      begin(resolve, refuse);
+      const { watchdog } = this.#engine;
+      if (watchdog === undefined) begin(resolve, refuse);
+      else watchdog.outside(() => begin(resolve, refuse));
     } catch (error) {
       refuse(error);
     }
     return promise as Promise<T>;
+  }
+
+  /** Calls code of the user's for this run: should it hold the event loop, the watchdog names the run. */
+  within<T>(act: () => T): T {
+    const { watchdog } = this.#engine;
+    return watchdog === undefined ? act() : watchdog.within(this.#holding(), act);
+  }
+
+  #holding(): LoopHolder {
+    this.#holder ??= { worker: this.worker, kind: this.task.kind, task: this.task.id };
+    return this.#holder;
   }
 
   /** The operation has ended. False when the run is over: then nothing of it may be seen. */
@@ -276,6 +356,12 @@ export class Run implements Context {
     if (this.#open.length === 1) this.#open.pop();
     else this.#open.splice(this.#open.indexOf(operation), 1);
     this.#signs += 1;
+    if (this.#cancelYield !== undefined && this.#isSafe()) {
+      // What the operation brought is remembered: a later run will see it.
+      this.parkNow();
+      return false;
+    }
+    this.#engine.watchdog?.enter(this.#holding());
     if (this.#open.length > 0) this.#linger();
     return true;
   }
@@ -303,19 +389,11 @@ export class Run implements Context {
   }
 
   #newTask(kind: string, input: unknown, options: AskOptions, name: string): NewTask {
-    const { asks, agent } = this.plan;
-    if (!asks.includes(kind)) throw new UndeclaredError({ kind: this.plan.kind, field: 'asks', name: kind }, asks);
-    const { bounds } = this.#engine;
-    if ((this.#offspring += 1) > bounds.fanOut) throw new BoundReachedError({ id: this.task.id, bound: 'fanOut', limit: bounds.fanOut });
-    const depth = this.claimed.depth + 1;
-    if (depth > bounds.depth) throw new BoundReachedError({ id: this.task.id, bound: 'depth', limit: bounds.depth });
-    const declared = (agent.spec.asks as Record<string, AnyContract>)[kind]!;
-    parse(declared.input, input, `input of ${kind}`);
-    return this.#engine.newTask(kind, encode(input, `input of ${kind}`, this.#engine.maxBytes), {
-      id: childId(this.task.id, name),
-      priority: options.priority === undefined ? this.claimed.priority : checkPriority(options.priority),
-      depth,
-    });
+    const { id, depth, priority } = this.claimed;
+    const asking = { plan: this.plan, bounds: this.#engine.bounds, id, depth, priority, offspring: this.#offspring };
+    const { input: text, ...checked } = childTask(asking, kind, input, options);
+    this.#offspring += 1;
+    return this.#engine.newTask(kind, text, { id: childId(id, name), ...checked });
   }
 
   #await(wait: ChildWait, answer: (task: ChildRecord) => void): void {
@@ -360,6 +438,7 @@ export class Run implements Context {
   #close(reason: RunOverReason): void {
     this.#over = reason;
     this.#cancelLinger?.();
+    this.#cancelYield?.();
     for (const operation of this.#open.splice(0)) operation.cancel();
     this.#controller?.abort(new RunOverError(reason));
   }
@@ -391,6 +470,15 @@ class Calling implements Caller {
 
   get idempotencyKey(): string {
     return `${this.#run.task.id}/${this.#place}`;
+  }
+
+  get subject(): CallSubject {
+    const { worker, task } = this.#run;
+    return { worker, kind: task.kind, task: task.id, request: this.#hash };
+  }
+
+  within<T>(act: () => T): T {
+    return this.#run.within(act);
   }
 
   replied(reply: unknown): void {

@@ -14,11 +14,11 @@ import type { TopologyCheckOptions, TopologyVerdict } from './explore/check-topo
 import type { LintCode, LintFinding } from './explore/lint.ts';
 import type { ViolationKind } from './explore/check.ts';
 import { SimulationOptionError } from './errors.ts';
-import { rehearsalOf } from './deadlock/rehearsal.ts';
-import { perform, sample, worstOf } from './deadlock/sample.ts';
-import type { Rehearsed, Sampled } from './deadlock/sample.ts';
+import { refute } from './deadlock/refute.ts';
+import { sample } from './deadlock/sample.ts';
+import type { Sampled } from './deadlock/sample.ts';
+import { rehearsed } from './deadlock/subject.ts';
 import { onlyKnown } from './simulate/options.ts';
-import { shrinkRehearsed, tellTasks } from './deadlock/shrink-sample.ts';
 
 export interface DeadlockOptions extends Omit<TopologyCheckOptions, 'shrink' | 'starvation' | 'fairness'> {
   /** Runs of the real machines. 0: none, only the search. Default 200, about two seconds. */
@@ -66,7 +66,7 @@ export type DeadlockVerdict =
       readonly kind: ViolationKind | 'invariant' | 'lint';
       /** `search`: an order of declared operations. `sample`: a run of the real machines. `lint`: no search was needed. */
       readonly by: 'search' | 'sample' | 'lint';
-      /** The circle of waits, one sentence each; of a broken invariant, what was seen. */
+      /** The circle of waits, one sentence each; of a broken invariant, what was seen, and what each task waited for. */
       readonly cycle: readonly string[];
       readonly holdings: readonly string[];
       /** The shortest way there that was found, one sentence a step. */
@@ -80,7 +80,6 @@ export type DeadlockVerdict =
 const DEFAULT_RUNS = 200;
 const DEFAULT_TASKS = 12;
 const PROGRAMS = { depth: 3, operations: 3, asks: 2 };
-const MOST_TRIES = 400;
 const CERTAIN: readonly LintCode[] = ['asks-too-deep', 'never-admitted'];
 const SIZES = ['workers', 'permits', 'tasks', 'depth', 'operations', 'asks', 'faults', 'rejections'] as const;
 /** A search of no tasks, or of runs that do nothing, would prove nothing. */
@@ -145,14 +144,13 @@ export async function checkDeadlockFree(topology: Topology, options: DeadlockOpt
   const untilMs = withinMs === undefined || nowMs === undefined ? Infinity : nowMs() + withinMs;
   const isLate = (): boolean => nowMs !== undefined && nowMs() >= untilMs;
   const internals = { parking: searched.without?.includes('parking') !== true };
-  const sampling = { ...PROGRAMS, runs, seed, tasks: sampledTasks, faults: sampledFaults, internals, isLate };
-  const sampled = await sample(topology, onRun === undefined ? sampling : { ...sampling, onRun });
+  const subject = rehearsed(topology, { ...PROGRAMS, tasks: sampledTasks, faults: sampledFaults, internals: () => internals });
+  const sampling = { runs, seed, isLate };
+  const sampled = await sample(subject, onRun === undefined ? sampling : { ...sampling, onRun });
   const summary = runs === 0 ? undefined : summaryOf(sampled);
-  if (sampled.found === undefined) return { ...said, at: search.at === 'proved' ? 'proved' : 'no-counterexample', sampled: summary };
-  const { rehearsed, violation } = sampled.found;
-  const shrunk = await shrinkFound(topology, rehearsed, violation.invariant, internals);
-  const kind = violation.invariant === 'waits' ? 'deadlock' : 'invariant';
-  const line = replay?.(rehearsed.seed) ?? `checkDeadlockFree(topology, { ...options, runs: 1, seed: ${rehearsed.seed} })`;
+  if (sampled.found.length === 0) return { ...said, at: search.at === 'proved' ? 'proved' : 'no-counterexample', sampled: summary };
+  const { kind, cycle, trace, run } = await refute(subject, sampled.found);
+  const line = replay?.(run.seed) ?? `checkDeadlockFree(topology, { ...options, runs: 1, seed: ${run.seed} })`;
   return {
     ...said,
     at: 'violated',
@@ -161,43 +159,11 @@ export async function checkDeadlockFree(topology: Topology, options: DeadlockOpt
     by: 'sample',
     holdings: [],
     mermaid: undefined,
-    ...shrunk,
-    seed: rehearsed.seed,
+    cycle,
+    trace,
+    seed: run.seed,
     replay: line,
   };
-}
-
-async function shrinkFound(topology: Topology, found: Rehearsed, invariant: string, internals: { readonly parking: boolean }) {
-  const rehearsal = rehearsalOf(topology);
-  let tries = 0;
-  const breaks = async (run: Rehearsed): Promise<boolean> => {
-    tries += 1;
-    return worstOf(await perform(rehearsal, run, internals))?.invariant === invariant;
-  };
-  // Its own choices first: they can be shrunk one by one, a sampler's cannot.
-  const { trace } = await perform(rehearsal, found, internals, 'full');
-  const fixed = { ...found, schedule: trace.choices };
-  const start = (await breaks(fixed)) ? fixed : found;
-  const smallest = await shrinkRehearsed(start, breaks, () => tries < MOST_TRIES);
-  const result = await perform(rehearsal, smallest, internals, 'full');
-  const violation = worstOf(result)!;
-  const faults = Object.keys(smallest.faults);
-  return {
-    cycle: violation.message.split(/(?:^\d+ tasks wait for each other: )|; /).filter((text) => text !== ''),
-    trace: [
-      ...tellTasks(smallest.tasks).map((text) => `submitted: ${text}`),
-      `faults: ${faults.length === 0 ? 'none' : faults.join(', ')}`,
-      ...upTo(result.trace.lines, violation.atMs),
-      `${violation.invariant}: ${violation.message}`,
-    ],
-  };
-}
-
-/** What happened from the first task until it was seen: how the fleet starts, and what comes after, explains nothing. */
-function upTo(lines: readonly string[], atMs: number): readonly string[] {
-  const first = lines.findIndex((line) => / commits (?!open )/.test(line));
-  const after = lines.findIndex((line) => Number.parseFloat(line) > atMs);
-  return lines.slice(Math.max(0, first), after < 0 ? undefined : after);
 }
 
 function summaryOf({ runs, deliveries, virtualMs, actors, longestRun }: Sampled): SampledSummary {

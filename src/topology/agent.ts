@@ -1,7 +1,9 @@
 /** Agent: a kind of worker, as the topology declares it. */
+import type { AutoscaleSpec } from '../../supervisors/autoscale-policy.ts';
 import type { Contract, ContractSpec } from './contract.ts';
-import type { Context, ContractMap, DependencyMap } from './context.ts';
-import { agentShape, checkShape, NAME, NAMED } from './shapes.ts';
+import type { Context, ContractMap, DependencyMap, HealthContext } from './context.ts';
+import { checkShape } from '../../actors/kernel/shape.ts';
+import { agentShape, NAME, NAMED } from './shapes.ts';
 import { TopologyError } from './topology-error.ts';
 
 /** Full jitter: the next run starts after `U(0, min(capMs, baseMs * 2^n))` ms, at least a tenth of it. */
@@ -33,6 +35,9 @@ export type Widened<T, Depth extends readonly 0[] = []> = unknown extends T
               ? { [K in keyof T]: Widened<T[K], readonly [...Depth, 0]> }
               : T;
 
+/** Where the runs of a kind execute. */
+export type Isolation = 'inline' | 'thread' | 'process';
+
 /** `R` is what `run` does return: what `output` takes, where there is one. */
 export interface AgentSpec<
   I,
@@ -48,8 +53,8 @@ export interface AgentSpec<
   /** The kinds that a run may ask or send to, by their name in the fleet. */
   readonly asks?: A;
   run(input: P, ctx: Context<U, A>): Promise<R>;
-  /** How many workers. `{ min, max }` starts `min`. Default 1. */
-  readonly replicas?: number | { readonly min: number; readonly max: number };
+  /** How many workers. `{ min, max }` starts `min`, and is scaled by what waits in the queue. Default 1. */
+  readonly replicas?: number | AutoscaleSpec;
   readonly mailbox?: {
     /** Claimed tasks that may wait for one worker. Default 16. */
     readonly capacity?: number;
@@ -70,8 +75,26 @@ export interface AgentSpec<
   readonly stallMs?: number;
   /** How long a run that waits for a child stays in memory before it parks. Default 10. */
   readonly lingerMs?: number;
+  /**
+   * Whether a worker that was suspended for its health, its quality or its intensity may go on. It
+   * sees no task. One that rejects, gives false, or takes longer than 30 s has not passed, and is
+   * tried again later. Default: time alone heals.
+   */
+  readonly healthCheck?: (ctx: HealthContext<U>) => Promise<unknown>;
   /** `restart`: a rejected run also ends the worker's incarnation. Default `retry`. */
   readonly onRejection?: 'retry' | 'restart';
+  /**
+   * Where runs execute: on the fleet's own event loop, in a thread of their worker, or in a process of
+   * their worker. A run in a thread or process that hangs, runs out of memory or ends its process
+   * harms nobody else; it counts as a failure of its worker. What crosses the boundary is copied, so
+   * a request must be plain data. Dependencies stay with the fleet. The fleet must then name its
+   * `module`. Default `inline`.
+   */
+  readonly isolation?: Isolation;
+  /** With `thread` or `process`: no sign of life for so long is a hang. At least 500. Default 2,000. */
+  readonly heartbeatMs?: number;
+  /** With `thread` or `process`: megabytes of JavaScript heap, and as many outside of it. Default 512. */
+  readonly memoryMb?: number;
   /** Version of the code, kept with each task. Default '1'. */
   readonly version?: string;
 }

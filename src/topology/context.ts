@@ -62,5 +62,16 @@ export interface Context<U extends DependencyMap = DependencyMap, A extends Cont
   send<N extends keyof A & string>(kind: N, input: InputOf<A[N]>, options?: AskOptions): void;
   /** Tells observers how far the run is. A sign of life: it keeps a long run from counting as stalled. */
   progress(done: number, total?: number): void;
+  /** Says how good the output of this run is, from 0 to 1; the last word counts. Told to observers with the run's end. */
+  score(quality: number): void;
+  readonly log: RunLogger;
+}
+
+/** What a health check may do: it sees no task, and what it calls is not remembered. */
+export interface HealthContext<U extends DependencyMap = DependencyMap> {
+  /** Aborts when the check has taken too long, or is not needed any more. */
+  readonly signal: AbortSignal;
+  /** As in a run. Waits in a flow of its own, so that a busy fleet does not hold it up. */
+  call<N extends keyof U & string>(name: N, request: RequestOf<U[N]>): Promise<ReplyOf<U[N]>>;
   readonly log: RunLogger;
 }

@@ -1,6 +1,7 @@
 /** Dependency: anything shared that runs call, with its limits and what a call costs. */
 import { TopologyError } from './topology-error.ts';
-import { checkShape, dependencyShape } from './shapes.ts';
+import { checkShape } from '../../actors/kernel/shape.ts';
+import { dependencyShape } from './shapes.ts';
 
 /** What a dependency may be used for at most. Each is optional; none means unlimited. */
 export interface Limits {

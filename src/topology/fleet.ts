@@ -1,20 +1,31 @@
 /** Fleet: agents under one supervision tree, checked as a whole before anything starts. */
-import type { AnyAgent, BackoffSpec } from './agent.ts';
+import { defineAutoscale } from '../../supervisors/autoscale-policy.ts';
+import type { AutoscalePolicy } from '../../supervisors/autoscale-policy.ts';
+import { PolicyError } from '../../supervisors/meta-agent/check.ts';
+import { defineMetaAgent } from '../../supervisors/meta-agent/plan.ts';
+import type { MetaAgentPlan, MetaAgentSpec } from '../../supervisors/meta-agent/plan.ts';
+import type { AnyAgent, BackoffSpec, Isolation } from './agent.ts';
 import type { AnyDependency } from './dependency.ts';
-import { checkShape, fleetShape, NAME, NAMED } from './shapes.ts';
-import type { Problem } from './shapes.ts';
+import { checkShape } from '../../actors/kernel/shape.ts';
+import type { Problem } from '../../actors/kernel/shape.ts';
+import { fleetShape, NAME, NAMED } from './shapes.ts';
 import { TopologyError } from './topology-error.ts';
 
 export type AgentMap = Readonly<Record<string, AnyAgent>>;
 
 export interface SupervisionSpec {
   readonly strategy?: 'one_for_one';
-  /** Restarts of workers of one kind within `periodMs` before the supervisor gives up. Default 3. */
+  /**
+   * Restarts within `periodMs`: of one worker before it is suspended, of the parts of a branch before
+   * their supervisor gives up. Default 3.
+   */
   readonly intensity?: number;
   /** Default 5,000. */
   readonly periodMs?: number;
   /** Jittered delay before a restart, doubling, back to `baseMs` after a healthy period. Defaults 100 and 10,000. */
   readonly backoff?: { readonly baseMs?: number; readonly capMs?: number };
+  /** A kind gives up when more than this share of its workers has used up its intensity. 0 to 1, default 0.5. */
+  readonly suspendAboveShare?: number;
   /** How long a worker may take to stop before it is killed. Default 5,000. */
   readonly shutdownMs?: number;
 }
@@ -39,6 +50,11 @@ export interface FleetSpec<K extends AgentMap> {
   readonly module?: string;
   readonly agents: K;
   readonly supervision?: SupervisionSpec;
+  /**
+   * Watches every worker against its own history and its peers, and acts as an operator would: notes,
+   * restarts, suspends, calls a person. `{}` takes the default rules. Default: none.
+   */
+  readonly metaAgent?: MetaAgentSpec;
   /** Time between the starts of two workers, so that a fleet does not wake as a herd. Default 25. */
   readonly staggerMs?: number;
   readonly bounds?: BoundsSpec;
@@ -53,7 +69,11 @@ export interface KindPlan {
   /** Names of dependencies in the plan, by the name that the run calls them. */
   readonly uses: Readonly<Record<string, string>>;
   readonly asks: readonly string[];
+  /** Workers at the start, which are the fewest. */
   readonly replicas: number;
+  readonly mostReplicas: number;
+  /** How it is scaled between the two; undefined: only by hand. */
+  readonly autoscale: AutoscalePolicy | undefined;
   readonly mailbox: { readonly capacity: number; readonly stealAbove: number };
   readonly attempts: number;
   readonly losses: number;
@@ -63,6 +83,9 @@ export interface KindPlan {
   readonly stallMs: number;
   readonly lingerMs: number;
   readonly onRejection: 'retry' | 'restart';
+  readonly isolation: Isolation;
+  readonly heartbeatMs: number;
+  readonly memoryMb: number;
   readonly version: string;
 }
 
@@ -80,8 +103,10 @@ export interface Topology<K extends AgentMap = AgentMap> {
     readonly intensity: number;
     readonly periodMs: number;
     readonly backoff: { readonly baseMs: number; readonly capMs: number };
+    readonly suspendAboveShare: number;
     readonly shutdownMs: number;
   };
+  readonly metaAgent: MetaAgentPlan | undefined;
   readonly staggerMs: number;
   readonly bounds: Required<BoundsSpec>;
 }
@@ -92,10 +117,12 @@ export interface Topology<K extends AgentMap = AgentMap> {
  * @throws TopologyError with the path to the field, its value, and what is allowed.
  */
 export function defineFleet<const K extends AgentMap>(spec: FleetSpec<K>): Topology<K> {
-  const problem = checkShape(fleetShape, spec) ?? checkAgents(spec.agents);
+  const problem = checkShape(fleetShape, spec) ?? checkAgents(spec.agents) ?? checkIsolation(spec);
   if (problem !== undefined) throw new TopologyError({ ...problem, path: ['fleet', ...problem.path] });
   const names = nameDependencies(spec.agents);
+  const metaAgent = spec.metaAgent === undefined ? undefined : policyOf(['fleet'], () => defineMetaAgent(spec.metaAgent));
   return {
+    metaAgent,
     is: 'topology',
     name: spec.name,
     module: spec.module,
@@ -107,6 +134,7 @@ export function defineFleet<const K extends AgentMap>(spec: FleetSpec<K>): Topol
       intensity: spec.supervision?.intensity ?? 3,
       periodMs: spec.supervision?.periodMs ?? 5_000,
       backoff: { baseMs: spec.supervision?.backoff?.baseMs ?? 100, capMs: spec.supervision?.backoff?.capMs ?? 10_000 },
+      suspendAboveShare: spec.supervision?.suspendAboveShare ?? 0.5,
       shutdownMs: spec.supervision?.shutdownMs ?? 5_000,
     },
     staggerMs: spec.staggerMs ?? 25,
@@ -130,6 +158,8 @@ function planKind(kind: string, agent: AnyAgent, names: ReadonlyMap<AnyDependenc
     uses: Object.fromEntries(uses.map(([name, dependency]) => [name, names.get(dependency)!])),
     asks: Object.keys(spec.asks ?? {}),
     replicas: typeof spec.replicas === 'object' ? spec.replicas.min : (spec.replicas ?? 1),
+    mostReplicas: typeof spec.replicas === 'object' ? spec.replicas.max : (spec.replicas ?? 1),
+    autoscale: autoscaleOf(kind, spec.replicas),
     mailbox: { capacity: spec.mailbox?.capacity ?? 16, stealAbove: spec.mailbox?.stealAbove ?? 4 },
     attempts: spec.attempts ?? 5,
     losses: spec.losses ?? 10,
@@ -140,8 +170,26 @@ function planKind(kind: string, agent: AnyAgent, names: ReadonlyMap<AnyDependenc
     stallMs: spec.stallMs ?? 120_000,
     lingerMs: spec.lingerMs ?? 10,
     onRejection: spec.onRejection ?? 'retry',
+    isolation: spec.isolation ?? 'inline',
+    heartbeatMs: spec.heartbeatMs ?? 2_000,
+    memoryMb: spec.memoryMb ?? 512,
     version: spec.version ?? '1',
   };
+}
+
+function autoscaleOf(kind: string, replicas: AnyAgent['spec']['replicas']): AutoscalePolicy | undefined {
+  if (typeof replicas !== 'object' || replicas.min === replicas.max) return undefined;
+  return policyOf(['fleet', 'agents', kind], () => defineAutoscale(replicas, 'replicas'));
+}
+
+/** What is wrong with a policy is wrong with the topology. */
+function policyOf<T>(path: readonly string[], define: () => T): T {
+  try {
+    return define();
+  } catch (error) {
+    if (!(error instanceof PolicyError)) throw error;
+    throw new TopologyError({ ...error.detail, path: [...path, ...error.detail.path] }, { cause: error });
+  }
 }
 
 function checkAgents(agents: AgentMap): Problem | undefined {
@@ -171,6 +219,19 @@ function checkAgents(agents: AgentMap): Problem | undefined {
     }
   }
   return undefined;
+}
+
+/** Another thread or process has to find the topology by itself. */
+function checkIsolation({ module, agents }: FleetSpec<AgentMap>): Problem | undefined {
+  const isolated = Object.entries(agents).find(([, { spec }]) => (spec.isolation ?? 'inline') !== 'inline');
+  if (isolated === undefined) return undefined;
+  const [kind, { spec }] = isolated;
+  if (module === undefined) {
+    const expected = "'inline', or that the fleet names its module (`module: import.meta.url`) for 'thread' and 'process'";
+    return { path: ['agents', kind, 'isolation'], value: spec.isolation, expected };
+  }
+  if (URL.canParse(module)) return undefined;
+  return { path: ['module'], value: module, expected: `a module URL, such as import.meta.url: the ${spec.isolation} of ${kind} loads it` };
 }
 
 function nameDependencies(agents: AgentMap): Map<AnyDependency, string> {

@@ -1,5 +1,6 @@
 /** Shapes: what each field of a topology may hold, as zod schemas. One table, so that one error speaks for all. */
 import { z } from 'zod';
+import { unknownOr } from '../../actors/kernel/shape.ts';
 
 const fn = z.custom<(...args: never[]) => unknown>((value) => typeof value === 'function', 'a function');
 const ms = (least: number, what: string) => z.number(what).min(least, what);
@@ -42,7 +43,18 @@ const REPLICAS = 'a whole number of workers, at least 1, or { min, max } with mi
 const replicas = z.union(
   [
     count(1, REPLICAS),
-    z.strictObject({ min: count(1, REPLICAS), max: count(1, REPLICAS) }, REPLICAS).refine(({ min, max }) => min <= max, REPLICAS),
+    z
+      .strictObject(
+        {
+          min: count(1, REPLICAS),
+          max: count(1, REPLICAS),
+          up: z.unknown().optional(),
+          down: z.unknown().optional(),
+          admissionShare: z.unknown().optional(),
+        },
+        REPLICAS,
+      )
+      .refine(({ min, max }) => min <= max, REPLICAS),
   ],
   REPLICAS,
 );
@@ -74,7 +86,11 @@ export const agentShape = z.strictObject(
     runTimeoutMs: ms(1, 'milliseconds, at least 1').optional(),
     stallMs: ms(1, 'milliseconds, at least 1').optional(),
     lingerMs: ms(0, 'milliseconds, at least 0').optional(),
+    healthCheck: fn.optional(),
     onRejection: z.enum(['retry', 'restart'], "'retry' or 'restart'").optional(),
+    isolation: z.enum(['inline', 'thread', 'process'], "'inline', 'thread' or 'process'").optional(),
+    heartbeatMs: ms(500, 'milliseconds, at least 500').optional(),
+    memoryMb: count(32, 'a whole number of megabytes, at least 32').optional(),
     version: z
       .string('a text of 1 to 64 characters')
       .min(1, 'a text of 1 to 64 characters')
@@ -105,11 +121,13 @@ export const fleetShape = z.strictObject(
               unknownOr('{ baseMs, capMs }'),
             )
             .optional(),
+          suspendAboveShare: z.number('a share from 0 to 1').min(0, 'a share from 0 to 1').max(1, 'a share from 0 to 1').optional(),
           shutdownMs: ms(0, 'milliseconds, at least 0').optional(),
         },
-        unknownOr('{ strategy, intensity, periodMs, backoff, shutdownMs }'),
+        unknownOr('{ strategy, intensity, periodMs, backoff, suspendAboveShare, shutdownMs }'),
       )
       .optional(),
+    metaAgent: z.unknown().optional(),
     staggerMs: ms(0, 'milliseconds between the starts of two workers, at least 0').optional(),
     bounds: z
       .strictObject(
@@ -126,38 +144,3 @@ export const fleetShape = z.strictObject(
   },
   unknownOr('an object with `name` and `agents`'),
 );
-
-/** The first thing that is wrong: where, what is there, and what is allowed. */
-export interface Problem {
-  readonly path: readonly string[];
-  readonly value: unknown;
-  readonly expected: string;
-}
-
-export function checkShape(shape: z.ZodType, value: unknown): Problem | undefined {
-  const parsed = shape.safeParse(value);
-  if (parsed.success) return undefined;
-  const issue = parsed.error.issues[0]!;
-  if (issue.code === 'unrecognized_keys') {
-    const unknown = issue.keys[0]!;
-    const holder = at(value, issue.path);
-    return { path: [...issue.path.map(String), unknown], value: (holder as Record<string, unknown>)[unknown], expected: issue.message };
-  }
-  return { path: issue.path.map(String), value: at(value, issue.path), expected: issue.message };
-}
-
-function at(value: unknown, path: readonly PropertyKey[]): unknown {
-  let found: unknown = value;
-  for (const key of path) found = (found as Record<PropertyKey, unknown> | null | undefined)?.[key];
-  return found;
-}
-
-/** Says which fields there are when a field is unknown, and `otherwise` when it is no object at all. */
-function unknownOr(otherwise: string) {
-  const error = (issue: { readonly code?: string; readonly inst?: unknown }): string => {
-    if (issue.code !== 'unrecognized_keys') return otherwise;
-    const shape = (issue.inst as { readonly def?: { readonly shape?: object } } | undefined)?.def?.shape ?? {};
-    return `no such field; there are ${Object.keys(shape).join(', ')}`;
-  };
-  return { error };
-}

@@ -8,8 +8,8 @@ import type { ClaimedTask } from '../../actors/ports/store.ts';
 import { queueLogic } from '../../actors/queue.ts';
 import type { QueueEffect, QueueMessage, QueueState } from '../../actors/queue.ts';
 import { workerMachine } from '../../actors/worker.ts';
-import { supervisorActor, supervisorChild } from '../../supervisors/tree.ts';
-import type { ChildSpec, SupervisorSpec } from '../../supervisors/tree.ts';
+import type { ChildSpec, SupervisorSpec } from '../../supervisors/spec.ts';
+import { Tree } from '../../supervisors/tree.ts';
 import { SimulatedHost } from '../host/simulated-host.ts';
 
 interface Options {
@@ -49,11 +49,11 @@ class Loop extends SimulatedHost {
     this.#workers = Array.from({ length: options.workers }, (_, at) => `f/workers/${at}`);
     const spec = (children: readonly ChildSpec[]): SupervisorSpec => ({
       children,
-      intensity: { intensity: 1e9, periodMs: 1_000 },
+      intensity: 1e9,
       backoff: { baseMs: 10, capMs: 50 },
     });
-    const workers = supervisorChild(this.host, 'f', 'workers', spec(this.#workers.map((_, at) => this.#worker(String(at)))));
-    this.host.spawn({ ...supervisorActor(this.host, 'f', spec([this.#queue(), workers])), id: 'f' });
+    const workers: ChildSpec = { id: 'workers', supervisor: spec(this.#workers.map((_, at) => this.#worker(String(at)))) };
+    this.host.spawn({ ...new Tree({ host: this.host }).supervisor('f', spec([this.#queue(), workers])), id: 'f' });
     if (options.hints === 'none') this.#sweep();
   }
 

@@ -52,11 +52,12 @@ describe('worker', () => {
     expect(toQueue).toEqual([JOINED]);
   });
 
-  test('without a stagger it joins as soon as time moves', () => {
+  test('without a stagger it joins at once, and sets no timer', () => {
     const simulated = new SimulatedHost();
     const toQueue = simulated.probe('q');
     simulated.host.spawn({ id: 'w', logic: workerMachine, input: { ...INPUT, staggerMs: 0 } });
-    simulated.run(0);
+    expect(simulated.host.pending.timers).toBe(0);
+    simulated.settle();
     expect(toQueue).toEqual([JOINED]);
   });
 

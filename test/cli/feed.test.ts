@@ -49,7 +49,7 @@ class FakeFleet {
   };
 
   complete(id: string): void {
-    this.events.emit('task.completed', { id, kind: 'echo', atMs: 0, attempt: 1, ms: 0 });
+    this.events.emit('task.completed', { id, kind: 'echo', atMs: 0, attempt: 1, ms: 0, worker: 'w' });
     this.handles.get(id)!.ended({ id, place: '', status: 'completed', result: '1', error: null });
   }
 }

@@ -21,6 +21,15 @@ test('counting ids repeat in a replay, and each source counts for itself', () =>
 });
 
 test('a child spec has the defaults of OTP', () => {
-  expect(childPolicy({ id: 'a' })).toEqual({ id: 'a', restart: 'permanent', shutdownMs: 5_000, ready: 'spawned', startMs: 30_000 });
+  expect(childPolicy({ id: 'a' })).toEqual({
+    id: 'a',
+    restart: 'permanent',
+    shutdownMs: 5_000,
+    type: 'worker',
+    significant: false,
+    ready: 'spawned',
+    startMs: 30_000,
+    onFailure: [],
+  });
   expect(childPolicy({ id: 'a', restart: 'temporary', shutdownMs: 0 })).toMatchObject({ restart: 'temporary', shutdownMs: 0 });
 });

@@ -172,11 +172,10 @@ test('a fleet may be closed while its workers are still starting', async () => {
   await using bed = new Testbed();
   const { work } = slowAgent(bed, { replicas: 20 });
   const fleet = await bed.start({ agents: { work }, staggerMs: 1_000 });
-  const handle = await bed.drive(fleet.submit('work', 1));
+  expect((await bed.drive(fleet.workers())).map(({ at }) => at)).toContain('starting');
   const fromMs = bed.nowMs;
   await bed.close(fleet);
   expect(bed.nowMs - fromMs).toBeLessThan(100);
-  expect(await bed.rejection(handle.result())).toMatchObject({ code: 'DROVER_FLEET_CLOSED' });
 });
 
 test('a fleet may be closed by one of its own runs', async () => {

@@ -40,7 +40,12 @@ test('what waits in a mailbox holds a lease and nothing else', async () => {
   const slow = bed.service({ limits: { concurrency: 5 } }, () => ({ afterMs: 1_000 }));
   const work = agent({ uses: { slow: slow.dependency }, mailbox: { capacity: 3 }, run: (input: number, ctx) => ctx.call('slow', input) });
   const fleet = await bed.start({ agents: { work } });
-  for (let at = 0; at < 10; at += 1) await bed.drive(fleet.submit('work', at));
+  await bed.drive(
+    fleet.submitMany(
+      'work',
+      Array.from({ length: 10 }, (_, input) => ({ input })),
+    ),
+  );
   await bed.advance(100);
   expect(slow.inFlight).toBe(1);
   expect(fleet.load).toMatchObject({ running: 1, held: 4 });

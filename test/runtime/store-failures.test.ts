@@ -190,9 +190,9 @@ describe('an answer that was lost', () => {
       },
     });
     const fleet = await bed.start({ agents: { failing } });
-    const handle = await bed.drive(fleet.submit('failing', 1));
     const failed = bed.record(fleet, 'task.failed');
     lose(bed, 'settle');
+    const handle = await bed.drive(fleet.submit('failing', 1));
     expect(await bed.rejection(handle.result(), 5_000)).toMatchObject({ detail: { status: 'dead', error: { message: 'no' } } });
     expect(failed).toHaveLength(1);
     expect(fleet.stats).toMatchObject({ dead: 1, lost: 0 });

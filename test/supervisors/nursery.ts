@@ -5,9 +5,9 @@ import type { Birth, ChildPolicy } from '../../actors/kernel/child-spec.ts';
 import { fromDecider, NOTHING } from '../../actors/kernel/decider.ts';
 import { exit, setTimer } from '../../actors/kernel/effects.ts';
 import type { ActorId, Exited, ExitReason, Message, OwnEffect } from '../../actors/kernel/effects.ts';
-import type { SupervisorFact } from '../../supervisors/supervisor.ts';
-import { supervisorActor, supervisorChild } from '../../supervisors/tree.ts';
-import type { ChildSpec, SupervisorSpec } from '../../supervisors/tree.ts';
+import type { ChildSpec, SupervisorSpec } from '../../supervisors/spec.ts';
+import type { SupervisorFact } from '../../supervisors/state.ts';
+import { Tree } from '../../supervisors/tree.ts';
 import type { VirtualClock } from '../../src/testing/virtual-clock.ts';
 import { scripted, SimulatedHost } from '../host/simulated-host.ts';
 
@@ -31,9 +31,12 @@ export class Nursery extends SimulatedHost {
   /** The ends that an independent monitor was told. */
   readonly ends: (Exited & { readonly atMs: number })[] = [];
 
-  constructor(seed?: number | string) {
+  readonly #tree: Tree;
+
+  constructor(seed?: number | string, onFact?: (supervisor: ActorId, fact: SupervisorFact) => void) {
     super(seed ?? 1, seed === undefined ? { transport: fifoTransport() } : {});
     const { clock, ends } = this;
+    this.#tree = new Tree({ host: this.host, onFact: onFact ?? ((supervisor, fact) => void this.facts.push({ ...fact, supervisor })) });
     this.host.spawn({
       id: 'observer',
       logic: scripted((message) => [message], clock),
@@ -67,24 +70,19 @@ export class Nursery extends SimulatedHost {
   }
 
   /** A supervisor below another one. */
-  nested(
-    parent: ActorId,
-    id: string,
-    spec: Partial<SupervisorSpec> & { readonly children: readonly ChildSpec[] },
-    policy: Partial<ChildPolicy> = {},
-  ): ChildSpec {
-    const child = supervisorChild(this.host, parent, id, this.spec(spec), policy);
-    return { ...child, start: (birth) => ({ ...child.start(birth), monitors: ['observer'] }) };
-  }
-
-  spec({ children, ...spec }: Partial<SupervisorSpec> & { readonly children: readonly ChildSpec[] }): SupervisorSpec {
-    const onFact = (supervisor: ActorId, fact: SupervisorFact): void => void this.facts.push({ ...fact, supervisor });
-    return { intensity: { intensity: 1, periodMs: 5_000 }, backoff: { baseMs: 0, capMs: 0 }, onFact, ...spec, children };
+  nested(id: string, spec: SupervisorSpec, policy: Partial<ChildPolicy> = {}): ChildSpec {
+    const ready = { ready: 'signalled', startMs: Infinity, shutdownMs: Infinity, type: 'supervisor' } as const;
+    return {
+      ...ready,
+      ...policy,
+      id,
+      start: (birth) => ({ ...this.#tree.supervisor(`${birth.supervisor}/${id}`, spec, birth), monitors: ['observer'] }),
+    };
   }
 
   /** Starts the root. */
-  root(spec: Partial<SupervisorSpec> & { readonly children: readonly ChildSpec[] }, birth?: Birth): void {
-    this.host.spawn({ ...supervisorActor(this.host, ROOT, this.spec(spec), birth), id: ROOT, monitors: ['observer'] });
+  root(spec: SupervisorSpec, birth?: Birth): void {
+    this.host.spawn({ ...this.#tree.supervisor(ROOT, spec, birth), id: ROOT, monitors: ['observer'] });
     this.run(0);
   }
 

@@ -3,13 +3,13 @@ import { NOTHING } from '../../actors/kernel/decider.ts';
 import { exit, send } from '../../actors/kernel/effects.ts';
 import type { Exited, ExitReason, OwnEffect } from '../../actors/kernel/effects.ts';
 import type { RestartType } from '../../actors/kernel/child-spec.ts';
-import { childPolicy } from '../../actors/kernel/child-spec.ts';
+import { planSupervisor } from '../../supervisors/spec.ts';
+import type { SupervisorEffect, SupervisorMessage, SupervisorState } from '../../supervisors/state.ts';
 import { decide, initial } from '../../supervisors/supervisor.ts';
-import type { SupervisorEffect, SupervisorMessage, SupervisorState } from '../../supervisors/supervisor.ts';
 import { Nursery, ROOT } from './nursery.ts';
 import type { Conduct } from './nursery.ts';
 
-const OFTEN = { intensity: { intensity: 1_000, periodMs: 1_000_000 } };
+const OFTEN = { intensity: 1_000, periodMs: 1_000_000 };
 const ENDED_BY_SHUTDOWN: ExitReason = { at: 'shutdown' };
 
 function family(
@@ -24,7 +24,7 @@ function family(
 
 describe('starting and stopping', () => {
   test('OTP-01 an empty supervisor starts, and ends with shutdown when it is told to', () => {
-    const nursery = family({}, { intensity: { intensity: 2, periodMs: 3_600_000 } });
+    const nursery = family({}, { intensity: 2, periodMs: 3_600_000 });
     expect(nursery.host.isAlive(ROOT)).toBe(true);
     nursery.stop();
     expect(nursery.rootEnd).toEqual(ENDED_BY_SHUTDOWN);
@@ -192,11 +192,11 @@ describe('restarting', () => {
     expect(nursery.rootEnd).toBeUndefined();
     const { children } = (nursery.host.snapshotOf(ROOT) as { readonly state: SupervisorState }).state;
     // A temporary child is forgotten; the spec of any other stays.
-    expect(children.some(({ policy }) => policy.id === 'child')).toBe(restart !== 'temporary');
+    expect(children.values().some(({ policy }) => policy.id === 'child')).toBe(restart !== 'temporary');
   });
 
   test('OTP-36 AK-07 with intensity 0 one crash ends the supervisor, its other children first, and nothing is restarted', () => {
-    const nursery = family({ a: {}, b: {}, c: {} }, { intensity: { intensity: 0, periodMs: 5_000 } });
+    const nursery = family({ a: {}, b: {}, c: {} }, { intensity: 0, periodMs: 5_000 });
     nursery.log.length = 0;
     nursery.tell('b', 'crash');
     expect(nursery.log).toEqual(['c#1 is told to stop', 'a#1 is told to stop']);
@@ -206,10 +206,7 @@ describe('restarting', () => {
   });
 
   test('OTP-36 with intensity 0 an end that asks for no restart ends nothing', () => {
-    const nursery = family(
-      { a: { restart: 'transient' }, b: { restart: 'temporary' }, c: {} },
-      { intensity: { intensity: 0, periodMs: 5_000 } },
-    );
+    const nursery = family({ a: { restart: 'transient' }, b: { restart: 'temporary' }, c: {} }, { intensity: 0, periodMs: 5_000 });
     nursery.tell('a', 'end');
     nursery.tell('b', 'crash');
     expect(nursery.alive).toEqual(['c#1']);
@@ -221,7 +218,7 @@ describe('restarting', () => {
       [5_000.5, true],
       [6_000, true],
     ] as const) {
-      const nursery = family({ a: {} }, { intensity: { intensity: 1, periodMs: 5_000 } });
+      const nursery = family({ a: {} }, { intensity: 1, periodMs: 5_000 });
       nursery.tell('a', 'crash');
       nursery.run(pauseMs);
       nursery.tell('a', 'crash');
@@ -230,7 +227,7 @@ describe('restarting', () => {
   });
 
   test('AK-06 AK-23 two restarts are allowed, the third failure in the window ends the supervisor', () => {
-    const nursery = family({ a: {} }, { intensity: { intensity: 2, periodMs: 60_000 } });
+    const nursery = family({ a: {} }, { intensity: 2, periodMs: 60_000 });
     nursery.tell('a', 'crash');
     expect(nursery.restarts).toBe(1);
     nursery.tell('a', 'crash');
@@ -241,7 +238,7 @@ describe('restarting', () => {
   });
 
   test('AK-08 when the window has passed the count begins anew', () => {
-    const nursery = family({ a: {} }, { intensity: { intensity: 2, periodMs: 2_000 } });
+    const nursery = family({ a: {} }, { intensity: 2, periodMs: 2_000 });
     for (const pauseMs of [0, 0, 2_100, 0]) {
       nursery.run(pauseMs);
       nursery.tell('a', 'crash');
@@ -252,7 +249,7 @@ describe('restarting', () => {
   });
 
   test('the intensity counts all children of one supervisor together', () => {
-    const nursery = family({ a: {}, b: {}, c: {} }, { intensity: { intensity: 2, periodMs: 60_000 } });
+    const nursery = family({ a: {}, b: {}, c: {} }, { intensity: 2, periodMs: 60_000 });
     for (const id of ['a', 'b', 'c']) nursery.tell(id, 'crash');
     expect(nursery.rootEnd).toEqual(ENDED_BY_SHUTDOWN);
   });
@@ -261,7 +258,7 @@ describe('restarting', () => {
     'a restart that fails %s is tried again and counted, whatever the type',
     (failure) => {
       const fails = (life: number) => (life === 2 || life === 3 ? failure : false);
-      const nursery = family({ a: {}, b: { restart: 'transient', fails } }, { intensity: { intensity: 3, periodMs: 60_000 } });
+      const nursery = family({ a: {}, b: { restart: 'transient', fails } }, { intensity: 3, periodMs: 60_000 });
       nursery.tell('b', 'crash');
       expect(nursery.alive).toEqual(['a#1', 'b#4']);
       expect(nursery.restarts).toBe(3);
@@ -273,7 +270,7 @@ describe('restarting', () => {
   test('a restart that is not ready in time is a failed one', () => {
     const nursery = family(
       { a: { ready: 'signalled', readyInMs: 10, startMs: 50 }, b: { ready: 'signalled', readyInMs: 10, startMs: 50 } },
-      { intensity: { intensity: 2, periodMs: 60_000 } },
+      { intensity: 2, periodMs: 60_000 },
     );
     nursery.run(20);
     nursery.tell('a', 'crash');
@@ -287,7 +284,7 @@ describe('restarting', () => {
     for (const baseMs of [0, 100]) {
       const nursery = new Nursery();
       const child = nursery.child('a', { fails: (life) => life > 1 && 'in start' });
-      nursery.root({ children: [child], intensity: { intensity: 1e9, periodMs: 10_000 }, backoff: { baseMs, capMs: 1_000 } });
+      nursery.root({ children: [child], intensity: 1e9, periodMs: 10_000, backoff: { baseMs, capMs: 1_000 } });
       nursery.host.send(`${ROOT}/a`, { type: 'crash' });
       for (let turns = 0; turns < 100 && nursery.restarts < 3; turns += 1) {
         if (!nursery.host.step()) nursery.clock.advanceTo(nursery.clock.nextDueMs!);
@@ -306,12 +303,11 @@ describe('restarting', () => {
     for (const restart of ['permanent', 'transient'] as const) {
       const nursery = new Nursery();
       const inner = nursery.nested(
-        ROOT,
         's',
-        { children: [nursery.child('a'), nursery.child('b')], intensity: { intensity: 1, periodMs: 60_000 } },
+        { children: [nursery.child('a'), nursery.child('b')], intensity: 1, periodMs: 60_000 },
         { restart },
       );
-      nursery.root({ children: [inner, nursery.child('c')], intensity: { intensity: 1, periodMs: 60_000 } });
+      nursery.root({ children: [inner, nursery.child('c')], intensity: 1, periodMs: 60_000 });
       expect(nursery.alive).toEqual(['s#1', 's/a#1', 's/b#1', 'c#1']);
       nursery.tell('s/a', 'crash');
       nursery.tell('s/a', 'crash');
@@ -327,7 +323,7 @@ describe('restarting', () => {
   });
 
   test('OTP-77 the late exit of an incarnation that has been replaced is ignored', () => {
-    const nursery = family({ a: {} }, { intensity: { intensity: 1, periodMs: 60_000 } });
+    const nursery = family({ a: {} }, { intensity: 1, periodMs: 60_000 });
     nursery.tell('a', 'crash');
     const late: Exited = { type: 'exited', id: `${ROOT}/a`, incarnation: 1, started: true, reason: { at: 'error', error: 'late' } };
     nursery.host.send(ROOT, late, 'control');
@@ -350,7 +346,7 @@ describe('restarting', () => {
   test('a restart rests half of a doubling delay and at most all of it, up to the cap; a healthy period begins anew', () => {
     const delays: number[][] = [[], [], [], [], [], []];
     for (let seed = 0; seed < 40; seed += 1) {
-      const nursery = family({ a: {} }, { intensity: { intensity: 100, periodMs: 10_000 }, backoff: { baseMs: 100, capMs: 500 } }, seed);
+      const nursery = family({ a: {} }, { intensity: 100, periodMs: 10_000, backoff: { baseMs: 100, capMs: 500 } }, seed);
       const restartedAfterMs = (): number => {
         const fromMs = nursery.clock.nowMs();
         nursery.tell('a', 'crash');
@@ -372,7 +368,7 @@ describe('restarting', () => {
   });
 
   test('without backoff the two thousandth restart in a row comes as soon as the first', () => {
-    const nursery = family({ a: {} }, { intensity: { intensity: 1e9, periodMs: 1e9 } });
+    const nursery = family({ a: {} }, { intensity: 1e9, periodMs: 1e9 });
     for (let at = 0; at < 2_000; at += 1) nursery.tell('a', 'crash');
     expect(nursery.alive).toEqual(['a#2001']);
     expect(nursery.clock.nowMs()).toBe(0);
@@ -463,7 +459,7 @@ describe('supervisors below supervisors', () => {
   test('a supervisor has started when all of its children have, and its parent goes on then', () => {
     const nursery = new Nursery();
     const heard = nursery.probe('guardian');
-    const inner = nursery.nested(ROOT, 's', { children: [nursery.child('a', { ready: 'signalled', readyInMs: 50 }), nursery.child('b')] });
+    const inner = nursery.nested('s', { children: [nursery.child('a', { ready: 'signalled', readyInMs: 50 }), nursery.child('b')] });
     nursery.root({ children: [inner, nursery.child('c')] }, { supervisor: 'guardian', child: 'top', life: 7 });
     nursery.run(49);
     expect(heard).toEqual([]);
@@ -475,8 +471,8 @@ describe('supervisors below supervisors', () => {
 
   test('a start that fails deep down undoes the whole tree, in reverse', () => {
     const nursery = new Nursery();
-    const deep = nursery.nested(`${ROOT}/s`, 't', { children: [nursery.child('b'), nursery.child('c', { fails: () => 'in start' })] });
-    const inner = nursery.nested(ROOT, 's', { children: [nursery.child('a'), deep] });
+    const deep = nursery.nested('t', { children: [nursery.child('b'), nursery.child('c', { fails: () => 'in start' })] });
+    const inner = nursery.nested('s', { children: [nursery.child('a'), deep] });
     nursery.root({ children: [nursery.child('z'), inner] });
     expect(nursery.log).toEqual([
       'z#1 starts',
@@ -496,7 +492,7 @@ describe('supervisors below supervisors', () => {
   test('stopping the root stops the leaves first, branch after branch', () => {
     const nursery = new Nursery();
     const branch = (id: string) =>
-      nursery.nested(ROOT, id, { children: [nursery.child('1', { stopsInMs: 10 }), nursery.child('2', { stopsInMs: 10 })] });
+      nursery.nested(id, { children: [nursery.child('1', { stopsInMs: 10 }), nursery.child('2', { stopsInMs: 10 })] });
     nursery.root({ children: [branch('s'), nursery.child('m'), branch('t')] });
     nursery.log.length = 0;
     nursery.stop();
@@ -509,8 +505,8 @@ describe('supervisors below supervisors', () => {
   test('a supervisor that is killed leaves no orphans, and its successor starts with new lives', () => {
     for (const seed of [undefined, ...Array.from({ length: 50 }, (_, at) => at)]) {
       const nursery = new Nursery(seed);
-      const inner = nursery.nested(ROOT, 's', { children: [nursery.child('a'), nursery.child('b')] });
-      nursery.root({ children: [inner], intensity: { intensity: 1, periodMs: 60_000 } });
+      const inner = nursery.nested('s', { children: [nursery.child('a'), nursery.child('b')] });
+      nursery.root({ children: [inner], intensity: 1, periodMs: 60_000 });
       nursery.host.stop(`${ROOT}/s`, 0);
       nursery.run(0);
       // The late news of the killed lives, whenever it comes, costs the new ones nothing.
@@ -522,7 +518,6 @@ describe('supervisors below supervisors', () => {
   test('a supervisor that does not stop in time is killed with all that is below it', () => {
     const nursery = new Nursery();
     const inner = nursery.nested(
-      ROOT,
       's',
       { children: [nursery.child('a'), nursery.child('b', { stopsInMs: Infinity, shutdownMs: Infinity })] },
       { shutdownMs: 100 },
@@ -539,7 +534,7 @@ describe('supervisors below supervisors', () => {
 
 describe('observers and strangers', () => {
   test('every start, end and restart is noted, in order', () => {
-    const nursery = family({ a: {} }, { intensity: { intensity: 1, periodMs: 60_000 } });
+    const nursery = family({ a: {} }, { intensity: 1, periodMs: 60_000 });
     nursery.tell('a', 'crash');
     nursery.tell('a', 'end');
     expect(nursery.facts).toMatchObject([
@@ -553,11 +548,10 @@ describe('observers and strangers', () => {
   });
 
   test('an observer that throws disturbs nothing', () => {
-    const nursery = new Nursery();
-    const onFact = (): never => {
+    const nursery = new Nursery(undefined, () => {
       throw new Error('no space left for logs');
-    };
-    nursery.root({ ...OFTEN, onFact, children: [nursery.child('a'), nursery.child('b')] });
+    });
+    nursery.root({ ...OFTEN, children: [nursery.child('a'), nursery.child('b')] });
     nursery.tell('a', 'crash');
     expect(nursery.alive).toEqual(['b#1', 'a#2']);
     nursery.stop();
@@ -566,11 +560,10 @@ describe('observers and strangers', () => {
   });
 
   test('messages that mean nothing to it change nothing', () => {
-    const children = ['a', 'b'].map((id) => childPolicy({ id }));
-    const input = { self: ROOT, children, intensity: { intensity: 1, periodMs: 1 }, backoff: { baseMs: 0, capMs: 0 } };
-    let state: SupervisorState = initial(input, 0)[0];
+    const plan = planSupervisor({ children: ['a', 'b'].map((id) => ({ id, start: () => 'ignore' })) });
+    let state: SupervisorState = initial({ self: ROOT, ...plan }, 0)[0];
     for (const child of ['a', 'b']) [state] = decide(state, { type: 'child.started', child, life: 1 }, 0);
-    expect(state.at).toBe('running');
+    expect(state.phase.at).toBe('running');
     const strays = [
       { type: 'hello' },
       { type: 'child.started', child: 'a', life: 1 },

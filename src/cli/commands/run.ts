@@ -1,5 +1,5 @@
 /** `drover run`: its arguments and its help. What it does is in `run-fleet.ts`. */
-import { InvalidArgumentError } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 import type { Command } from 'commander';
 import { exitHelp } from '../exit-codes.ts';
 import type { Cli } from '../cli.ts';
@@ -18,6 +18,13 @@ same work again.
 The store keeps every accepted task. A run ends when all lines and all that the store holds for this
 fleet are over. Ctrl-C drains: nothing new starts, what runs may end within --drain-ms; a second
 Ctrl-C stops at once. Either way the same command goes on later.
+
+A thread watches the event loop. When a run holds it for a second, a note names the run and its
+worker; with --on-blocked exit the process ends instead, with code 75 (by SIGKILL where that cannot be
+reached), for whoever started it to start it again. --supervised is such a parent: it runs the fleet in a
+process of its own, starts it again when it crashes or is ended so, at most 20 times in ten minutes, and
+passes signals on. What ran then is charged with a loss, and begins again. With --json, results of
+tasks that had ended before a restart are written again.
 
 With --json, standard output has one line for each task that ends,
   {"id", "kind", "status": "completed" | "failed" | "dead" | "cancelled", "result" | "error"}
@@ -41,6 +48,8 @@ export interface RunOptions {
   readonly drainMs: number;
   readonly json: boolean;
   readonly quiet: boolean;
+  readonly onBlocked?: 'report' | 'exit';
+  readonly supervised: boolean;
 }
 
 /** Adds `run` to the program. */
@@ -55,9 +64,21 @@ export function addRun(program: Command, cli: Cli): void {
     .option('--drain-ms <N>', 'how long runs may go on after Ctrl-C', milliseconds, 30_000)
     .option('--json', 'results and report as JSON lines on standard output', false)
     .option('--quiet', 'no progress and no notes', false)
+    .addOption(
+      new Option('--on-blocked <ACT>', 'when a run blocks the event loop; default: report, with --supervised exit').choices([
+        'report',
+        'exit',
+      ]),
+    )
+    .option('--supervised', 'in a process of its own, which is started again when it crashes', false)
     .addHelpText('after', HELP)
     .action(async (topology: string, options: RunOptions) => {
       // Loaded when it is wanted: help and wrong usage answer at once.
+      if (options.supervised) {
+        const { superviseRun } = await import('../supervise-run.ts');
+        cli.exit = await superviseRun(topology, options, cli);
+        return;
+      }
       const { runFleet } = await import('../run-fleet.ts');
       cli.exit = await runFleet(topology, options, cli);
     });

@@ -16,7 +16,18 @@ export interface FaultPlanOptions {
   readonly parts?: readonly (keyof FaultPlan)[];
 }
 
-const COUNTS = ['workerCrashes', 'queueCrashes', 'limiterCrashes', 'kills', 'restarts', 'stalls', 'clockSteps', 'storeOutages'] as const;
+const COUNTS = [
+  'workerCrashes',
+  'suspensions',
+  'scalings',
+  'queueCrashes',
+  'limiterCrashes',
+  'kills',
+  'restarts',
+  'stalls',
+  'clockSteps',
+  'storeOutages',
+] as const;
 const PARTS: readonly (keyof FaultPlan)[] = [...COUNTS, 'strikes', 'calls', 'store', 'messages'];
 
 /**
@@ -52,8 +63,8 @@ function strikes(withinMs: number): fc.Arbitrary<Strike> {
   const lasting = (at: Strike['at']) => record({ at: fc.constant(at), atMs, ms: fc.nat({ max: LONGEST_MS }) });
   const plain = (at: Strike['at']) => record({ at: fc.constant(at), atMs });
   return fc.oneof(
-    ...(['worker-crash', 'queue-crash', 'limiter-crash', 'kill', 'restart'] as const).map(plain),
-    ...(['stall', 'clock-step', 'store-outage'] as const).map(lasting),
+    ...(['worker-crash', 'scale', 'queue-crash', 'limiter-crash', 'kill', 'restart'] as const).map(plain),
+    ...(['worker-suspend', 'stall', 'clock-step', 'store-outage'] as const).map(lasting),
   );
 }
 

@@ -254,7 +254,8 @@ export class VirtualFleet<K extends AgentMap = AgentMap> implements AsyncDisposa
     else {
       const callsInFlight = Object.fromEntries([...this.#world.providers].map(([name, { inFlight }]) => [name, inFlight]));
       const untold = [...this.#untold].filter(([, from]) => from === process).map(([{ id }]) => id);
-      scene.see({ at: 'scene.over', look: process.look, untold, callsInFlight });
+      // Whoever submits by hand awaits the answer himself.
+      scene.see({ at: 'scene.over', look: process.look, untold, unanswered: [], callsInFlight });
       await this.close();
     }
     return this.#result();

@@ -123,3 +123,37 @@ function standIn({ limits, safetyMargin, burstMs, attempts, timeoutMs }: AnyDepe
 function mapped<T, U>(map: Readonly<Record<string, T>>, change: (value: T) => U): Record<string, U> {
   return Object.fromEntries(Object.entries(map).map(([name, value]) => [name, change(value)]));
 }
+
+/** Tasks that do less: whom a task asks in its place, or a rejection, an operation, an ask less. */
+export function* smallerTasks(task: RehearsedTask): Generator<RehearsedTask> {
+  for (const step of task.input.steps) {
+    if (step.at === 'ask') for (const { kind, program } of step.asked) yield { ...task, kind, input: program };
+  }
+  for (const input of smallerPrograms(task.input)) yield { ...task, input };
+}
+
+function* smallerPrograms({ steps, rejects }: Program): Generator<Program> {
+  if (rejects > 0) yield { steps, rejects: 0 };
+  for (const [at, step] of steps.entries()) {
+    yield { steps: steps.toSpliced(at, 1), rejects };
+    if (step.at === 'call') continue;
+    const { asked } = step;
+    if (asked.length > 1)
+      for (const fewer of asked.keys()) yield { steps: steps.with(at, { at: 'ask', asked: asked.toSpliced(fewer, 1) }), rejects };
+    for (const [which, { kind, program }] of asked.entries()) {
+      for (const smaller of smallerPrograms(program)) {
+        yield { steps: steps.with(at, { at: 'ask', asked: asked.with(which, { kind, program: smaller }) }), rejects };
+      }
+    }
+  }
+}
+
+/** What a program does, in words. */
+export function tellProgram({ steps, rejects }: Program): string {
+  const said = steps.map((step) =>
+    step.at === 'call'
+      ? `calls ${step.dependency}`
+      : `asks ${step.asked.map(({ kind, program }) => `${kind} (which ${tellProgram(program)})`).join(' and ')}`,
+  );
+  return [...said, rejects === 0 ? 'ends' : `is rejected ${rejects} times, then ends`].join(', ');
+}

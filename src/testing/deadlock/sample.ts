@@ -1,39 +1,45 @@
 /**
- * Sample: the real machines under rehearsed work, drawn faults and four samplers of schedules, many
- * short runs with fresh seeds. Each run heals at its end; every invariant is checked over it.
+ * Sample: the real machines under drawn work, drawn faults and four samplers of schedules, many short
+ * runs with fresh seeds. Each run heals at its end; every invariant is checked over it.
  */
 import { seededRandom } from '../../../actors/kernel/random.ts';
 import type { Topology } from '../../topology/fleet.ts';
-import { drawFaults } from '../simulate/fault-plan.ts';
+import { INVARIANTS } from '../invariants/index.ts';
 import type { FaultPlan } from '../simulate/fault-plan.ts';
-import type { SimulationInternals } from '../simulate/internals.ts';
 import type { SimulationResult, Violation } from '../simulate/result.ts';
 import { simulateWith } from '../simulate/simulate.ts';
 import type { Sampler } from '../transports.ts';
-import { drawTasks, rehearsalOf } from './rehearsal.ts';
-import type { ProgramOptions, RehearsedTask } from './rehearsal.ts';
+import { Standstill } from './standstill.ts';
+import type { DrawnTask, Subject } from './subject.ts';
 
-export interface SampleOptions extends ProgramOptions {
+export interface SampleOptions {
   /** Of the first run; each further run has the next one. */
   readonly seed: number;
   readonly runs: number;
-  /** Of one run at most. */
-  readonly tasks: number;
-  readonly faults: 'drawn' | 'none';
-  readonly internals: SimulationInternals;
+  /** Goes on until so many runs have broken the same invariant. Default 1. */
+  readonly finds?: number;
   /** Asked before each run: true when there is no time left. */
   readonly isLate?: () => boolean;
   readonly onRun?: (runs: number) => void;
 }
 
 /** One run, as it can be done again. */
-export interface Rehearsed {
+export interface DrawnRun {
   readonly seed: number;
   readonly sampler: Sampler;
-  readonly tasks: readonly RehearsedTask[];
+  readonly tasks: readonly DrawnTask[];
   readonly faults: FaultPlan;
   /** Choices of deliveries in place of the sampler's. */
   readonly schedule?: readonly number[];
+}
+
+/** What was seen of a run. */
+export interface Performed {
+  readonly result: SimulationResult;
+  /** The violation that says most; none when everything held. */
+  readonly violation: Violation | undefined;
+  /** How it stood at its end, for what did not end. */
+  readonly standstill: Standstill;
 }
 
 export interface Sampled {
@@ -43,76 +49,82 @@ export interface Sampled {
   /** Actors of the topology, and most deliveries of one run: what the bound on what was missed is made of. */
   readonly actors: number;
   readonly longestRun: number;
-  /** The first run that broke something. */
-  readonly found: { readonly rehearsed: Rehearsed; readonly violation: Violation } | undefined;
+  /** The runs that broke what the first of them broke. */
+  readonly found: readonly { readonly run: DrawnRun; readonly violation: Violation }[];
 }
 
 const SAMPLERS: readonly Sampler[] = ['random', 'pos', 'pct', 'fair'];
-const DURATIONS_MS = [2_000, 10_000, 40_000];
-/** Enough for runs to time out and be tried again, should they live by that. */
-const HEAL_MS = 3_600_000;
 
-export async function sample(topology: Topology, options: SampleOptions): Promise<Sampled> {
-  const rehearsal = rehearsalOf(topology);
+export async function sample(subject: Subject, options: SampleOptions): Promise<Sampled> {
   let deliveries = 0;
   let virtualMs = 0;
   let longestRun = 0;
   let runs = 0;
-  let found: Sampled['found'];
-  while (runs < options.runs && found === undefined && options.isLate?.() !== true) {
-    const rehearsed = draw(rehearsal, options, options.seed + runs);
-    const result = await perform(rehearsal, rehearsed, options.internals);
+  const found: { readonly run: DrawnRun; readonly violation: Violation }[] = [];
+  while (runs < options.runs && found.length < (options.finds ?? 1) && options.isLate?.() !== true) {
+    const run = draw(subject, options.seed + runs);
+    const { result, violation } = await perform(subject, run);
     runs += 1;
     deliveries += result.statistics.deliveries;
     virtualMs += result.virtualMs;
     longestRun = Math.max(longestRun, result.statistics.deliveries);
     options.onRun?.(runs);
-    const violation = worstOf(result);
-    if (violation !== undefined) found = { rehearsed, violation };
+    if (violation !== undefined && (found[0]?.violation.invariant ?? violation.invariant) === violation.invariant)
+      found.push({ run, violation });
   }
-  return { runs, deliveries, virtualMs, actors: actorsOf(topology), longestRun, found };
+  return { runs, deliveries, virtualMs, actors: actorsOf(subject.topology), longestRun, found };
 }
 
-function draw(rehearsal: Topology, options: SampleOptions, seed: number): Rehearsed {
+function draw(subject: Subject, seed: number): DrawnRun {
   const random = seededRandom(`rehearsal/${seed}`);
-  const durationMs = durationOf(seed);
   return {
     seed,
     sampler: SAMPLERS[seed % SAMPLERS.length]!,
-    tasks: drawTasks(rehearsal, 1 + random.int(options.tasks), random.fork('work'), options),
-    faults: options.faults === 'none' ? {} : drawFaults(random.fork('faults'), durationMs),
+    tasks: subject.draw(random),
+    faults: subject.drawFaults(random, durationOf(subject, seed)),
   };
 }
 
-/** Runs it once. The same does the same. */
-export function perform(
-  rehearsal: Topology,
-  { seed, sampler, tasks, faults, schedule }: Rehearsed,
-  internals: SimulationInternals,
-  trace: 'hash' | 'full' = 'hash',
-): Promise<SimulationResult> {
-  return simulateWith(
-    rehearsal,
+/**
+ * Runs it once. The same does the same.
+ *
+ * @param until the run is over as soon as this invariant is broken
+ */
+export async function perform(
+  subject: Subject,
+  { seed, sampler, tasks, faults, schedule }: DrawnRun,
+  { trace = 'hash', until }: { readonly trace?: 'hash' | 'full'; readonly until?: string } = {},
+): Promise<Performed> {
+  const { internals, provider } = subject.setUp();
+  const standstill = new Standstill(subject.healMs);
+  const result = await simulateWith(
+    subject.topology,
     {
       seed,
-      durationMs: durationOf(seed),
-      healMs: HEAL_MS,
+      durationMs: durationOf(subject, seed),
+      healMs: subject.healMs,
       workload: tasks as never,
+      provider,
       faults,
       ...(schedule === undefined ? { sampler } : { schedule }),
       nondeterminism: 'allow',
       trace,
+      // First, for it tells how things stood when another one is broken.
+      invariants: [standstill.invariant, ...INVARIANTS],
     },
-    internals,
+    { ...internals, ...(until === undefined ? {} : { until }) },
   );
+  return { result, violation: worstOf(result), standstill };
 }
 
 /** A circle of waits says more than the tasks that never ended for it. */
-export function worstOf({ violations }: SimulationResult): Violation | undefined {
+function worstOf({ violations }: SimulationResult): Violation | undefined {
   return violations.find(({ invariant }) => invariant === 'waits') ?? violations[0];
 }
 
-const durationOf = (seed: number): number => DURATIONS_MS[seed % DURATIONS_MS.length]!;
+function durationOf({ durationsMs }: Subject, seed: number): number {
+  return durationsMs[seed % durationsMs.length]!;
+}
 
 function actorsOf({ kinds, dependencies }: Topology): number {
   return Object.values(kinds).reduce((sum, { replicas }) => sum + replicas + 1, Object.keys(dependencies).length);

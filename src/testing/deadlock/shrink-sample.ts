@@ -1,22 +1,27 @@
 /**
- * Shrinking of a rehearsed run: fewer tasks, shorter programs, fewer faults, a tamer schedule, as
- * long as the same invariant breaks. Each step is tried on the real machines.
+ * Shrinking of a drawn run: fewer tasks, smaller inputs, fewer faults, a tamer schedule, as long as it
+ * fails the same way. Each step is tried on the real machines.
  */
 import type { FaultPlan } from '../simulate/fault-plan.ts';
-import type { Program, RehearsedTask } from './rehearsal.ts';
-import type { Rehearsed } from './sample.ts';
+import type { DrawnRun } from './sample.ts';
+import type { Subject } from './subject.ts';
 
-/** Whether the run still breaks the same, and the choices of deliveries that it made. */
-export type Try = (rehearsed: Rehearsed) => Promise<boolean>;
+/** Whether the run still fails the same way. */
+export type Try = (run: DrawnRun) => Promise<boolean>;
 
 /** Gives the smallest run that was found. `left` says whether another try may be made. */
-export async function shrinkRehearsed(found: Rehearsed, breaks: Try, left: () => boolean): Promise<Rehearsed> {
+export async function shrinkRun(
+  found: DrawnRun,
+  { smaller }: Pick<Subject, 'smaller'>,
+  fails: Try,
+  left: () => boolean,
+): Promise<DrawnRun> {
   let smallest = found;
   for (let shrunk = true; shrunk && left();) {
     shrunk = false;
-    for (const candidate of smallerThan(smallest)) {
+    for (const candidate of smallerThan(smallest, smaller)) {
       if (!left()) break;
-      if (!(await breaks(candidate))) continue;
+      if (!(await fails(candidate))) continue;
       smallest = candidate;
       shrunk = true;
       break;
@@ -26,7 +31,7 @@ export async function shrinkRehearsed(found: Rehearsed, breaks: Try, left: () =>
 }
 
 /** From the boldest to the most careful. */
-function* smallerThan(run: Rehearsed): Generator<Rehearsed> {
+function* smallerThan(run: DrawnRun, smaller: Subject['smaller']): Generator<DrawnRun> {
   const { tasks, faults, schedule } = run;
   if (Object.keys(faults).length > 0) yield { ...run, faults: {} };
   // First in, first out: no choices at all.
@@ -37,44 +42,19 @@ function* smallerThan(run: Rehearsed): Generator<Rehearsed> {
     yield { ...run, faults: rest };
   }
   for (const [at, task] of tasks.entries()) {
-    for (const input of smallerPrograms(task.input)) yield { ...run, tasks: tasks.with(at, { ...task, input }) };
+    if (task.atMs !== undefined && task.atMs > 0) yield { ...run, tasks: tasks.with(at, { ...task, atMs: 0 }) };
+    for (const less of smaller(task)) yield { ...run, tasks: tasks.with(at, less) };
   }
-  if (schedule !== undefined) for (const tamer of fewerOf(schedule)) yield { ...run, schedule: tamer };
+  if (schedule === undefined) return;
+  for (const shorter of fewerOf(schedule)) yield { ...run, schedule: shorter };
+  // Each choice that is not the oldest message is a switch to somebody else.
+  for (const [at, choice] of schedule.entries()) if (choice > 0) yield { ...run, schedule: schedule.with(at, 0) };
 }
 
-/** Halves, quarters, ... and then one less at a time. */
+/** None; then without a half, without a quarter, ... and without a single one. */
 function* fewerOf<T>(items: readonly T[]): Generator<readonly T[]> {
+  if (items.length > 0) yield [];
   for (let size = Math.ceil(items.length / 2); size >= 1 && items.length > 1; size = size === 1 ? 0 : Math.ceil(size / 2)) {
     for (let at = 0; at < items.length; at += size) yield [...items.slice(0, at), ...items.slice(at + size)];
   }
-}
-
-function* smallerPrograms({ steps, rejects }: Program): Generator<Program> {
-  if (rejects > 0) yield { steps, rejects: 0 };
-  for (const [at, step] of steps.entries()) {
-    yield { steps: steps.toSpliced(at, 1), rejects };
-    if (step.at === 'call') continue;
-    const { asked } = step;
-    if (asked.length > 1)
-      for (const fewer of asked.keys()) yield { steps: steps.with(at, { at: 'ask', asked: asked.toSpliced(fewer, 1) }), rejects };
-    for (const [which, { kind, program }] of asked.entries()) {
-      for (const smaller of smallerPrograms(program)) {
-        yield { steps: steps.with(at, { at: 'ask', asked: asked.with(which, { kind, program: smaller }) }), rejects };
-      }
-    }
-  }
-}
-
-/** The work of a run in words, one line a task. */
-export function tellTasks(tasks: readonly RehearsedTask[]): readonly string[] {
-  return tasks.map(({ id, kind, input }) => `${id} (${kind}) ${tellProgram(input)}`);
-}
-
-function tellProgram({ steps, rejects }: Program): string {
-  const said = steps.map((step) =>
-    step.at === 'call'
-      ? `calls ${step.dependency}`
-      : `asks ${step.asked.map(({ kind, program }) => `${kind} (which ${tellProgram(program)})`).join(' and ')}`,
-  );
-  return [...said, rejects === 0 ? 'ends' : `is rejected ${rejects} times, then ends`].join(', ');
 }

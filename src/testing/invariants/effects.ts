@@ -40,7 +40,7 @@ export const S4: Invariant = {
 
 export const S11: Invariant = {
   name: 'S11',
-  promise: 'a parked task holds nothing: no call of it is in flight',
+  promise: 'a parked task holds nothing: no call of it is in flight; a suspended worker runs nothing',
   check(_topology, broken) {
     /** Calls in flight, by key: of which task. */
     const calls = new Map<string, string>();
@@ -52,6 +52,9 @@ export const S11: Invariant = {
       'call.began': ({ key, task }) => void calls.set(key, task),
       'call.ended': ({ key }) => void calls.delete(key),
       'process.killed': () => calls.clear(),
+      'worker.suspended': ({ worker, running }) => {
+        if (running > 0) broken(`${worker} is suspended, and ${running} of its runs go on`);
+      },
       'store.settled': ({ settlement: { id, outcome } }) => {
         const key = outcome.at === 'parked' ? callOf(id) : undefined;
         if (key !== undefined) broken(`${id} parked with ${key} in flight`);

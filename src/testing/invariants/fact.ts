@@ -96,6 +96,10 @@ export type HostFact =
   /** Somebody was told to stop; `later`: siblings that were started after it and still live. */
   | { readonly at: 'actor.stopping'; readonly id: string; readonly later: readonly string[] }
   | { readonly at: 'supervisor.restarting'; readonly supervisor: string; readonly child: string }
+  /** It has no incarnation any more; `running`: runs of it that are not over. */
+  | { readonly at: 'worker.suspended'; readonly worker: string; readonly running: number }
+  /** After a suspension: with a clean slate. */
+  | { readonly at: 'worker.resumed'; readonly worker: string }
   | { readonly at: 'worker.ended'; readonly worker: string; readonly reason: ExitReason }
   | {
       readonly at: 'mailbox.stolen';
@@ -121,6 +125,8 @@ export type SceneFact =
       readonly at: 'scene.over';
       readonly look: Look;
       readonly untold: readonly string[];
+      /** Submissions that the process has been given and has not answered. */
+      readonly unanswered: readonly string[];
       readonly callsInFlight: Readonly<Record<string, number>>;
     }
   | { readonly at: 'scene.closed'; readonly left: Leftovers; readonly hung: boolean };

@@ -11,25 +11,27 @@ export const S9: Invariant = {
     return {
       'actor.spawned': ({ id, incarnation, wasAlive }) => {
         if (wasAlive) broken(`${id} was started as incarnation ${incarnation} while another one lives`);
-        restarts.delete(id);
+        // A new supervisor counts anew.
+        for (const whose of restarts.keys()) if (whose.startsWith(`${id}/`)) restarts.delete(whose);
       },
       'actor.stopping': ({ id, later }) => {
         if (later.length > 0) broken(`${id} was told to stop before ${later.join(', ')}, which had been started after it`);
       },
       'supervisor.restarting': ({ supervisor, child }, atMs) => {
-        const allowed = intensity * factorOf(topology, supervisor);
-        const counted = [...(restarts.get(supervisor) ?? []).filter((ms) => atMs - ms <= periodMs), atMs];
-        restarts.set(supervisor, counted);
-        if (counted.length > allowed)
-          broken(`${supervisor} restarts ${child}: ${counted.length} restarts within ${periodMs} ms, ${allowed} are allowed`);
+        // Workers are counted one by one, the parts of a branch together.
+        const whose = isKind(topology, supervisor) ? `${supervisor}/${child}` : `${supervisor}/`;
+        const counted = [...(restarts.get(whose) ?? []).filter((ms) => atMs - ms <= periodMs), atMs];
+        restarts.set(whose, counted);
+        if (counted.length > intensity)
+          broken(`${supervisor} restarts ${child}: ${counted.length} restarts within ${periodMs} ms, ${intensity} are allowed`);
       },
+      'worker.resumed': ({ worker }) => void restarts.delete(worker),
       'process.killed': () => restarts.clear(),
     };
   },
 };
 
-/** A kind of many workers may restart as many times more. */
-function factorOf({ name, kinds }: Topology, supervisor: string): number {
+function isKind({ name, kinds }: Topology, supervisor: string): boolean {
   const agents = `${name}/agents/`;
-  return supervisor.startsWith(agents) ? (kinds[supervisor.slice(agents.length)]?.replicas ?? 1) : 1;
+  return supervisor.startsWith(agents) && Object.hasOwn(kinds, supervisor.slice(agents.length));
 }

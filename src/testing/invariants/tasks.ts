@@ -114,10 +114,10 @@ function sumOf(counts: TaskCounts | undefined): number {
 
 export const L1: Invariant = {
   name: 'L1',
-  promise: 'once faults stop, every accepted task ends, and its handle tells how',
+  promise: 'once faults stop, every submission is answered, every accepted task ends, and its handle tells how',
   check(_topology, broken) {
     return {
-      'scene.over': ({ look, untold }) => {
+      'scene.over': ({ look, untold, unanswered }) => {
         // What is not in the store at all is for S1 to say.
         const open = [...look.unfinished].flatMap((id) => look.task(id) ?? []);
         const [first] = open;
@@ -127,6 +127,7 @@ export const L1: Invariant = {
             `${open.length} tasks do not end: ${some(open.map((task) => task.id))}; ${id} is ${status}, attempt ${attempt}, losses ${losses}`,
           );
         }
+        if (unanswered.length > 0) broken(`${some(unanswered)}: submitted, and never answered`);
         const silent = untold.filter((id) => !look.unfinished.has(id));
         if (silent.length > 0) broken(`${some(silent)}: ended, and nobody tells the handle`);
       },

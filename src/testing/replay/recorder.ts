@@ -4,9 +4,12 @@
  * actors, through the logic that they are started with. It changes nothing of what happens, so the
  * trace has the same hash with it and without.
  */
+import type { InspectionEvent } from 'xstate';
 import type { ActorSpec, Host } from '../../../actors/host/host.ts';
 import type { ActorId } from '../../../actors/kernel/effects.ts';
 import type { QueueState } from '../../../actors/queue.ts';
+import { observeTree } from '../../inspect/observe-tree.ts';
+import { inspectionEventsOf } from '../../inspect/told.ts';
 import type { Fact } from '../invariants/fact.ts';
 import type { Invariant } from '../invariants/invariant.ts';
 import type { SimulationInternals } from '../simulate/internals.ts';
@@ -61,24 +64,20 @@ export interface Step {
   readonly seen: Seen;
 }
 
-/** Told of every turn of every actor, with what XState's inspection shows of it. */
-export interface TurnObserver {
-  actor(atMs: number, actor: ActorRef, snapshot: unknown): void;
-  turn(atMs: number, actor: ActorRef, event: { readonly type: string }, snapshot: unknown): void;
-}
-
-export interface ActorRef {
-  readonly id: ActorId;
-  /** Names this life of the actor. */
-  readonly sessionId: string;
+/** Told of what XState's inspection shows of the fleet, at its virtual ms since the start. */
+export interface InspectionObserver {
+  inspected(atMs: number, event: InspectionEvent): void;
 }
 
 export class Recorder {
   readonly steps: Step[] = [];
-  readonly #observer: TurnObserver | undefined;
+  readonly #root: ActorId;
+  readonly #observer: InspectionObserver | undefined;
   #lives = 0;
 
-  constructor(observer?: TurnObserver) {
+  /** `root`: the address at the top of the fleet. */
+  constructor(root: ActorId, observer?: InspectionObserver) {
+    this.#root = root;
     this.#observer = observer;
   }
 
@@ -99,21 +98,26 @@ export class Recorder {
   }
 
   #watch(host: Host): void {
+    const observer = this.#observer;
+    if (observer !== undefined)
+      observeTree({
+        host,
+        root: this.#root,
+        onTold: (told) => {
+          for (const event of inspectionEventsOf(told)) observer.inspected(host.clock.nowMs() - START_MS, event);
+        },
+        // XState's own are counted per process, and a trace is the same in any.
+        sessionOf: (id) => `${id}#${(this.#lives += 1)}`,
+      });
     const { spawn } = host;
     host.spawn = (spec) => spawn.call(host, { ...spec, logic: this.#watched(spec, host) });
   }
 
   /** The same logic, seen at work. */
   #watched({ id, logic }: ActorSpec, host: Host): ActorSpec['logic'] {
-    const actor: ActorRef = { id, sessionId: `${id}#${(this.#lives += 1)}` };
     const nowMs = (): number => host.clock.nowMs() - START_MS;
-    const { getInitialSnapshot, transition } = logic;
+    const { transition } = logic;
     const watched = Object.create(logic) as typeof logic;
-    watched.getInitialSnapshot = (scope, input) => {
-      const first: unknown = getInitialSnapshot.call(logic, scope, input);
-      this.#observer?.actor(nowMs(), actor, first);
-      return first as never;
-    };
     watched.transition = (snapshot, event, scope) => {
       const message = (event as { readonly type: string }).type;
       let next: unknown;
@@ -126,7 +130,6 @@ export class Recorder {
       if (message !== 'xstate.stop') {
         const queue = queueTurn(id, next);
         this.#add(nowMs(), `delivered: ${message} to ${id}`, { at: 'turn', actor: id, message, ...(queue === undefined ? {} : { queue }) });
-        this.#observer?.turn(nowMs(), actor, event as { readonly type: string }, next);
       }
       return next as never;
     };

@@ -5,7 +5,7 @@ import type { SimulateOptions } from '../simulate/options.ts';
 import type { SimulationResult } from '../simulate/result.ts';
 import { simulateWith } from '../simulate/simulate.ts';
 import { Recorder } from './recorder.ts';
-import type { Step, TurnObserver } from './recorder.ts';
+import type { InspectionObserver, Step } from './recorder.ts';
 
 export interface Recording {
   readonly steps: readonly Step[];
@@ -18,8 +18,8 @@ export interface Recording {
  *
  * @throws what `simulate` throws
  */
-export async function record(topology: Topology, options: SimulateOptions, observer?: TurnObserver): Promise<Recording> {
-  const recorder = new Recorder(observer);
+export async function record(topology: Topology, options: SimulateOptions, observer?: InspectionObserver): Promise<Recording> {
+  const recorder = new Recorder(topology.name, observer);
   const invariants = [...(options.invariants ?? INVARIANTS), recorder.invariant];
   const result = await simulateWith(topology, { ...options, trace: 'full', invariants }, recorder.internals);
   return { steps: withFaults(recorder.steps, result.trace.lines), result };

@@ -64,6 +64,12 @@ export class Client {
     return [...this.#untold].filter(([, from]) => from === process).map(([{ id }]) => id);
   }
 
+  /** What the process that is there was given, and has neither taken nor refused. */
+  get unanswered(): string[] {
+    const process = this.#options.process();
+    return [...this.#pending].filter((pending) => process !== undefined && pending.process === process).map(({ id }) => id);
+  }
+
   /** Takes nothing more from the workload. */
   stop(): void {
     this.#exhausted = true;

@@ -47,6 +47,10 @@ export interface MessagePlan {
 /** One blow, at a time of its own: `atMs` after the start. What it does not say is drawn by seed. */
 export type Strike = { readonly atMs: number } & (
   | { readonly at: 'worker-crash'; readonly kind?: string; readonly replica?: number }
+  /** An operator suspends a worker, and resumes it after so long. */
+  | { readonly at: 'worker-suspend'; readonly kind?: string; readonly replica?: number; readonly ms?: number }
+  /** An operator gives a kind another number of workers, within what its topology allows. */
+  | { readonly at: 'scale'; readonly kind?: string; readonly replicas?: number }
   | { readonly at: 'queue-crash'; readonly kind?: string }
   | { readonly at: 'limiter-crash'; readonly dependency?: string }
   /** As `kill -9` would, between any two deliveries; another process takes the store over. */
@@ -65,6 +69,8 @@ export type Strike = { readonly atMs: number } & (
 export interface FaultPlan {
   /** How many times each happens, at moments drawn by seed. */
   readonly workerCrashes?: number;
+  readonly suspensions?: number;
+  readonly scalings?: number;
   readonly queueCrashes?: number;
   readonly limiterCrashes?: number;
   readonly kills?: number;
@@ -81,6 +87,8 @@ export interface FaultPlan {
 
 export const STRIKES = {
   workerCrashes: 'worker-crash',
+  suspensions: 'worker-suspend',
+  scalings: 'scale',
   queueCrashes: 'queue-crash',
   limiterCrashes: 'limiter-crash',
   kills: 'kill',
@@ -130,6 +138,8 @@ export function drawFaults(random: Random, durationMs: number): FaultPlan {
       ordered: isOn(),
     },
     messages: { delayed: chance(0.01), delayMs: 1 + random.int(2_000), lostNotifications: chance(0.8) },
+    suspensions: times(3),
+    scalings: times(2),
   };
 }
 

@@ -1,6 +1,7 @@
 /** Faults: what goes wrong in one simulation, until it heals. Carries out what the plan says. */
 import type { Random } from '../../../actors/kernel/random.ts';
-import { limiterOf, queueOf } from '../../runtime/tree.ts';
+import type { ActorId } from '../../../actors/kernel/effects.ts';
+import { limiterOf, queueOf, workerOf } from '../../runtime/tree.ts';
 import type { Topology } from '../../topology/fleet.ts';
 import type { VirtualClock } from '../virtual-clock.ts';
 import { strikesOf } from './fault-plan.ts';
@@ -24,6 +25,7 @@ export interface Stage {
 
 const LONGEST_STALL_MS = 12_000;
 const LONGEST_OUTAGE_MS = 20_000;
+const LONGEST_SUSPENSION_MS = 15_000;
 const LONGEST_DRAIN_MS = 500;
 /** A process that is killed lives for so many more deliveries at most: it may die in the middle of a burst. */
 const LAST_DELIVERIES = 40;
@@ -76,10 +78,15 @@ export class Faults {
     const process = this.#stage.process();
     if (process?.fleet === undefined) return;
     switch (strike.at) {
-      case 'worker-crash': {
+      case 'worker-crash':
+        process.crash(this.#workerOf(strike), { type: 'worker.fail', error: new Error('the worker breaks') });
+        break;
+      case 'worker-suspend':
+        process.suspend(this.#workerOf(strike), strike.ms ?? this.#random.next() * LONGEST_SUSPENSION_MS);
+        break;
+      case 'scale': {
         const kind = strike.kind ?? this.#oneOf(topology.kinds);
-        const replica = strike.replica ?? this.#random.int(topology.kinds[kind]?.replicas ?? 1);
-        process.crash(`${topology.name}/agents/${kind}/${replica}`, { type: 'worker.fail', error: new Error('the worker breaks') });
+        process.scale(kind, strike.replicas ?? 1 + this.#random.int(topology.kinds[kind]?.mostReplicas ?? 1));
         break;
       }
       case 'queue-crash':
@@ -105,6 +112,12 @@ export class Faults {
         break;
     }
     scene.struck(strike.at);
+  }
+
+  #workerOf(strike: { readonly kind?: string; readonly replica?: number }): ActorId {
+    const { topology } = this.#stage;
+    const kind = strike.kind ?? this.#oneOf(topology.kinds);
+    return workerOf(topology, kind, strike.replica ?? this.#random.int(topology.kinds[kind]?.replicas ?? 1));
   }
 
   #storeFaults(random: Random): StoreFaults {

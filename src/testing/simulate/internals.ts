@@ -9,6 +9,8 @@ export interface SimulationInternals extends Omit<Internals, 'onHost'> {
   readonly onHost?: (host: Host) => void;
   /** Put between the store and what the simulation sees of it: a store that lies. */
   readonly store?: (store: Store) => Store;
+  /** Only the invariant of this name matters: the simulation is over as soon as it is broken, and closes the fleet only for `L7`. */
+  readonly until?: string;
   /** Told of the world's clock before anything happens. */
   readonly onClock?: (clock: VirtualClock) => void;
 }

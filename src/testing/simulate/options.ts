@@ -177,7 +177,18 @@ function checkProvider(provider: object, { dependencies }: Topology): void {
 function checkFaults(faults: unknown): void {
   if (faults === 'none' || faults === 'drawn') return;
   demand('faults', faults, typeof faults === 'object' && faults !== null, "'none', 'drawn', or a plan of faults");
-  const counts = ['workerCrashes', 'queueCrashes', 'limiterCrashes', 'kills', 'restarts', 'stalls', 'clockSteps', 'storeOutages'];
+  const counts = [
+    'workerCrashes',
+    'suspensions',
+    'scalings',
+    'queueCrashes',
+    'limiterCrashes',
+    'kills',
+    'restarts',
+    'stalls',
+    'clockSteps',
+    'storeOutages',
+  ];
   onlyKnown('faults.', faults as object, [...counts, 'strikes', ...CHANCES]);
   for (const [part, value] of Object.entries(faults as object) as [string, unknown][]) {
     if (counts.includes(part))

@@ -99,6 +99,7 @@ export class SimulatedProcess implements Caller {
       },
       {
         onHost: (host) => this.#takeHold(host),
+        isolation: false,
         ...(parts === undefined ? {} : { parts }),
         ...(parking === undefined ? {} : { parking }),
       },
@@ -107,6 +108,11 @@ export class SimulatedProcess implements Caller {
       const cut = worker.lastIndexOf('/');
       scene.see({ at: 'supervisor.restarting', supervisor: worker.slice(0, cut), child: worker.slice(cut + 1) });
     });
+    fleet.events.on('worker.suspended', ({ worker }) => {
+      const running = [...this.runs.values()].filter(({ run }) => run.worker === worker && run.over === undefined).length;
+      scene.see({ at: 'worker.suspended', worker, running });
+    });
+    fleet.events.on('worker.resumed', ({ worker }) => scene.see({ at: 'worker.resumed', worker }));
     fleet.events.on('fleet.failed', this.#options.onFailed);
     this.fleet = fleet;
   }
@@ -148,6 +154,18 @@ export class SimulatedProcess implements Caller {
   /** Makes an actor throw in its next turn. */
   crash(id: ActorId, message: object): void {
     this.host?.send(id, message as Message, 'control');
+  }
+
+  /** As an operator: refused by a fleet that closes, and that is no fault of anybody's. */
+  suspend(worker: ActorId, ms: number): void {
+    const { fleet } = this;
+    const ignore = (): void => {};
+    fleet?.suspend(worker).catch(ignore);
+    this.after(ms, () => void fleet?.resume(worker).catch(ignore));
+  }
+
+  scale(kind: string, replicas: number): void {
+    this.fleet?.scale(kind, replicas).catch(() => {});
   }
 
   leftovers(): Leftovers {
@@ -207,11 +225,13 @@ export class SimulatedProcess implements Caller {
     const { scene, topology, internals } = this.#options;
     const { spawn, stop, expect, close } = host;
     const siblings = new Map<string, string[]>();
+    const told = new Set<ActorId>();
     const work = queueOf(topology, '');
     const limiters = limiterOf(topology, '');
     host.spawn = (spec) => {
       const { id, incarnation = 0 } = spec;
       const parent = parentOf(id);
+      told.delete(id);
       if (siblings.get(parent)?.includes(id) !== true) siblings.set(parent, [...(siblings.get(parent) ?? []), id]);
       scene.see({ at: 'actor.spawned', id, incarnation, wasAlive: host.isAlive(id) });
       const perform = spec.perform;
@@ -224,8 +244,10 @@ export class SimulatedProcess implements Caller {
       return spawn.call(host, { ...spec, perform: seen });
     };
     host.stop = (id, deadlineMs) => {
-      const family = siblings.get(parentOf(id)) ?? [];
-      const later = parentOf(id) === '' ? [] : family.slice(family.indexOf(id) + 1).filter((other) => host.isAlive(other));
+      told.add(id);
+      // One that is suspended or scaled away stops by itself; those of a supervisor that stops go in order.
+      const family = told.has(parentOf(id)) ? (siblings.get(parentOf(id)) ?? []) : [];
+      const later = family.slice(family.indexOf(id) + 1).filter((other) => host.isAlive(other));
       scene.see({ at: 'actor.stopping', id, later });
       stop.call(host, id, deadlineMs);
     };

@@ -85,11 +85,12 @@ export class Scene {
     this.note(6, fault);
   }
 
-  /** One event of the trace. */
-  note(code: number, text: string, number = 0): void {
+  /** One event of the trace; `says` is for whoever reads it. */
+  note(code: number, text: string, number = 0, says = ''): void {
     const atMs = this.#nowMs();
     this.trace.event(code, atMs, text, number);
-    if (this.#full) this.lines.push(`${(atMs - this.#startMs).toFixed(3)} ${WORDS[code]} ${text} ${number}`);
+    if (this.#full)
+      this.lines.push(`${(atMs - this.#startMs).toFixed(3)} ${WORDS[code]} ${text} ${number}${says === '' ? '' : ` ${says}`}`);
   }
 
   /** What a command has committed, item by item. */
@@ -103,7 +104,7 @@ export class Scene {
         return;
       case 'claim':
         for (const task of reply as readonly ClaimedTask[]) {
-          this.note(2, task.id, task.fence);
+          this.note(2, task.id, task.fence, 'claimed');
           this.see({ at: 'store.claimed', task });
         }
         return;
@@ -111,7 +112,7 @@ export class Scene {
         for (const [at, outcome] of (reply as readonly StartOutcome[]).entries()) {
           if (outcome.at !== 'started') continue;
           const held = (items as readonly Held[])[at]!;
-          this.note(2, held.id, outcome.attempt);
+          this.note(2, held.id, outcome.attempt, 'started');
           this.see({ at: 'store.started', held });
         }
         return;
@@ -119,7 +120,7 @@ export class Scene {
         for (const [at, kept] of (reply as readonly boolean[]).entries()) {
           if (!kept) continue;
           const item = (items as readonly RememberItem[])[at]!;
-          this.note(2, item.place, item.fence);
+          this.note(2, item.place, item.fence, 'remembered');
           this.see({ at: 'store.remembered', item });
         }
         return;
@@ -131,7 +132,7 @@ export class Scene {
         return this.#settled(items as readonly Settlement[], reply as SettleReply);
       case 'sweep':
         for (const held of (reply as SweepReply).expired) {
-          this.note(2, held.id, -held.fence);
+          this.note(2, held.id, -held.fence, 'expired');
           this.see({ at: 'store.expired', held });
           if (isTerminal(held.status)) this.#ended(held.id);
           this.statistics.lost += 1;
@@ -164,7 +165,7 @@ export class Scene {
     this.#known.add(task.id);
     this.unfinished.add(task.id);
     this.statistics.tasks += 1;
-    this.note(2, task.id);
+    this.note(2, task.id, 0, 'accepted');
     this.see({ at: 'store.accepted', task, isThere: this.task(task.id) !== undefined });
   }
 
@@ -172,7 +173,7 @@ export class Scene {
     for (const [at, outcome] of outcomes.entries()) {
       if (outcome.at !== 'settled') continue;
       const settlement = items[at]!;
-      this.note(2, settlement.id, settlement.fence);
+      this.note(2, settlement.id, settlement.fence, settlement.outcome.at);
       if (settlement.outcome.at === 'completed') for (const sent of settlement.outcome.sends) this.#accepted(sent);
       if (settlement.outcome.at === 'parked') this.statistics.parked += 1;
       if (settlement.outcome.at === 'lost') this.statistics.lost += 1;

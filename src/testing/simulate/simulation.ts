@@ -136,8 +136,9 @@ export class Simulation {
     this.#heal();
     await this.#drive(() => this.#isDone() && this.#process?.fleet !== undefined, this.#world.nowMs() + this.#plan.healMs);
     await this.#drive(() => false, this.#world.nowMs() + HOMECOMING_MS);
-    this.#over();
-    await this.#close();
+    if (!this.#isCut) this.#over();
+    // Closing is judged by one invariant alone.
+    if (!this.#isCut && [undefined, 'L7'].includes(this.#internals.until)) await this.#close();
     return this.#result();
   }
 
@@ -154,7 +155,7 @@ export class Simulation {
       await this.#quiet();
       if (this.scene.fatal !== undefined) throw this.scene.fatal.error;
       if (this.#look()) continue;
-      if (isOver()) return;
+      if (isOver() || this.#isCut) return;
       const dueMs = this.#world.nextDueMs;
       const nowMs = this.#world.nowMs();
       if (dueMs === undefined || dueMs > untilMs) return this.#world.advanceTo(Math.max(nowMs, untilMs));
@@ -216,6 +217,12 @@ export class Simulation {
       if (run.waitsElsewhere) this.findings.waits(run);
       else if (run.stuckInStep) this.findings.stuckInStep(run);
     }
+  }
+
+  /** What was looked for has been found: nothing that comes later matters. */
+  get #isCut(): boolean {
+    const { until } = this.#internals;
+    return until !== undefined && this.scene.violations.some(({ invariant }) => invariant === until);
   }
 
   #isDone(): boolean {
@@ -329,13 +336,13 @@ export class Simulation {
   #over(): void {
     const process = this.#process;
     if (process?.fleet === undefined) {
-      this.scene.broken('L1', 'no process is there at the end: the fleet gives up whenever it is started');
+      this.scene.broken('L1', 'no process is there at the end: the fleet does not start, or gives up whenever it is started');
       return;
     }
     const callsInFlight = Object.fromEntries([...this.#providers].map(([name, { inFlight }]) => [name, inFlight]));
     const look = process.look;
     this.scene.see({ at: 'scene.still', look });
-    this.scene.see({ at: 'scene.over', look, untold: this.#client.untold, callsInFlight });
+    this.scene.see({ at: 'scene.over', look, untold: this.#client.untold, unanswered: this.#client.unanswered, callsInFlight });
   }
 
   async #close(): Promise<void> {

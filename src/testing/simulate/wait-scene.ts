@@ -39,13 +39,17 @@ export function waitSceneOf(topology: Topology, look: Look, runs: ReadonlyMap<st
         case 'running': {
           const run = runs.get(id);
           const ids = run?.task.fence === task!.fence ? run.run.waitsOnlyFor : undefined;
-          return ids === undefined ? { at: 'going' } : { at: 'children', ids };
+          return ids === undefined ? { at: 'going', doing: run?.last } : { at: 'children', ids };
         }
         case 'parked': {
           const ids = children.get(id);
           // Without any that has not ended, what wakes it is on its way.
-          return task!.parkedFor === 'child' && ids !== undefined ? { at: 'children', ids } : { at: 'going' };
+          return task!.parkedFor === 'child' && ids !== undefined
+            ? { at: 'children', ids }
+            : { at: 'going', doing: `rest, parked for ${task!.parkedFor}` };
         }
+        case 'retrying':
+          return { at: 'going', doing: 'rest, to be tried again' };
         default:
           return { at: 'going' };
       }

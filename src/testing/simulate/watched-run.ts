@@ -99,6 +99,10 @@ export class WatchedRun implements Context {
     if (this.#begin(`ctx.send(${kind})`, this.send) === undefined) this.run.send(kind, input, options);
   }
 
+  score(quality: number): void {
+    if (this.#begin('ctx.score', this.score) === undefined) this.run.score(quality);
+  }
+
   progress(done: number, total?: number): void {
     if (this.#begin('ctx.progress', this.progress) === undefined) this.run.progress(done, total);
   }

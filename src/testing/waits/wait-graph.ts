@@ -16,11 +16,11 @@ export interface WaitingTask {
   readonly id: string;
   readonly kind: string;
   /**
-   * `going`: it runs, and does something; or time alone brings it on. `children`: all it does is wait for
+   * `going`: it runs, and does something (`doing`, where that is known); or time alone brings it on. `children`: all it does is wait for
    * them. `worker`: it waits for any worker of its kind. `mailbox`: for this worker.
    */
   readonly wait:
-    | { readonly at: 'going' }
+    | { readonly at: 'going'; readonly doing?: string | undefined }
     | { readonly at: 'children'; readonly ids: readonly string[] }
     | { readonly at: 'worker' }
     | { readonly at: 'mailbox'; readonly worker: string };
@@ -122,12 +122,13 @@ function circleFrom(scene: WaitScene, start: string): readonly string[] {
   }
 }
 
-function sayWait({ tasks, workers }: WaitScene, id: string): string {
+/** The wait of one task, as a sentence. */
+export function sayWait({ tasks, workers }: WaitScene, id: string): string {
   const { kind, wait, holds } = tasks.get(id)!;
   const who = `task ${id} (${kind})${holds === undefined ? '' : ` holds worker ${holds} and`}`;
   switch (wait.at) {
     case 'going':
-      return `${who} goes on`;
+      return wait.doing === undefined ? `${who} goes on` : `${who} is at ${wait.doing}`;
     case 'children':
       return `${who} waits for its ${wait.ids.length === 1 ? 'child' : 'children'} ${wait.ids.join(', ')}`;
     case 'mailbox':

@@ -2,15 +2,15 @@
 import { agent, contract, defineFleet, dependency } from 'drover';
 import type { Limits, SimulateOptions, Topology } from './kit.ts';
 import { fromDecider, NOTHING } from '../../../actors/kernel/decider.ts';
-import { reply } from '../../../actors/kernel/effects.ts';
+import { emit, reply } from '../../../actors/kernel/effects.ts';
 import { limiterLogic } from '../../../actors/limiter.ts';
 import type { LimiterInput, LimiterMessage } from '../../../actors/limiter.ts';
-import type { ReplyTo } from '../../../actors/kernel/effects.ts';
+import type { OwnEffect, ReplyTo } from '../../../actors/kernel/effects.ts';
 import type { Settlement, Store } from '../../../actors/ports/store.ts';
 import { queueLogic } from '../../../actors/queue.ts';
 import type { QueueInput } from '../../../actors/queue.ts';
 import { supervisorLogic } from '../../../supervisors/supervisor.ts';
-import type { SupervisorInput } from '../../../supervisors/supervisor.ts';
+import type { SupervisorInput } from '../../../supervisors/state.ts';
 import type { Parts } from '../../../src/runtime/internals.ts';
 import type { SimulationInternals } from '../../../src/testing/simulate/internals.ts';
 
@@ -68,7 +68,7 @@ function lying(lies: (store: Store) => Partial<Store>): () => SimulationInternal
 }
 
 /** The real logic, born with another input. */
-function born<I>(logic: (clock: never) => unknown, change: (input: I) => I): never {
+export function born<I>(logic: (clock: never) => unknown, change: (input: I) => I): never {
   return ((clock: never) => {
     const real = logic(clock) as { getInitialSnapshot(scope: unknown, input: I): unknown };
     return { ...real, getInitialSnapshot: (scope: unknown, input: I) => real.getInitialSnapshot(scope, change(input)) };
@@ -199,8 +199,11 @@ export const MUTANTS: readonly Mutant[] = [
       parts: {
         supervisor: born<SupervisorInput>(supervisorLogic, (input) => ({
           ...input,
-          intensity: { ...input.intensity, intensity: 1_000 },
-          backoff: { baseMs: 10, capMs: 10 },
+          settings: {
+            ...input.settings,
+            intensity: { ...input.settings.intensity, intensity: 1_000 },
+            backoff: { baseMs: 10, capMs: 10 },
+          },
         })),
       },
     }),
@@ -216,6 +219,28 @@ export const MUTANTS: readonly Mutant[] = [
           if (id.endsWith('/agents')) stop.call(host, id.replace('/agents', '/dependencies'), deadlineMs);
           stop.call(host, id, deadlineMs);
         };
+      },
+    }),
+  },
+  {
+    invariant: 'S11',
+    what: 'a supervisor says that a worker is suspended, and lets it run',
+    options: { faults: { strikes: Array.from({ length: 20 }, (_, at) => ({ at: 'worker-suspend', atMs: 500 + at * 500, ms: 400 })) } },
+    internals: () => ({
+      parts: {
+        supervisor: (clock) => {
+          const logic = supervisorLogic(clock);
+          return {
+            ...logic,
+            transition(snapshot, message, scope) {
+              if (message.type !== 'supervisor.suspend-child') return logic.transition(snapshot, message, scope);
+              const { child, reason, replyTo } = message;
+              emit({ type: 'supervisor.noted', fact: { at: 'suspended', child, reasons: [reason] } } as OwnEffect);
+              emit(reply(replyTo, 'ok'));
+              return snapshot;
+            },
+          };
+        },
       },
     }),
   },

@@ -1,0 +1,110 @@
+/**
+ * Remote run: the fleet's end of a run that executes in a child. What the run asks for is done here, on
+ * the real `ctx`: limits, memory and parking never leave the fleet.
+ */
+import type { Context } from '../topology/context.ts';
+import { NotTransferableError } from './errors.ts';
+import { fromWire, toWire } from './wire.ts';
+import type { FromRun, ToChild } from './wire.ts';
+
+/** A run, as whoever executes it sees it. */
+export interface IsolatedRun {
+  readonly ctx: Context;
+  /** As the store has it. */
+  readonly input: string;
+  readonly depth: number;
+  readonly priority: number;
+  /** It has returned this JSON text. */
+  returned(result: string): void;
+  threw(error: unknown): void;
+}
+
+type Answer = Extract<ToChild, { readonly ticket: number }>;
+
+export class RemoteRun {
+  readonly #run: IsolatedRun;
+  readonly #number: number;
+  readonly #post: (message: ToChild) => void;
+  /** Steps that the child does now. */
+  readonly #steps = new Map<number, PromiseWithResolvers<unknown>>();
+
+  constructor(run: IsolatedRun, number: number, post: (message: ToChild) => void) {
+    this.#run = run;
+    this.#number = number;
+    this.#post = post;
+  }
+
+  heard(said: FromRun): void {
+    const { ctx } = this.#run;
+    switch (said.at) {
+      case 'call':
+        return this.#answer(said.ticket, `reply of ${said.name}`, ctx.call(said.name as never, said.request, { remember: said.remember }));
+      case 'step':
+        return this.#answer(
+          said.ticket,
+          `what step ${said.name} brought`,
+          ctx.step(said.name, (step) => this.#step(said.ticket, step.idempotencyKey)),
+        );
+      case 'step-done':
+        return this.#take(said.ticket)?.resolve(decode(said.value));
+      case 'step-failed':
+        return this.#take(said.ticket)?.reject(fromWire(said.error));
+      case 'ask':
+        return this.#answer(said.ticket, `result of ${said.kind}`, ctx.ask(said.kind as never, decode(said.input), said.options));
+      case 'send':
+        return this.#try(() => ctx.send(said.kind as never, decode(said.input), said.options));
+      case 'score':
+        return ctx.score(said.quality);
+      case 'progress':
+        return ctx.progress(said.done, said.total);
+      case 'log':
+        return said.message === undefined ? ctx.log[said.level](said.facts) : ctx.log[said.level](said.facts, said.message);
+      case 'returned':
+        return this.#run.returned(said.result);
+      case 'threw':
+        return this.#run.threw(fromWire(said.error));
+    }
+  }
+
+  #answer(ticket: number, what: string, operation: Promise<unknown>): void {
+    const run = this.#number;
+    operation.then(
+      (value) => this.#reply({ at: 'resolved', run, ticket, value }, what),
+      (error: unknown) => this.#reply({ at: 'rejected', run, ticket, error: toWire(error) }, what),
+    );
+  }
+
+  #reply(answer: Answer, what: string): void {
+    try {
+      this.#post(answer);
+    } catch (cause) {
+      this.#post({ at: 'rejected', run: this.#number, ticket: answer.ticket, error: toWire(new NotTransferableError(what, { cause })) });
+    }
+  }
+
+  #step(ticket: number, idempotencyKey: string): Promise<unknown> {
+    const step = Promise.withResolvers<unknown>();
+    this.#steps.set(ticket, step);
+    this.#post({ at: 'do-step', run: this.#number, ticket, idempotencyKey });
+    return step.promise;
+  }
+
+  #take(ticket: number): PromiseWithResolvers<unknown> | undefined {
+    const step = this.#steps.get(ticket);
+    this.#steps.delete(ticket);
+    return step;
+  }
+
+  /** The child has checked it already: what is refused nevertheless, fails the run. */
+  #try(operation: () => void): void {
+    try {
+      operation();
+    } catch (error) {
+      this.#run.threw(error);
+    }
+  }
+}
+
+function decode(text: string): unknown {
+  return text === '' ? undefined : (JSON.parse(text) as unknown);
+}

@@ -1,0 +1,117 @@
+/**
+ * Wire: what an isolated run and its fleet say to each other.
+ *
+ *     fleet ── load ─▶ child                     once; answered ready | unable
+ *     fleet ── ping ─▶ child ── pong ─▶ fleet    from the child's event loop
+ *     fleet ── run ──▶ child ── call, step, ask, send, progress, score, log ─▶ fleet
+ *     fleet ◀── returned | threw ── child        the run has ended
+ *     fleet ── over ─▶ child                     the run is over, whoever ended it
+ *
+ * A run has a number, and each of its operations a ticket. What concerns a run that is over is ignored
+ * on both sides. Inputs, results and what steps bring travel as JSON texts, as the store keeps them;
+ * requests and replies of dependencies are copied by structured clone.
+ */
+import { toErrorRecord } from '../../actors/kernel/errors.ts';
+import type { ErrorRecord } from '../../actors/kernel/errors.ts';
+import type { AskOptions } from '../topology/context.ts';
+
+/** What a child is started for. */
+export interface ChildPurpose {
+  readonly fleet: string;
+  readonly module: string;
+  readonly kind: string;
+}
+
+export interface RunOrder {
+  readonly run: number;
+  readonly task: { readonly id: string; readonly kind: string; readonly attempt: number; readonly fence: number };
+  /** As the store has it. */
+  readonly input: string;
+  /** How deep below a submitted task this one is. */
+  readonly depth: number;
+  readonly priority: number;
+}
+
+export type ToChild =
+  | { readonly at: 'load'; readonly purpose: ChildPurpose }
+  | ({ readonly at: 'run' } & RunOrder)
+  | { readonly at: 'resolved'; readonly run: number; readonly ticket: number; readonly value: unknown }
+  | { readonly at: 'rejected'; readonly run: number; readonly ticket: number; readonly error: WireError }
+  /** No earlier run has done this step: do it. */
+  | { readonly at: 'do-step'; readonly run: number; readonly ticket: number; readonly idempotencyKey: string }
+  | { readonly at: 'over'; readonly run: number; readonly error: WireError }
+  | { readonly at: 'ping' }
+  | { readonly at: 'end' };
+
+export type Level = 'debug' | 'info' | 'warn' | 'error';
+
+/** What a run says. */
+export type FromRun =
+  | { readonly at: 'call'; readonly ticket: number; readonly name: string; readonly request: unknown; readonly remember: boolean }
+  | { readonly at: 'step'; readonly ticket: number; readonly name: string }
+  | { readonly at: 'step-done'; readonly ticket: number; readonly value: string }
+  | { readonly at: 'step-failed'; readonly ticket: number; readonly error: WireError }
+  | { readonly at: 'ask'; readonly ticket: number; readonly kind: string; readonly input: string; readonly options: AskOptions }
+  | { readonly at: 'send'; readonly kind: string; readonly input: string; readonly options: AskOptions }
+  | { readonly at: 'score'; readonly quality: number }
+  | { readonly at: 'progress'; readonly done: number; readonly total: number | undefined }
+  | { readonly at: 'log'; readonly level: Level; readonly facts: object; readonly message: string | undefined }
+  | { readonly at: 'returned'; readonly result: string }
+  | { readonly at: 'threw'; readonly error: WireError };
+
+export type FromChild =
+  | { readonly at: 'ready' }
+  | { readonly at: 'unable'; readonly error: WireError }
+  /** `externalBytes`: memory outside of the JavaScript heap, which no limit of V8's covers. */
+  | { readonly at: 'pong'; readonly externalBytes: number }
+  /** A promise was rejected and nobody looked at it. */
+  | { readonly at: 'stray'; readonly error: WireError }
+  | { readonly at: 'run'; readonly run: number; readonly said: FromRun };
+
+/** An error on its way, with the facts that Drover's own keep in `detail`. */
+export interface WireError {
+  readonly record: ErrorRecord;
+  readonly detail?: unknown;
+}
+
+/** Never throws. */
+export function toWire(thrown: unknown): WireError {
+  const record = toErrorRecord(thrown);
+  try {
+    const detail = (thrown as { readonly detail?: unknown } | null | undefined)?.detail;
+    const text = detail === undefined ? undefined : JSON.stringify(detail);
+    return text === undefined ? { record } : { record, detail: JSON.parse(text) as unknown };
+  } catch {
+    // What cannot be written as JSON stays behind; the record says the rest.
+    return { record };
+  }
+}
+
+/** The error as its receiver sees it: name, message, code, stack and `retryable` as they were, the class lost. Match on `code`. */
+export function fromWire({ record, detail }: WireError): Error {
+  const { name, message, stack, code, retryable, cause } = record;
+  const error = new Error(message, cause === undefined ? undefined : { cause: fromWire({ record: cause }) });
+  Object.defineProperty(error, 'name', { value: name, configurable: true, writable: true });
+  Object.defineProperty(error, 'stack', { value: stack ?? `${name}: ${message}`, configurable: true, writable: true });
+  return Object.assign(error, {
+    ...(code === undefined ? {} : { code }),
+    ...(retryable === undefined ? {} : { retryable }),
+    ...(detail === undefined ? {} : { detail }),
+  });
+}
+
+/** Facts of a log line that can travel: errors as records, the rest as JSON, what is neither in words. */
+export function toFacts(facts: object): object {
+  const found: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(facts)) found[name] = value instanceof Error ? toErrorRecord(value) : asPlain(value);
+  return found;
+}
+
+function asPlain(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return typeof value === 'function' || typeof value === 'symbol' ? undefined : value;
+  try {
+    return JSON.parse(JSON.stringify(value) ?? 'null') as unknown;
+  } catch {
+    return Object.prototype.toString.call(value);
+  }
+}

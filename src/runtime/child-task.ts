@@ -1,0 +1,38 @@
+/** Child task: what a run gives to `ask` and `send`, checked, as text. */
+import type { AskOptions } from '../topology/context.ts';
+import type { AnyContract } from '../topology/contract.ts';
+import type { KindPlan, Topology } from '../topology/fleet.ts';
+import { BoundReachedError, UndeclaredError } from './errors.ts';
+import { encode, parse } from './payload.ts';
+import { checkPriority } from './task-id.ts';
+
+/** Who asks or sends. */
+export interface Asking {
+  readonly plan: KindPlan;
+  readonly id: string;
+  readonly depth: number;
+  readonly priority: number;
+  /** How many children it has named before. */
+  readonly offspring: number;
+  readonly bounds: Topology['bounds'];
+}
+
+/** @throws UndeclaredError, BoundReachedError, SubmitOptionError, PayloadInvalidError and its like */
+export function childTask(
+  { plan, id, depth, priority, offspring, bounds }: Asking,
+  kind: string,
+  input: unknown,
+  options: AskOptions,
+): { readonly input: string; readonly priority: number; readonly depth: number } {
+  const { asks, agent } = plan;
+  if (!asks.includes(kind)) throw new UndeclaredError({ kind: plan.kind, field: 'asks', name: kind }, asks);
+  if (offspring >= bounds.fanOut) throw new BoundReachedError({ id, bound: 'fanOut', limit: bounds.fanOut });
+  if (depth >= bounds.depth) throw new BoundReachedError({ id, bound: 'depth', limit: bounds.depth });
+  const declared = (agent.spec.asks as Record<string, AnyContract>)[kind]!;
+  parse(declared.input, input, `input of ${kind}`);
+  return {
+    input: encode(input, `input of ${kind}`, bounds.payloadBytes),
+    priority: options.priority === undefined ? priority : checkPriority(options.priority),
+    depth: depth + 1,
+  };
+}
