@@ -4,5 +4,12 @@ import base from './vitest.config.ts';
 
 export default defineConfig({
   ...base,
-  test: { ...base.test, include: ['test/actors/**/*.test.ts', 'test/supervisors/**/*.test.ts'] },
+  test: {
+    ...base.test,
+    include: ['test/actors/**/*.test.ts', 'test/supervisors/**/*.test.ts', 'test/supervision/**/*.test.ts'],
+    exclude: [
+      'test/supervisors/meta/{containment,healthy,kinds}.test.ts',
+      'test/supervision/{cross,histories,histories-rests,seeded}.test.ts',
+    ],
+  },
 });

@@ -5,7 +5,7 @@ import type { RuleSpec } from '../../../supervisors/meta-agent/rules.ts';
 import { BADNESSES, SimulatedFleet, workerOf } from './simulated-fleet.ts';
 import type { Badness } from './simulated-fleet.ts';
 
-const SEEDS = 200;
+const SEEDS = 40;
 /** Looking five times as seldom is cheaper, slower to act, and easier to take in: a suspicion is looked at fewer times before it counts. */
 const SPEC: MetaAgentSpec = { pulseMs: 5_000 };
 

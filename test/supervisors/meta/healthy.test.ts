@@ -3,7 +3,7 @@ import type { MetaAgentSpec } from '../../../supervisors/meta-agent/plan.ts';
 import { DEFAULT_RULES } from '../../../supervisors/meta-agent/rules.ts';
 import { SimulatedFleet } from './simulated-fleet.ts';
 
-const SEEDS = 200;
+const SEEDS = 40;
 const SPEC: MetaAgentSpec = { pulseMs: 5_000 };
 
 describe('a healthy fleet of 80, with lognormal latencies and 5 % errors', () => {

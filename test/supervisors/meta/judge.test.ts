@@ -356,6 +356,21 @@ describe('steps', () => {
     expect(orders(judge({ ...late, measures: back }, rules, 2_000).commands)).toEqual(['call-person person for w0']);
   });
 
+  test('one that comes back as bad after the last step is suspended again, and nobody is called twice', () => {
+    const rules = plan({ ...FAILING, steps: ['suspend', 'call-person'] });
+    let { watch, commands } = judge(fleet(5, 1), rules, 0);
+    const given: string[] = [];
+    for (let nowMs = 1_000; nowMs < 300_000; nowMs += 1_000) {
+      given.push(...orders(commands));
+      for (const command of commands) watch = answer(watch, command, true, nowMs);
+      // A minute later it is resumed, and is as bad as ever.
+      const started = nowMs % 60_000 === 0 ? [{ type: 'worker.started', atMs: nowMs, worker: 'w0', kind: 'k' } as const] : [];
+      const working = watch.measures.workers.get('w0')!.suspended && started.length === 0 ? [] : [...started, run('w0', true)];
+      ({ watch, commands } = judge({ ...watch, measures: absorb(watch.measures, working) }, rules, nowMs));
+    }
+    expect(given).toEqual(['suspend worker w0', 'call-person person for w0', ...Array.from({ length: 4 }, () => 'suspend worker w0')]);
+  });
+
   test('a task that stands still on two workers is to blame itself: the second is not restarted for it', () => {
     const stuck: RuleSpec = {
       ...FAILING,

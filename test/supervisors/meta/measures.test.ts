@@ -55,7 +55,14 @@ describe('measures', () => {
   test('a rejected run and a lost one are errors, a parked one says nothing', () => {
     const mixed = after(run(1), run(2, { outcome: 'rejected' }), run(3, { outcome: 'lost' }), run(4, { outcome: 'parked', ms: 9e9 }));
     expect(say(mixed, 'error-rate')).toMatchObject({ samples: 3, value: 2 / 3 });
-    expect(say(mixed, 'latency')).toMatchObject({ samples: 2 });
+    expect(say(mixed, 'latency')).toMatchObject({ samples: 1 });
+  });
+
+  test('a run that failed at once, or went on over what was remembered, makes nobody look fast', () => {
+    const short = [run(2, { ms: 1, outcome: 'rejected' }), run(3, { ms: 1, replayed: true })];
+    const runs = after(run(1, { ms: 1_000 }), ...short);
+    expect(say(runs, 'latency').value).toBeCloseTo(1_000, 6);
+    expect(say(runs, 'error-rate')).toMatchObject({ samples: 3 });
   });
 
   test('runs that nobody scored do not count as scored', () => {
@@ -141,7 +148,7 @@ describe('measures', () => {
       'blocked-ms-per-minute',
     ] as const)
       expect({ measure, samples: say(anew, measure, 200).samples }).toEqual({ measure, samples: 0 });
-    expect(say(anew, 'latency')).toMatchObject({ usualSamples: 100 });
+    expect(say(anew, 'latency')).toMatchObject({ usualSamples: 50 });
     expect(say(anew, 'latency').usual).toBeCloseTo(1_000, 6);
     expect(anew.workers.get('w')).toEqual(cleanSlate(old.workers.get('w')!, 200));
   });

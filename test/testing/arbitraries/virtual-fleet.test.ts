@@ -86,7 +86,9 @@ describe('a virtual fleet', () => {
   });
 
   test('says so when its supervisor gave up, and can be started again', async () => {
-    await using fleet = await virtualFleet(defineFleet({ name: 'fragile', agents: inbox.agents, supervision: { intensity: 0 } }));
+    await using fleet = await virtualFleet(
+      defineFleet({ name: 'fragile', agents: inbox.agents, supervision: { intensity: 0, suspendAboveShare: 0 } }),
+    );
     fleet.crashWorker('triage');
     await fleet.until(() => !fleet.isUp);
     expect(fleet.statistics.faults).toMatchObject({ 'gave-up': 1 });
