@@ -31,6 +31,11 @@ export interface HealthOptions {
 
 const REST_MS = 1_000;
 const LONGEST_REST_MS = 60_000;
+/** Where only time says that a worker is well: what took minutes to be seen is not gone in a second. */
+const UNCHECKED_REST_MS = 60_000;
+const LONGEST_UNCHECKED_REST_MS = 900_000;
+/** How long a recovery may turn out to be none. */
+const RELAPSE_MS = 900_000;
 const CHECK_MS = 30_000;
 
 /** A worker that is suspended for something that a check may clear. */
@@ -60,7 +65,7 @@ export class Health {
     if (curable.length === 0) return this.#discharge(worker);
     if (known !== undefined) return;
     const before = this.#relapses.get(worker);
-    const recent = before !== undefined && this.#options.host.clock.nowMs() - before.atMs < 2 * LONGEST_REST_MS;
+    const recent = before !== undefined && this.#options.host.clock.nowMs() - before.atMs < RELAPSE_MS;
     const patient: Patient = { plan, reasons: curable, checks: recent ? before.checks : 0, stop: () => {} };
     this.#patients.set(worker, patient);
     this.#rest(worker, patient);
@@ -89,7 +94,10 @@ export class Health {
 
   #rest(worker: ActorId, patient: Patient): void {
     const { host, random } = this.#options;
-    const restMs = Math.min(LONGEST_REST_MS, REST_MS * 2 ** Math.min(patient.checks, 16)) * (0.5 + random.next() / 2);
+    const { plan, reasons, checks } = patient;
+    const unchecked = plan.agent.spec.healthCheck === undefined && reasons.some((reason) => reason !== 'intensity');
+    const [leastMs, mostMs] = unchecked ? [UNCHECKED_REST_MS, LONGEST_UNCHECKED_REST_MS] : [REST_MS, LONGEST_REST_MS];
+    const restMs = Math.min(mostMs, leastMs * 2 ** Math.min(checks, 16)) * (0.5 + random.next() / 2);
     patient.stop = host.alarm(host.clock.nowMs() + restMs, () => this.#check(worker, patient));
   }
 

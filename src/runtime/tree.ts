@@ -98,17 +98,22 @@ export class FleetTree implements Root {
 
   #root(): SupervisorSpec {
     const { topology } = this.#options;
-    const { intensity, periodMs, backoff, suspendAboveShare } = topology.supervision;
+    const { intensity, periodMs, backoff, suspendAboveShare, strategy, children } = topology.supervision;
     const policy = { intensity, periodMs, backoff };
     const branch = (id: string, children: readonly ChildSpec[]): ChildSpec => ({ id, supervisor: { ...policy, children } });
     const kinds = Object.values(topology.kinds);
-    const agents = kinds.map((plan): ChildSpec => {
+    const agents = children.map((kind): ChildSpec => {
+      const plan = topology.kinds[kind]!;
       const supervisor = (): SupervisorSpec => ({ ...policy, exhausted: { suspendAboveShare }, children: this.#workers(plan) });
       return { id: plan.kind, supervisor };
     });
     const limiters = Object.entries(topology.dependencies).map(([name, dependency]) => this.#limiter(name, dependency));
     const queues = kinds.map((plan) => this.#queue(plan));
-    const branches = [branch('dependencies', limiters), branch('work', queues), branch('agents', agents)];
+    const branches = [
+      branch('dependencies', limiters),
+      branch('work', queues),
+      { id: 'agents', supervisor: { ...policy, strategy, children: agents } },
+    ];
     // Whoever steers and cannot go on is left out; the fleet goes on without.
     const { steering } = this.#options;
     const own: SupervisorSpec = { ...policy, exhausted: { suspendAboveShare: 1 }, children: steering };

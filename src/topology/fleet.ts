@@ -13,8 +13,16 @@ import { TopologyError } from './topology-error.ts';
 
 export type AgentMap = Readonly<Record<string, AnyAgent>>;
 
+export type KindStrategy = 'one_for_one' | 'one_for_all' | 'rest_for_one';
+
 export interface SupervisionSpec {
-  readonly strategy?: 'one_for_one';
+  /**
+   * What happens to the other kinds when one gives up: nothing (one_for_one), all start anew
+   * (one_for_all), those after it do (rest_for_one). Default `one_for_one`.
+   */
+  readonly strategy?: KindStrategy;
+  /** Every kind once, in the order in which they start; they stop in reverse. Default: as in `agents`. */
+  readonly children?: readonly string[];
   /**
    * Restarts within `periodMs`: of one worker before it is suspended, of the parts of a branch before
    * their supervisor gives up. Default 3.
@@ -99,7 +107,9 @@ export interface Topology<K extends AgentMap = AgentMap> {
   /** Each dependency once, under the first name it is used by (with its kind in front when that name is taken). */
   readonly dependencies: Readonly<Record<string, AnyDependency>>;
   readonly supervision: {
-    readonly strategy: 'one_for_one';
+    readonly strategy: KindStrategy;
+    /** Kinds in order of starting. */
+    readonly children: readonly string[];
     readonly intensity: number;
     readonly periodMs: number;
     readonly backoff: { readonly baseMs: number; readonly capMs: number };
@@ -117,7 +127,7 @@ export interface Topology<K extends AgentMap = AgentMap> {
  * @throws TopologyError with the path to the field, its value, and what is allowed.
  */
 export function defineFleet<const K extends AgentMap>(spec: FleetSpec<K>): Topology<K> {
-  const problem = checkShape(fleetShape, spec) ?? checkAgents(spec.agents) ?? checkIsolation(spec);
+  const problem = checkShape(fleetShape, spec) ?? checkAgents(spec.agents) ?? checkOrder(spec) ?? checkIsolation(spec);
   if (problem !== undefined) throw new TopologyError({ ...problem, path: ['fleet', ...problem.path] });
   const names = nameDependencies(spec.agents);
   const metaAgent = spec.metaAgent === undefined ? undefined : policyOf(['fleet'], () => defineMetaAgent(spec.metaAgent));
@@ -130,7 +140,8 @@ export function defineFleet<const K extends AgentMap>(spec: FleetSpec<K>): Topol
     kinds: Object.fromEntries(Object.entries(spec.agents).map(([kind, agent]) => [kind, planKind(kind, agent, names)])),
     dependencies: Object.fromEntries([...names].map(([dependency, name]) => [name, dependency])),
     supervision: {
-      strategy: 'one_for_one',
+      strategy: spec.supervision?.strategy ?? 'one_for_one',
+      children: spec.supervision?.children ?? Object.keys(spec.agents),
       intensity: spec.supervision?.intensity ?? 3,
       periodMs: spec.supervision?.periodMs ?? 5_000,
       backoff: { baseMs: spec.supervision?.backoff?.baseMs ?? 100, capMs: spec.supervision?.backoff?.capMs ?? 10_000 },
@@ -175,6 +186,14 @@ function planKind(kind: string, agent: AnyAgent, names: ReadonlyMap<AnyDependenc
     memoryMb: spec.memoryMb ?? 512,
     version: spec.version ?? '1',
   };
+}
+
+function checkOrder({ agents, supervision }: FleetSpec<AgentMap>): Problem | undefined {
+  const children = supervision?.children;
+  if (children === undefined) return undefined;
+  const kinds = Object.keys(agents);
+  const whole = children.length === kinds.length && kinds.every((kind) => children.includes(kind));
+  return whole ? undefined : { path: ['supervision', 'children'], value: children, expected: `every kind once: ${kinds.join(', ')}` };
 }
 
 function autoscaleOf(kind: string, replicas: AnyAgent['spec']['replicas']): AutoscalePolicy | undefined {

@@ -104,6 +104,9 @@ export const agentShape = z.strictObject(
 export const NAME = /^[a-zA-Z][\w-]{0,63}$/;
 export const NAMED = 'a name of at most 64 letters, digits, _ and -, a letter first';
 
+const STRATEGY = "'one_for_one', 'one_for_all' or 'rest_for_one'";
+const KINDS = 'a list of the names of kinds';
+
 export const fleetShape = z.strictObject(
   {
     name: z.string(NAMED).regex(NAME, NAMED),
@@ -112,7 +115,8 @@ export const fleetShape = z.strictObject(
     supervision: z
       .strictObject(
         {
-          strategy: z.literal('one_for_one', "'one_for_one'").optional(),
+          strategy: z.enum(['one_for_one', 'one_for_all', 'rest_for_one'], STRATEGY).optional(),
+          children: z.array(z.string(KINDS), KINDS).optional(),
           intensity: count(0, 'a whole number of restarts, at least 0').optional(),
           periodMs: ms(1, 'milliseconds, at least 1').optional(),
           backoff: z
@@ -124,7 +128,7 @@ export const fleetShape = z.strictObject(
           suspendAboveShare: z.number('a share from 0 to 1').min(0, 'a share from 0 to 1').max(1, 'a share from 0 to 1').optional(),
           shutdownMs: ms(0, 'milliseconds, at least 0').optional(),
         },
-        unknownOr('{ strategy, intensity, periodMs, backoff, suspendAboveShare, shutdownMs }'),
+        unknownOr('{ strategy, children, intensity, periodMs, backoff, suspendAboveShare, shutdownMs }'),
       )
       .optional(),
     metaAgent: z.unknown().optional(),

@@ -261,6 +261,30 @@ describe('an exhausted worker', () => {
   });
 });
 
+describe('a kind that gives up', () => {
+  test.each([
+    ['one_for_one', ['b']],
+    ['one_for_all', ['b', 'c', 'a']],
+    ['rest_for_one', ['b', 'a']],
+  ] as const)('under %s the kinds %j start anew, in the order of the topology', async (strategy, anew) => {
+    await using bed = new Testbed();
+    const run = async (): Promise<string> => 'done';
+    const kinds = { a: agent({ run }), b: agent({ run }), c: agent({ run }) };
+    const supervision = { strategy, children: ['c', 'b', 'a'], intensity: 1, periodMs: 60_000, backoff: { baseMs: 10, capMs: 10 } };
+    const fleet = await bed.start({ agents: kinds, supervision });
+    for (let crash = 0; crash < 2; crash += 1) {
+      bed.crashWorker('b');
+      await bed.advance(100);
+    }
+    const lives = await bed.drive(fleet.workers());
+    expect(lives.filter(({ incarnation }) => incarnation! > 1).map(({ kind }) => kind)).toEqual(
+      ['a', 'b', 'c'].filter((kind) => (anew as readonly string[]).includes(kind)),
+    );
+    expect(lives.every(({ at }) => at === 'idle')).toBe(true);
+    for (const kind of ['a', 'b', 'c'] as const) expect(await bed.drive((await bed.drive(fleet.submit(kind, 1))).result())).toBe('done');
+  });
+});
+
 describe('an operator', () => {
   test('restarts a worker without a restart being counted', async () => {
     await using bed = new Testbed();

@@ -110,8 +110,9 @@ const WRONG: readonly Case[] = [
     module: ['a module URL, such as import.meta.url', 7, null],
     agents: ['an object of names', undefined, null, [], 'echo'],
     'agents.echo': ['an agent, made by agent(...)', { run }, null, run, contract({}), model],
-    supervision: ['{ strategy, intensity, periodMs, backoff, suspendAboveShare, shutdownMs }', null, 'one_for_one', []],
-    'supervision.strategy': ["'one_for_one'", 'one_for_all', null],
+    supervision: ['{ strategy, children, intensity, periodMs, backoff, suspendAboveShare, shutdownMs }', null, 'one_for_one', []],
+    'supervision.strategy': ["'one_for_one', 'one_for_all' or 'rest_for_one'", 'simple_one_for_one', null],
+    'supervision.children': ['a list of the names of kinds', 'echo', null],
     'supervision.intensity': ['a whole number of restarts, at least 0', -1, 0.5, NaN, '3'],
     'supervision.periodMs': [MS1, 0, NaN, Infinity],
     'supervision.backoff': ['{ baseMs, capMs }', null, 100],
@@ -165,7 +166,7 @@ test.each([
     'fleet.supervision',
     'intenisty',
     fleetWith({ supervision: { intenisty: 3 } }),
-    'strategy, intensity, periodMs, backoff, suspendAboveShare, shutdownMs',
+    'strategy, children, intensity, periodMs, backoff, suspendAboveShare, shutdownMs',
   ],
   ['fleet.supervision.backoff', 'base', fleetWith({ supervision: { backoff: { base: 3 } } }), 'baseMs, capMs'],
   ['fleet.bounds', 'fanout', fleetWith({ bounds: { fanout: 3 } }), 'unfinished, payloadBytes, fanOut, depth, operations'],
@@ -225,6 +226,15 @@ describe('agents that ask', () => {
   });
 });
 
+test('the order of kinds names each of them once', () => {
+  const kinds = { a: echo, b: echo };
+  for (const children of [['a'], ['a', 'a'], ['a', 'b', 'a'], ['a', 'c']]) {
+    const error = refusal(() => defineFleet({ name: 'test', agents: kinds, supervision: { children } }));
+    expect(error.detail).toEqual({ path: ['fleet', 'supervision', 'children'], value: children, expected: 'every kind once: a, b' });
+  }
+  expect(defineFleet({ name: 'test', agents: kinds, supervision: { children: ['b', 'a'] } }).supervision.children).toEqual(['b', 'a']);
+});
+
 describe('a complete plan', () => {
   test('has every default', () => {
     const topology = defineFleet({ name: 'test', agents: { echo } });
@@ -256,8 +266,10 @@ describe('a complete plan', () => {
         }) as unknown,
       },
       dependencies: {},
+      metaAgent: undefined,
       supervision: {
         strategy: 'one_for_one',
+        children: ['echo'],
         intensity: 3,
         periodMs: 5_000,
         backoff: { baseMs: 100, capMs: 10_000 },

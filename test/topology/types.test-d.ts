@@ -231,8 +231,8 @@ defineFleet({ name: 'test' });
 defineFleet({ name: 'test', agents: { model } });
 // @ts-expect-error -- a contract does nothing by itself
 defineFleet({ name: 'test', agents: { summary } });
-// @ts-expect-error -- only one_for_one, for now
-defineFleet({ name: 'test', agents: { plain }, supervision: { strategy: 'one_for_all' } });
+// @ts-expect-error -- workers are no instances of a template
+defineFleet({ name: 'test', agents: { plain }, supervision: { strategy: 'dynamic' } });
 
 /** Never called: only its types count. */
 export async function submits(): Promise<void> {

@@ -18,7 +18,7 @@ describe('a healthy fleet of 80, with lognormal latencies and 5 % errors', () =>
       commands += fleet.commands.length;
       anomalies += fleet.decisions.filter(({ decided }) => decided.at === 'entered').length;
     }
-    // In 200 fleets, for nearly seven minutes each.
+    // In each of these fleets, for nearly seven minutes each.
     expect(commands).toBeLessThanOrEqual(2);
     expect(anomalies).toBeLessThanOrEqual(10);
   }, 900_000);
