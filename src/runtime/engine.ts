@@ -124,8 +124,8 @@ export class RunEngine {
   readonly #tickMs: number;
   /** Tasks that may have ended without this node hearing of it: looked up with each sweep until it is sure. */
   readonly #doubts = new Map<string, Doubt>();
-  /** Workers that were told to yield, and in which life. */
-  readonly #yielding = new Map<ActorId, number>();
+  /** Workers that were told to yield: in which life, and by when. */
+  readonly #yielding = new Map<ActorId, { readonly incarnation: number; readonly byMs: number }>();
   #endedRuns = new Map<ActorId, Held[]>();
   #cancelTick: (() => void) | undefined;
   /** When the next tick is due; until `open` never. */
@@ -332,22 +332,17 @@ export class RunEngine {
 
   // ── Suspending ───────────────────────────────────────────────────────────────────────────────
 
-  /** The worker is being suspended: its runs park at their next safe points, and none begins. */
+  /** The worker is being suspended: its runs park at their next safe points, those that have yet to begin too. */
   yieldRuns(worker: ActorId, withinMs: number): void {
     const incarnation = this.#host.incarnationOf(worker);
     if (incarnation === undefined) return;
-    this.#yielding.set(worker, incarnation);
+    this.#yielding.set(worker, { incarnation, byMs: this.nowMs() + withinMs });
     for (const { run } of [...this.#leases]) if (run?.worker === worker) run.yieldWithin(withinMs);
   }
 
   /** The worker is suspended: should it have been killed for being late, its runs park without it. */
   parkRuns(worker: ActorId): void {
     for (const { run } of [...this.#leases]) if (run?.worker === worker) run.parkNow();
-  }
-
-  /** Whether this life of a worker has been told to yield. */
-  #isYielding(worker: ActorId, incarnation: number): boolean {
-    return (this.#yielding.get(worker) ?? 0) >= incarnation;
   }
 
   // ── Closing ──────────────────────────────────────────────────────────────────────────────────
@@ -468,10 +463,6 @@ export class RunEngine {
       this.#tellQueue(plan, task);
       return this.#settle(task, orphanOutcome(lease.orphaned));
     }
-    if (this.#isYielding(worker, incarnation)) {
-      this.#tellQueue(plan, task);
-      return this.#settle(task, { at: 'released' });
-    }
     const { attempt, losses, memory, children } = outcome;
     const run = new Run(this, { plan, worker, claimed: task, attempt, losses, memory, children });
     lease.run = run;
@@ -480,6 +471,10 @@ export class RunEngine {
     this.#emit('task.started', () => ({ ...refOf(task), atMs: run.startedMs, attempt, worker }));
     this.#options.observe?.({ type: 'run.started', atMs: run.startedMs, worker, kind: plan.kind, task: task.id });
     run.execute();
+    const yielding = this.#yielding.get(worker);
+    // Its start was on its way. It parks after its first operation: given back now it might come again at once.
+    if (yielding === undefined || yielding.incarnation < incarnation || yielding.byMs <= run.startedMs) return;
+    run.yieldAfterNext(yielding.byMs - run.startedMs);
   }
 
   #orphan(task: ClaimedTask, reason: ExitReason): void {

@@ -60,9 +60,9 @@ export class Run implements Context {
   readonly losses: number;
   readonly task: Context['task'];
   readonly startedMs: number;
-  /** When a tick last found that the run had done something on `ctx`: the clock is not read for each operation. */
   /** What the run says of its output, or undefined. */
   quality: number | undefined;
+  /** When a tick last found that the run had done something on `ctx`: the clock is not read for each operation. */
   lastSignMs: number;
   readonly #engine: RunEngine;
   readonly #memory: ReadonlyMap<string, Remembered> | undefined;
@@ -195,9 +195,13 @@ export class Run implements Context {
    * in flight is aborted.
    */
   yieldWithin(withinMs: number): void {
-    if (this.#over !== undefined || this.#cancelYield !== undefined) return;
-    this.#cancelYield = this.#engine.alarm(withinMs, () => this.parkNow());
+    this.yieldAfterNext(withinMs);
     if (this.#isSafe()) this.parkNow();
+  }
+
+  /** As `yieldWithin`, but not before an operation has ended, or the time is up. */
+  yieldAfterNext(withinMs: number): void {
+    if (this.#over === undefined) this.#cancelYield ??= this.#engine.alarm(Math.max(0, withinMs), () => this.parkNow());
   }
 
   /** Nothing is in flight: every operation that is open only waits. */
@@ -263,14 +267,18 @@ export class Run implements Context {
       const child = this.#newTask(kind, input, options, name);
       const place = `ask:${name}@${hashText(child.input)}`;
       const wait: ChildWait = { child: child.id, waitsFor: undefined, cancel: () => {} };
-      const answer = (task: ChildRecord): void => {
-        if (!this.done(wait)) return;
+      const tell = (task: ChildRecord): void => {
         if (task.status === 'completed') resolve(decode(task.result));
         else reject(new ChildFailedError({ id: task.id, kind, status: task.status, error: readErrorRecord(task.error) }));
       };
-      this.#open.push(wait);
+      const answer = (task: ChildRecord): void => {
+        if (this.done(wait)) tell(task);
+      };
       const known = this.#children?.get(place);
-      if (known !== undefined) return isTerminal(known.status) ? answer(known) : this.#await(wait, answer);
+      // What is remembered is no operation: a run that is to park would come by it again for ever.
+      if (known !== undefined && isTerminal(known.status)) return tell(known);
+      this.#open.push(wait);
+      if (known !== undefined) return this.#await(wait, answer);
       this.#engine.submitChild({ ...child, parent: { id: this.task.id, fence: this.task.fence, place } }, (submitted) => {
         if (this.#over !== undefined) return;
         if (submitted === 'lease-lost') this.#engine.leaseLost(this);

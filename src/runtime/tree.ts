@@ -98,11 +98,11 @@ export class FleetTree implements Root {
 
   #root(): SupervisorSpec {
     const { topology } = this.#options;
-    const { intensity, periodMs, backoff, suspendAboveShare, strategy, children } = topology.supervision;
+    const { intensity, periodMs, backoff, suspendAboveShare, strategy, children: order } = topology.supervision;
     const policy = { intensity, periodMs, backoff };
     const branch = (id: string, children: readonly ChildSpec[]): ChildSpec => ({ id, supervisor: { ...policy, children } });
     const kinds = Object.values(topology.kinds);
-    const agents = children.map((kind): ChildSpec => {
+    const agents = order.map((kind): ChildSpec => {
       const plan = topology.kinds[kind]!;
       const supervisor = (): SupervisorSpec => ({ ...policy, exhausted: { suspendAboveShare }, children: this.#workers(plan) });
       return { id: plan.kind, supervisor };

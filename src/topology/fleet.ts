@@ -197,8 +197,9 @@ function checkOrder({ agents, supervision }: FleetSpec<AgentMap>): Problem | und
 }
 
 function autoscaleOf(kind: string, replicas: AnyAgent['spec']['replicas']): AutoscalePolicy | undefined {
-  if (typeof replicas !== 'object' || replicas.min === replicas.max) return undefined;
-  return policyOf(['fleet', 'agents', kind], () => defineAutoscale(replicas, 'replicas'));
+  if (typeof replicas !== 'object') return undefined;
+  const policy = policyOf(['fleet', 'agents', kind], () => defineAutoscale(replicas, 'replicas'));
+  return policy.min === policy.max ? undefined : policy;
 }
 
 /** What is wrong with a policy is wrong with the topology. */

@@ -44,6 +44,7 @@ export const S11: Invariant = {
   check(_topology, broken) {
     /** Calls in flight, by key: of which task. */
     const calls = new Map<string, string>();
+    const suspended = new Set<string>();
     const callOf = (task: string): string | undefined => {
       for (const [key, id] of calls) if (id === task) return key;
       return undefined;
@@ -51,9 +52,17 @@ export const S11: Invariant = {
     return {
       'call.began': ({ key, task }) => void calls.set(key, task),
       'call.ended': ({ key }) => void calls.delete(key),
-      'process.killed': () => calls.clear(),
+      'process.killed': () => {
+        calls.clear();
+        suspended.clear();
+      },
       'worker.suspended': ({ worker, running }) => {
+        suspended.add(worker);
         if (running > 0) broken(`${worker} is suspended, and ${running} of its runs go on`);
+      },
+      'actor.spawned': ({ id }) => void suspended.delete(id),
+      'run.began': ({ worker, task }) => {
+        if (suspended.has(worker)) broken(`${worker} is suspended, and begins a run of ${task}`);
       },
       'store.settled': ({ settlement: { id, outcome } }) => {
         const key = outcome.at === 'parked' ? callOf(id) : undefined;

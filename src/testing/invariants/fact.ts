@@ -87,7 +87,7 @@ export type EffectFact =
       readonly used: number | undefined;
     }
   | { readonly at: 'step.began'; readonly key: string; readonly task: string; readonly fence: number }
-  | { readonly at: 'run.began'; readonly task: string; readonly kind: string; readonly fence: number }
+  | { readonly at: 'run.began'; readonly task: string; readonly kind: string; readonly fence: number; readonly worker: string }
   | { readonly at: 'run.ended'; readonly task: string; readonly kind: string; readonly fence: number };
 
 /** Done by the host, or by actors on it. */

@@ -45,7 +45,7 @@ function watched(
     const { id, kind, fence } = run.task;
     runs?.set(id, run);
     scene.statistics.runs += 1;
-    scene.see({ at: 'run.began', task: id, kind, fence });
+    scene.see({ at: 'run.began', task: id, kind, fence, worker: run.run.worker });
     const over = (): void => {
       run.ended = true;
       if (runs?.get(id) === run) runs.delete(id);
