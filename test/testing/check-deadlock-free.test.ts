@@ -14,7 +14,7 @@ const recursive = defineFleet({ name: 'recursive', agents: { tree, leaf } });
 const SAMPLED: DeadlockOptions = { maxStates: 1, runs: 60 };
 
 describe('a topology', () => {
-  test('of kinds that ask themselves is proved, and no run of the real machines says otherwise', async () => {
+  test('of kinds that ask themselves is proved, and no run of the real machines says otherwise', { timeout: 60_000 }, async () => {
     const verdict = await checkDeadlockFree(recursive, { runs: 40 });
     expect(verdict).toMatchObject({ at: 'proved', sampled: { runs: 40 } });
     expect(verdict.sampled!.deliveries).toBeGreaterThan(1_000);
