@@ -189,7 +189,7 @@ export const topology = defineFleet({
     'process-patient': agent({ ...shared, isolation: 'process', heartbeatMs: 600_000 }),
     'thread-parking': agent({ ...shared, isolation: 'thread', lingerMs: 0 }),
     'process-parking': agent({ ...shared, isolation: 'process', lingerMs: 0 }),
-    'thread-timed': agent({ ...shared, isolation: 'thread', runTimeoutMs: 2_000, attempts: 1 }),
-    'process-timed': agent({ ...shared, isolation: 'process', runTimeoutMs: 2_000, attempts: 1 }),
+    'thread-timed': agent({ ...shared, isolation: 'thread', runTimeoutMs: 4_000, attempts: 1 }),
+    'process-timed': agent({ ...shared, isolation: 'process', runTimeoutMs: 4_000, attempts: 1 }),
   },
 });
