@@ -30,9 +30,8 @@ export type { Store, TaskCounts, TaskRecord, TaskStatus } from '../actors/ports/
 export { createSupervisor, Supervisor } from '../supervisors/create-supervisor.ts';
 export type { SupervisorOptions } from '../supervisors/create-supervisor.ts';
 export { SupervisorSpecError } from '../supervisors/spec.ts';
-export type { ChildSpec, Made, SupervisorSpec } from '../supervisors/spec.ts';
+export type { ChildSpec, Made, Newborn, SupervisorSpec } from '../supervisors/spec.ts';
 export type { ChildCounts, ChildInfo, RestartChildAnswer, StartChildAnswer } from '../supervisors/administration.ts';
 export type { ChildRef, SupervisorFact } from '../supervisors/state.ts';
 export { StartFailedError } from '../supervisors/supervisor.ts';
-export { childStarted } from '../actors/kernel/child-spec.ts';
-export type { Birth, FailureRule, RestartType } from '../actors/kernel/child-spec.ts';
+export type { FailureRule, RestartType } from '../actors/kernel/child-spec.ts';

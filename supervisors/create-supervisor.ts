@@ -89,17 +89,17 @@ export class Supervisor {
 
   /** Stops a child, and keeps its spec unless it is temporary. An instance of a dynamic supervisor is named by its reference. */
   terminateChild(child: string | ChildRef): Promise<TerminateChildAnswer> {
-    return this.#call({ type: 'supervisor.terminate-child', child });
+    return this.#call({ type: 'supervisor.terminate-child', child: isRef(child) ? child : nameIn(child) });
   }
 
   /** Starts a child that has no incarnation. No restart is counted. */
   restartChild(child: string): Promise<RestartChildAnswer> {
-    return this.#call({ type: 'supervisor.restart-child', child });
+    return this.#call({ type: 'supervisor.restart-child', child: nameIn(child) });
   }
 
   /** Forgets the spec of a child that has no incarnation. */
   deleteChild(child: string): Promise<DeleteChildAnswer> {
-    return this.#call({ type: 'supervisor.delete-child', child });
+    return this.#call({ type: 'supervisor.delete-child', child: nameIn(child) });
   }
 
   /** All children in order of starting. Answered at any time. */
@@ -112,17 +112,20 @@ export class Supervisor {
   }
 
   /** Adds a reason to suspend a child: it is stopped, and has no incarnation until no reason is left. Answers when it has stopped. */
-  suspendChild(child: string, reason: string): Promise<SuspendChildAnswer> {
-    return this.#call({ type: 'supervisor.suspend-child', child, reason });
+  async suspendChild(child: string, reason: string): Promise<SuspendChildAnswer> {
+    return this.#call({ type: 'supervisor.suspend-child', child: nameIn(child), reason: reasonIn(reason) });
   }
 
   /** Takes a reason away. Without reasons the child is started, with a clean slate; no restart is counted. */
-  resumeChild(child: string, reason: string): Promise<SuspendChildAnswer> {
-    return this.#call({ type: 'supervisor.resume-child', child, reason });
+  async resumeChild(child: string, reason: string): Promise<SuspendChildAnswer> {
+    return this.#call({ type: 'supervisor.resume-child', child: nameIn(child), reason: reasonIn(reason) });
   }
 
   /** Sends an event to whoever is the child now. In silence if nobody is. */
   send(child: string, event: EventObject): void {
+    if (typeof (event as { type?: unknown } | null | undefined)?.type !== 'string') {
+      throw new SupervisorSpecError({ path: ['send', 'event'], value: event, expected: 'an event, such as { type }' });
+    }
     this.#host.send(`${this.id}/${child}`, event);
   }
 
@@ -148,6 +151,11 @@ export class Supervisor {
   }
 
   #call<T>(call: CallBody): Promise<T> {
+    // A child that is none would never answer.
+    if (this.#host.isAlive(this.id) && stateOf(this.#host, this.id)?.phase === undefined) {
+      const expected = 'a child that is a supervisor';
+      return Promise.reject(new SupervisorSpecError({ path: ['nested'], value: this.id, expected }));
+    }
     return this.#host.ask<T>(this.id, (replyTo: ReplyTo) => ({ ...call, replyTo }));
   }
 }
@@ -200,6 +208,20 @@ export async function createSupervisor(
   return new Supervisor(host, name, ended);
 }
 
+/** Whatever is no name is the name of nobody. */
+function nameIn(child: unknown): string {
+  return typeof child === 'string' ? child : '';
+}
+
+function isRef(child: unknown): child is ChildRef {
+  return typeof (child as ChildRef | null | undefined)?.actor === 'string';
+}
+
+function reasonIn(reason: unknown): string {
+  if (typeof reason === 'string' && reason !== '') return reason;
+  throw new SupervisorSpecError({ path: ['reason'], value: reason, expected: 'a text of at least one character' });
+}
+
 function init(name: string, spec: () => SupervisorSpec | 'ignore'): SupervisorSpec | 'ignore' {
   try {
     return spec();
@@ -209,7 +231,13 @@ function init(name: string, spec: () => SupervisorSpec | 'ignore'): SupervisorSp
 }
 
 function ownHost({ clock = systemClock(), random = systemRandom, transport = fifoTransport(), onCrash }: SupervisorOptions): Host {
-  return new Host({ clock, random, transport, ...(onCrash === undefined ? {} : { onCrash }) });
+  // An observer that throws is no reason for anybody else to end.
+  const told = (actor: ActorId, error: unknown): void => {
+    try {
+      onCrash?.(actor, error);
+    } catch {}
+  };
+  return new Host({ clock, random, transport, onCrash: told });
 }
 
 function stateOf(host: Host, id: ActorId): SupervisorState | undefined {

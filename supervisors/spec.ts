@@ -9,6 +9,12 @@ import { checkShape, unknownOr } from '../actors/kernel/shape.ts';
 import type { Problem } from '../actors/kernel/shape.ts';
 import type { NewChild, Strategy, SupervisorSettings } from './state.ts';
 
+/** One incarnation of a child that is being made. */
+export interface Newborn extends Birth {
+  /** Says that a `signalled` child is ready. Too late, or twice, it means nothing. */
+  started(): void;
+}
+
 /** How one incarnation of a child is made. */
 export type Made = Pick<ActorSpec, 'logic' | 'input' | 'graceful' | 'lazy' | 'perform' | 'monitors'>;
 
@@ -57,7 +63,7 @@ export interface ChildSpec {
    */
   readonly lazy?: boolean;
   /** Instead of `logic`: makes each incarnation. `ignore`: there is nothing to do. What it throws is a failed start. */
-  readonly start?: (birth: Birth, input: unknown) => Made | 'ignore';
+  readonly start?: (birth: Newborn, input: unknown) => Made | 'ignore';
   /** Instead of `logic`: a supervisor below this one. A function is called for each incarnation. */
   readonly supervisor?: SupervisorSpec | ((input: unknown) => SupervisorSpec | 'ignore');
   /** Default `permanent`. */
@@ -68,7 +74,7 @@ export interface ChildSpec {
   readonly type?: 'worker' | 'supervisor';
   /** See `autoShutdown`. Not for permanent children. Default false. */
   readonly significant?: boolean;
-  /** Ready once spawned, or once it says `childStarted(birth)`. Default `spawned`; a supervisor says it. */
+  /** Ready once spawned, or once somebody calls `birth.started()`. Default `spawned`; a supervisor says it itself. */
   readonly ready?: 'spawned' | 'signalled';
   /** How long a `signalled` child may take, in ms. Default 30,000; Infinity for a supervisor. */
   readonly startMs?: number;
@@ -153,7 +159,9 @@ const supervisorShape = z.strictObject(
       )
       .optional(),
     healthyMs: ms.optional(),
-    exhausted: z.union([z.literal('shutdown'), z.strictObject({ suspendAboveShare: z.number().min(0).max(1) })], SHARE).optional(),
+    exhausted: z
+      .union([z.literal('shutdown'), z.strictObject({ suspendAboveShare: z.number(SHARE).min(0, SHARE).max(1, SHARE) }, SHARE)], SHARE)
+      .optional(),
     children: z.array(z.unknown(), 'a list of child specs'),
   },
   unknownOr('a supervisor spec with `children`'),

@@ -233,7 +233,8 @@ function notStarted(
 ): Decided {
   const { phase } = state;
   if (phase.at === 'starting' && phase.boot && phase.line[phase.next] === child.id) {
-    const cause = reason.at === 'error' ? { cause: reason.error } : undefined;
+    const late = reason.at === 'killed' ? new Error(`it was not ready within ${child.policy.startMs} ms`) : undefined;
+    const cause = reason.at === 'error' ? { cause: reason.error } : { cause: late };
     const error = new StartFailedError({ supervisor: state.self, child: child.id }, cause);
     return stopAll(put(state, { ...child, at: 'none' }), { at: 'error', error }, effects);
   }

@@ -4,8 +4,8 @@ import { outcomeOf } from '../actors/kernel/child-spec.ts';
 import type { Birth, ChildPolicy, ChildStarted } from '../actors/kernel/child-spec.ts';
 import type { ActorId, Exited, OwnEffect } from '../actors/kernel/effects.ts';
 import { invariant } from '../actors/kernel/errors.ts';
-import { planSupervisor } from './spec.ts';
-import type { ChildSpec, Made, SupervisorPlan, SupervisorSpec } from './spec.ts';
+import { planSupervisor, SupervisorSpecError } from './spec.ts';
+import type { ChildSpec, Made, Newborn, SupervisorPlan, SupervisorSpec } from './spec.ts';
 import type { ChildState, SupervisorEffect, SupervisorFact, SupervisorInput, SupervisorMessage } from './state.ts';
 import { supervisorLogic } from './supervisor.ts';
 
@@ -81,7 +81,13 @@ export class Tree {
     if (child.instance > heritage.instances) heritage.instances = child.instance;
     let made: Made | 'ignore';
     try {
-      made = this.#make(id, child, heritage, { supervisor: self, child: name, life });
+      const started: ChildStarted = { type: 'child.started', child: name, life };
+      made = this.#make(id, child, heritage, {
+        supervisor: self,
+        child: name,
+        life,
+        started: () => host.send(self, started, 'control', id),
+      });
       if (made !== 'ignore') {
         const monitors = [self, ...(made.monitors ?? [])];
         host.spawn({ ...made, ...resuming(policy), id, incarnation: life, parent: self, monitors });
@@ -98,17 +104,26 @@ export class Tree {
     }
   }
 
-  #make(id: ActorId, { maker, input }: ChildState, heritage: Heritage, birth: Birth): Made | 'ignore' {
+  #make(id: ActorId, { maker, input }: ChildState, heritage: Heritage, birth: Newborn): Made | 'ignore' {
     const spec = maker as ChildSpec;
-    if (spec.start !== undefined) return spec.start(birth, input);
+    if (spec.start !== undefined) return checkMade(spec, spec.start(birth, input));
     if (spec.supervisor !== undefined) {
       const below = typeof spec.supervisor === 'function' ? spec.supervisor(input) : spec.supervisor;
       return below === 'ignore' ? below : this.#supervisor(id, planSupervisor(below), heritageOf(heritage, birth.child), birth);
     }
     const given =
-      typeof spec.input === 'function' ? (spec.input as (birth: Birth, input: unknown) => unknown)(birth, input) : (spec.input ?? input);
+      typeof spec.input === 'function' ? (spec.input as (birth: Newborn, input: unknown) => unknown)(birth, input) : (spec.input ?? input);
     return { logic: spec.logic!, input: given, graceful: spec.graceful ?? false, lazy: spec.lazy ?? false };
   }
+}
+
+function checkMade({ id }: ChildSpec, made: Made | 'ignore'): Made | 'ignore' {
+  if (made === 'ignore' || typeof (made as Partial<Made> | null | undefined)?.logic?.transition === 'function') return made;
+  throw new SupervisorSpecError({
+    path: ['child', id, 'start'],
+    value: made,
+    expected: "to return { logic } with XState logic, or 'ignore'",
+  });
 }
 
 function heritageOf({ below }: Heritage, child: string): Heritage {

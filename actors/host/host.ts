@@ -141,6 +141,9 @@ const TURNS_PER_READING = 32;
 
 const STOP_TIMER = 'host.stop-deadline';
 
+/** The host's word to itself: an actor has ended between its turns. */
+const ENDED: Message = { type: 'host.ended' };
+
 /** A timer, or an `after` of a machine, has come due. Called back when it is cancelled before its turn. */
 export interface Fire extends Message {
   readonly type: 'host.fire';
@@ -159,6 +162,8 @@ export class Host {
   readonly #cells = new Map<ActorId, Cell>();
   readonly #asks = new Asks();
   #observers: readonly HostObserver[] = [];
+  /** Whose turn it is. */
+  #turning: Cell | undefined;
   #incarnations = 0;
   #pumping = false;
   #drainMs: number | undefined;
@@ -341,14 +346,29 @@ export class Host {
     const effects: OwnEffect[] = [];
     cell.asleep = undefined;
     cell.actor = turn(effects, () => createActor(logic, { input, id: cell.id, clock: this.#clockOf(cell) }));
-    // Without an error observer XState rethrows in a timer and ends the process.
-    cell.actor.subscribe(UNHEARD);
+    cell.actor.subscribe(this.#watcherOf(cell));
     return effects;
+  }
+
+  /**
+   * Sees that an actor ends between its turns: what it invoked has settled, or called it back. That
+   * becomes a turn like any other. Without an error observer XState would rethrow in a timer, too.
+   */
+  #watcherOf(cell: Cell): { readonly error: () => void; readonly complete: () => void } {
+    const ended = (): void => {
+      if (cell.live && this.#turning !== cell) this.#tell(cell, 'control', ENDED);
+    };
+    return { error: ended, complete: ended };
   }
 
   #enter(cell: Cell, effects: OwnEffect[]): void {
     for (const observer of this.#observers) observer.spawned?.(cell);
-    turn(effects, () => cell.actor.start());
+    this.#turning = cell;
+    try {
+      turn(effects, () => cell.actor.start());
+    } finally {
+      this.#turning = undefined;
+    }
     this.#after(cell, effects);
   }
 
@@ -401,6 +421,7 @@ export class Host {
     if (message.type === 'host.kill') return this.#end(cell, { at: 'killed' });
     if (message.type === 'host.stop') return this.#end(cell, { at: 'shutdown' });
     if (message.type === 'host.fire' && (message as Fire).timer.cancelled) return;
+    if (message === ENDED) return this.#after(cell, []);
     if (cell.asleep !== undefined) {
       if (cell.stopping) this.#end(cell, { at: 'shutdown' });
       else this.#enter(cell, this.#create(cell, cell.asleep));
@@ -410,12 +431,14 @@ export class Host {
     for (const observer of this.#observers) observer.delivering?.(cell, message, from);
     const effects: OwnEffect[] = [];
     const before = cell.resumes === undefined ? undefined : memoryOf(cell.actor);
+    this.#turning = cell;
     beginTurn(effects);
     try {
       if (message.type === 'host.fire') (message as Fire).fire();
       else cell.actor.send(message);
     } finally {
       endTurn();
+      this.#turning = undefined;
     }
     const resumed = before !== undefined && this.#resumed(cell, before);
     for (const observer of this.#observers) observer.delivered?.(cell, message, from);
@@ -431,7 +454,7 @@ export class Host {
     // Going on is no turn of its own: what the state set off has been done when it was entered.
     turn([], () => {
       cell.actor = createActor(logic, { snapshot: logic.getPersistedSnapshot(snapshot), id: cell.id, clock });
-      cell.actor.subscribe(UNHEARD);
+      cell.actor.subscribe(this.#watcherOf(cell));
       cell.actor.start();
       for (const { event, delay, id } of delayed) cell.actor.system.scheduler.schedule(cell.actor, cell.actor, event, delay, id);
     });
@@ -564,8 +587,6 @@ export class Host {
 }
 
 const NOBODY: readonly ActorId[] = [];
-
-const UNHEARD = { error: (): void => {} };
 
 /** What a resumable actor would go on with: its state, and the events that XState has scheduled for it. */
 interface Memory {

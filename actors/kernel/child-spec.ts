@@ -16,7 +16,10 @@ export interface Birth {
 export type FailureOutcome =
   /** As its restart type says. */
   | 'restart'
-  /** It goes on in place with the state it had before the message that failed; no restart is counted. */
+  /**
+   * It goes on in place with the state it had before the message that failed; no restart is counted.
+   * One that fails between its turns, by what it invoked, is restarted instead.
+   */
   | 'resume'
   /** It is ended and kept, until somebody resumes it. */
   | 'suspend'
@@ -89,7 +92,8 @@ export function outcomeOf({ onFailure }: ChildPolicy, error: unknown): FailureOu
 
 function fits(when: (error: unknown) => boolean, error: unknown): boolean {
   try {
-    return when(error);
+    // A promise is no answer.
+    return (when(error) as unknown) === true;
   } catch {
     return false;
   }

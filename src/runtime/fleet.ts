@@ -297,13 +297,13 @@ export class Fleet<K extends AgentMap = AgentMap> {
    *
    * @throws UnknownWorkerError, FleetClosedError
    */
-  suspend(worker: string, reason: SuspendReason = 'operator'): Promise<void> {
-    return this.#operator.suspend(worker, reason);
+  async suspend(worker: string, reason: SuspendReason = 'operator'): Promise<void> {
+    return this.#operator.suspend(worker, checkReason(reason));
   }
 
   /** Takes a reason away. The last one gone, the worker starts with a clean slate. */
-  resume(worker: string, reason: SuspendReason = 'operator'): Promise<void> {
-    return this.#operator.resume(worker, reason);
+  async resume(worker: string, reason: SuspendReason = 'operator'): Promise<void> {
+    return this.#operator.resume(worker, checkReason(reason));
   }
 
   /** Gives a worker a new incarnation, at a safe point of its run. No restart is counted. */
@@ -594,6 +594,13 @@ export async function startFleetWith<K extends AgentMap>(
     throw error;
   }
   return fleet;
+}
+
+const SUSPEND_REASONS = ['budget', 'health', 'quality', 'intensity', 'operator'];
+
+function checkReason(reason: SuspendReason): SuspendReason {
+  if (SUSPEND_REASONS.includes(reason)) return reason;
+  throw new SubmitOptionError('reason', `one of ${SUSPEND_REASONS.join(', ')}`, reason);
 }
 
 const SUBMIT_OPTIONS = ['id', 'priority'];

@@ -156,7 +156,8 @@ export class Operator {
 
   #find(worker: ActorId): { readonly kind: string; readonly replica: string } {
     const { topology, tree } = this.#options;
-    const [replica, kind] = worker.split('/').toReversed();
+    // Callers without types may give anything.
+    const [replica, kind] = typeof worker === 'string' ? worker.split('/').toReversed() : [];
     const known = kind !== undefined && Object.hasOwn(topology.kinds, kind) && worker === workerOf(topology, kind, Number(replica));
     if (!known || Number(replica) >= tree.replicasOf(kind)) throw new UnknownWorkerError(worker, kindOf(topology, '<kind>'));
     return { kind, replica: replica! };

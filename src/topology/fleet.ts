@@ -4,6 +4,7 @@ import type { AutoscalePolicy } from '../../supervisors/autoscale-policy.ts';
 import { PolicyError } from '../../supervisors/meta-agent/check.ts';
 import { defineMetaAgent } from '../../supervisors/meta-agent/plan.ts';
 import type { MetaAgentPlan, MetaAgentSpec } from '../../supervisors/meta-agent/plan.ts';
+import type { RuleSpec } from '../../supervisors/meta-agent/rules.ts';
 import type { AnyAgent, BackoffSpec, Isolation } from './agent.ts';
 import type { AnyDependency } from './dependency.ts';
 import { checkShape } from '../../actors/kernel/shape.ts';
@@ -127,7 +128,7 @@ export interface Topology<K extends AgentMap = AgentMap> {
  * @throws TopologyError with the path to the field, its value, and what is allowed.
  */
 export function defineFleet<const K extends AgentMap>(spec: FleetSpec<K>): Topology<K> {
-  const problem = checkShape(fleetShape, spec) ?? checkAgents(spec.agents) ?? checkOrder(spec) ?? checkIsolation(spec);
+  const problem = checkShape(fleetShape, spec) ?? checkAgents(spec.agents) ?? checkOrder(spec) ?? checkRules(spec) ?? checkIsolation(spec);
   if (problem !== undefined) throw new TopologyError({ ...problem, path: ['fleet', ...problem.path] });
   const names = nameDependencies(spec.agents);
   const metaAgent = spec.metaAgent === undefined ? undefined : policyOf(['fleet'], () => defineMetaAgent(spec.metaAgent));
@@ -194,6 +195,19 @@ function checkOrder({ agents, supervision }: FleetSpec<AgentMap>): Problem | und
   const kinds = Object.keys(agents);
   const whole = children.length === kinds.length && kinds.every((kind) => children.includes(kind));
   return whole ? undefined : { path: ['supervision', 'children'], value: children, expected: `every kind once: ${kinds.join(', ')}` };
+}
+
+function checkRules({ agents, metaAgent }: FleetSpec<AgentMap>): Problem | undefined {
+  // Their shape is checked later, by whoever judges by them.
+  const rules: readonly Partial<RuleSpec>[] = Array.isArray(metaAgent?.rules) ? metaAgent.rules : [];
+  for (const [at, rule] of rules.entries()) {
+    const named: readonly string[] = Array.isArray(rule?.kinds) ? rule.kinds : [];
+    const unknown = named.findIndex((kind) => !Object.hasOwn(agents, kind));
+    if (unknown < 0) continue;
+    const path = ['metaAgent', 'rules', String(at), 'kinds', String(unknown)];
+    return { path, value: named[unknown], expected: `the name of a kind: ${Object.keys(agents).join(', ')}` };
+  }
+  return undefined;
 }
 
 function autoscaleOf(kind: string, replicas: AnyAgent['spec']['replicas']): AutoscalePolicy | undefined {

@@ -332,7 +332,16 @@ describe('an operator', () => {
     await using bed = new Testbed();
     const work = agent({ replicas: { min: 1, max: 2 }, run: async () => 'done' });
     const fleet = await bed.start({ agents: { work } });
-    for (const worker of ['test/agents/work/1', 'test/agents/work/x', 'test/agents/nobody/0', 'other/agents/work/0', '', 'work']) {
+    await expect(fleet.suspend(W0, 'weird' as never)).rejects.toMatchObject({ code: 'DROVER_SUBMIT_OPTION' });
+    for (const worker of [
+      undefined as never,
+      'test/agents/work/1',
+      'test/agents/work/x',
+      'test/agents/nobody/0',
+      'other/agents/work/0',
+      '',
+      'work',
+    ]) {
       await expect(fleet.suspend(worker)).rejects.toMatchObject({ code: 'DROVER_UNKNOWN_WORKER' });
     }
     for (const replicas of [0, 3, 1.5, NaN]) {

@@ -235,6 +235,25 @@ test('the order of kinds names each of them once', () => {
   expect(defineFleet({ name: 'test', agents: kinds, supervision: { children: ['b', 'a'] } }).supervision.children).toEqual(['b', 'a']);
 });
 
+test('a rule of the meta-agent is for kinds that there are', () => {
+  const rule = {
+    name: 'r',
+    scope: 'worker',
+    measure: 'latency',
+    enter: { vs: 'peers', above: 3 },
+    leave: { below: 2 },
+    steps: ['note'],
+  } as const;
+  const error = refusal(() =>
+    defineFleet({ name: 'test', agents: { echo }, metaAgent: { rules: [{ ...rule, kinds: ['echo', 'nope'] }] } }),
+  );
+  expect(error.detail).toEqual({
+    path: ['fleet', 'metaAgent', 'rules', '0', 'kinds', '1'],
+    value: 'nope',
+    expected: 'the name of a kind: echo',
+  });
+});
+
 describe('a complete plan', () => {
   test('has every default', () => {
     const topology = defineFleet({ name: 'test', agents: { echo } });
