@@ -104,6 +104,13 @@ export interface Cell {
   /** The first turn did not throw. */
   started: boolean;
   live: boolean;
+  readonly host: Host;
+  /**
+   * The cell is the observer of its own actor: one of these is called when that ends. Without `error`
+   * XState would rethrow in a timer, and end the process.
+   */
+  readonly error: (this: Cell) => void;
+  readonly complete: (this: Cell) => void;
 }
 
 /**
@@ -140,6 +147,10 @@ const TURNS_PER_DRAIN = 4_096;
 const TURNS_PER_READING = 32;
 
 const STOP_TIMER = 'host.stop-deadline';
+
+function notice(this: Cell): void {
+  this.host.noticed(this);
+}
 
 /** The host's word to itself: an actor has ended between its turns. */
 const ENDED: Message = { type: 'host.ended' };
@@ -220,6 +231,9 @@ export class Host {
       stopping: false,
       started: false,
       live: true,
+      host: this,
+      error: notice,
+      complete: notice,
     };
     const first = cell.asleep === undefined ? this.#create(cell, spec) : undefined;
     this.#cells.set(id, cell);
@@ -346,19 +360,13 @@ export class Host {
     const effects: OwnEffect[] = [];
     cell.asleep = undefined;
     cell.actor = turn(effects, () => createActor(logic, { input, id: cell.id, clock: this.#clockOf(cell) }));
-    cell.actor.subscribe(this.#watcherOf(cell));
+    cell.actor.subscribe(cell);
     return effects;
   }
 
-  /**
-   * Sees that an actor ends between its turns: what it invoked has settled, or called it back. That
-   * becomes a turn like any other. Without an error observer XState would rethrow in a timer, too.
-   */
-  #watcherOf(cell: Cell): { readonly error: () => void; readonly complete: () => void } {
-    const ended = (): void => {
-      if (cell.live && this.#turning !== cell) this.#tell(cell, 'control', ENDED);
-    };
-    return { error: ended, complete: ended };
+  /** An actor has ended; between its turns, by what it had invoked, that becomes a turn like any other. */
+  noticed(cell: Cell): void {
+    if (cell.live && this.#turning !== cell) this.#tell(cell, 'control', ENDED);
   }
 
   #enter(cell: Cell, effects: OwnEffect[]): void {
@@ -454,7 +462,7 @@ export class Host {
     // Going on is no turn of its own: what the state set off has been done when it was entered.
     turn([], () => {
       cell.actor = createActor(logic, { snapshot: logic.getPersistedSnapshot(snapshot), id: cell.id, clock });
-      cell.actor.subscribe(this.#watcherOf(cell));
+      cell.actor.subscribe(cell);
       cell.actor.start();
       for (const { event, delay, id } of delayed) cell.actor.system.scheduler.schedule(cell.actor, cell.actor, event, delay, id);
     });
