@@ -42,7 +42,7 @@ import { DroverError, toErrorRecord } from '../actors/kernel/errors.ts';
 import { PersistentMap } from '../actors/kernel/persistent-map.ts';
 import { answer, isEarly, nameOf } from './administration.ts';
 import { EXHAUSTED, regrouped, restart, restartDue } from './restarting.ts';
-import { goOn, ignored, started, startNext } from './starting.ts';
+import { ignored, started, startNext } from './starting.ts';
 import { isAlive, isGrouped, newborn, noted, put, remove, retire } from './state.ts';
 import type {
   ChildState,
@@ -268,7 +268,7 @@ function ended(
   const again = policy.restart === 'permanent' || (policy.restart === 'transient' && abnormal);
   if (again && outcome !== 'stop') return restart(state, child, nowMs, effects);
   const left = retire(state, child);
-  if (!shutsDown(left, child)) return goOn(left, child, nowMs, effects);
+  if (!shutsDown(left, child)) return [left, effects];
   return stopAll(left, { at: 'shutdown' }, [...effects, noted({ at: 'auto-shutdown', child: child.id })]);
 }
 

@@ -79,15 +79,11 @@ export class Tree {
     heritage.suspended.delete(name);
     // An instance has a name of its own: the highest number is the last.
     if (child.instance > heritage.instances) heritage.instances = child.instance;
+    // In one lane with `exited`, which must not overtake it.
+    const started = (): void => host.send(self, { type: 'child.started', child: name, life } as ChildStarted, 'control', id);
     let made: Made | 'ignore';
     try {
-      const started: ChildStarted = { type: 'child.started', child: name, life };
-      made = this.#make(id, child, heritage, {
-        supervisor: self,
-        child: name,
-        life,
-        started: () => host.send(self, started, 'control', id),
-      });
+      made = this.#make(id, child, heritage, { supervisor: self, child: name, life, started });
       if (made !== 'ignore') {
         const monitors = [self, ...(made.monitors ?? [])];
         host.spawn({ ...made, ...resuming(policy), id, incarnation: life, parent: self, monitors });
@@ -97,11 +93,8 @@ export class Tree {
       host.send(self, exited, 'control', id);
       return;
     }
-    // In one lane with `exited`, which must not overtake it.
     if (made === 'ignore') host.send(self, { type: 'child.ignored', child: name, life } as SupervisorMessage, 'control', id);
-    else if (policy.ready === 'spawned' && host.isAlive(id)) {
-      host.send(self, { type: 'child.started', child: name, life } as ChildStarted, 'control', id);
-    }
+    else if (policy.ready === 'spawned' && host.isAlive(id)) started();
   }
 
   #make(id: ActorId, { maker, input }: ChildState, heritage: Heritage, birth: Newborn): Made | 'ignore' {

@@ -75,6 +75,17 @@ export class ReplicasError extends DroverError {
   }
 }
 
+/** A worker is not suspended for that: who would ever clear it? */
+export class SuspendReasonError extends DroverError {
+  readonly code = 'DROVER_SUSPEND_REASON';
+  readonly retryable = false;
+  override readonly detail: { readonly reason: unknown; readonly reasons: readonly string[] };
+  constructor(reason: unknown, reasons: readonly string[]) {
+    super(`no worker is suspended for ${describe(reason)}; there are ${reasons.join(', ')}`);
+    this.detail = { reason, reasons };
+  }
+}
+
 /** A suspended worker has not passed its health check. */
 export class HealthCheckError extends DroverError {
   readonly code = 'DROVER_HEALTH_CHECK';

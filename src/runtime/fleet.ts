@@ -39,7 +39,15 @@ import { Calls } from './calls.ts';
 import type { CallSubject } from './calls.ts';
 import type { Requester } from './batcher.ts';
 import { RunEngine } from './engine.ts';
-import { FleetClosedError, FleetFullError, FleetGaveUpError, SubmitOptionError, TaskConflictError, UnknownKindError } from './errors.ts';
+import {
+  FleetClosedError,
+  FleetFullError,
+  FleetGaveUpError,
+  SubmitOptionError,
+  SuspendReasonError,
+  TaskConflictError,
+  UnknownKindError,
+} from './errors.ts';
 import { announce } from './events.ts';
 import type { FleetEvents, FleetStats } from './events.ts';
 import { TaskHandle } from './handle.ts';
@@ -115,6 +123,8 @@ export class Fleet<K extends AgentMap = AgentMap> {
   readonly #health: Health;
   readonly #steering: Steering;
   readonly #observe: Steering['observe'];
+  /** Kinds by the address of their supervisor. */
+  readonly #plans: ReadonlyMap<ActorId, KindPlan>;
   readonly #personHook: FleetOptions['onPersonNeeded'];
   readonly #inspection: Inspection | undefined;
   #closing: Promise<void> | undefined;
@@ -128,6 +138,7 @@ export class Fleet<K extends AgentMap = AgentMap> {
     this.#log = (options.logger ?? defaultLogger()).child({ fleet: topology.name });
     const random = options.random ?? systemRandom;
     this.#personHook = options.onPersonNeeded;
+    this.#plans = new Map(Object.values(topology.kinds).map((plan) => [kindOf(topology, plan.kind), plan]));
     this.#host = new Host({
       clock: options.clock ?? systemClock(),
       random: random.fork('host'),
@@ -295,7 +306,7 @@ export class Fleet<K extends AgentMap = AgentMap> {
    * `health`, `quality` and `intensity` are cleared by a passed health check, the others by whoever
    * gave them. A worker resumes when it has no reason left.
    *
-   * @throws UnknownWorkerError, FleetClosedError
+   * @throws UnknownWorkerError, SuspendReasonError, FleetClosedError
    */
   async suspend(worker: string, reason: SuspendReason = 'operator'): Promise<void> {
     return this.#operator.suspend(worker, checkReason(reason));
@@ -465,7 +476,7 @@ export class Fleet<K extends AgentMap = AgentMap> {
   #noted(supervisor: ActorId, fact: SupervisorFact): void {
     const atMs = this.#host.clock.nowMs();
     const worker = `${supervisor}/${fact.child}`;
-    const plan = Object.values(this.topology.kinds).find(({ kind }) => supervisor === kindOf(this.topology, kind));
+    const plan = this.#plans.get(supervisor);
     switch (fact.at) {
       case 'started':
         if (plan !== undefined) {
@@ -600,7 +611,7 @@ const SUSPEND_REASONS = ['budget', 'health', 'quality', 'intensity', 'operator']
 
 function checkReason(reason: SuspendReason): SuspendReason {
   if (SUSPEND_REASONS.includes(reason)) return reason;
-  throw new SubmitOptionError('reason', `one of ${SUSPEND_REASONS.join(', ')}`, reason);
+  throw new SuspendReasonError(reason, SUSPEND_REASONS);
 }
 
 const SUBMIT_OPTIONS = ['id', 'priority'];

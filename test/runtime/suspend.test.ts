@@ -332,7 +332,7 @@ describe('an operator', () => {
     await using bed = new Testbed();
     const work = agent({ replicas: { min: 1, max: 2 }, run: async () => 'done' });
     const fleet = await bed.start({ agents: { work } });
-    await expect(fleet.suspend(W0, 'weird' as never)).rejects.toMatchObject({ code: 'DROVER_SUBMIT_OPTION' });
+    await expect(fleet.suspend(W0, 'weird' as never)).rejects.toMatchObject({ code: 'DROVER_SUSPEND_REASON', detail: { reason: 'weird' } });
     for (const worker of [
       undefined as never,
       'test/agents/work/1',
