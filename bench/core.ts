@@ -260,6 +260,11 @@ function counting(store: Store): { readonly store: Store; batches(): number } {
       get: (ids) => store.get(ids),
       list: (query) => store.list(query),
       counts: () => store.counts(),
+      takeBudget: counted(store.takeBudget),
+      returnBudget: counted(store.returnBudget),
+      readBudgets: (items) => store.readBudgets(items),
+      registerIntents: counted(store.registerIntents),
+      withdrawIntents: (items) => store.withdrawIntents(items),
       close: () => store.close(),
     },
   };

@@ -1,14 +1,25 @@
-/** `npm run bench -- NAME [--json]`: each benchmark runs its own control and its peers in the same process run. */
+/** `npm run bench -- NAME [--json] [--data DIR]`: each benchmark runs its own control and its peers in the same process run. */
 import { parseArgs } from 'node:util';
+import { admissionBench } from './admission.ts';
 import { core } from './core.ts';
 import { supervision } from './supervision.ts';
 import { testing } from './testing.ts';
 import { print } from './report.ts';
 import type { Report } from './report.ts';
 
-const BENCHES: Readonly<Record<string, (say: (text: string) => void) => Promise<Report>>> = { core, supervision, testing };
+interface Options {
+  /** Folder of recorded workloads, for those that replay them. Default: stand-ins. */
+  readonly data?: string | undefined;
+}
 
-const { positionals, values } = parseArgs({ allowPositionals: true, options: { json: { type: 'boolean', default: false } } });
+type Bench = (say: (text: string) => void, options: Options) => Promise<Report>;
+
+const BENCHES: Readonly<Record<string, Bench>> = { admission: admissionBench, core, supervision, testing };
+
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: { json: { type: 'boolean', default: false }, data: { type: 'string' } },
+});
 const names = positionals.length === 0 ? Object.keys(BENCHES) : positionals;
 const unknown = names.find((name) => !Object.hasOwn(BENCHES, name));
 if (unknown !== undefined) {
@@ -16,7 +27,7 @@ if (unknown !== undefined) {
   process.exit(2);
 }
 for (const name of names) {
-  const measured = await BENCHES[name]!((text) => process.stderr.write(`${text}\n`));
+  const measured = await BENCHES[name]!((text) => process.stderr.write(`${text}\n`), values);
   if (values.json) console.log(JSON.stringify(measured));
   else print(measured);
 }

@@ -1,11 +1,26 @@
 /** Drover: a supervision runtime for fleets of LLM agents. Public names, no logic. */
 export { agent } from './topology/agent.ts';
-export type { Agent, AgentSpec, BackoffSpec, Isolation } from './topology/agent.ts';
+export type { Agent, AgentSpec, BackoffSpec, BudgetTree, Isolation } from './topology/agent.ts';
+export { bulkhead } from './topology/bulkhead.ts';
+export type { Bulkhead, BulkheadSpec } from './topology/bulkhead.ts';
 export { contract } from './topology/contract.ts';
 export type { Contract, ContractSpec, InputOf, OutputOf, Schema } from './topology/contract.ts';
-export type { AskOptions, CallOptions, Context, HealthContext, RunLogger, StepContext } from './topology/context.ts';
+export type { AskOptions, CallOptions, Context, HealthContext, HoldOptions, RunLogger, StepContext } from './topology/context.ts';
 export { dependency } from './topology/dependency.ts';
-export type { CallFailure, Dependency, DependencySpec, Limits, PerformContext, ReplyOf, RequestOf, Usage } from './topology/dependency.ts';
+export type {
+  CallFailure,
+  Dependency,
+  DependencyBreakerSpec,
+  DependencySpec,
+  Limits,
+  PerformContext,
+  QualitySpec,
+  ReplyOf,
+  RequestOf,
+  SeenOnTheWay,
+  TokenCost,
+  Usage,
+} from './topology/dependency.ts';
 export { defineFleet } from './topology/fleet.ts';
 export type { AgentMap, BoundsSpec, FleetSpec, KindPlan, SupervisionSpec, Topology } from './topology/fleet.ts';
 export { TopologyError } from './topology/topology-error.ts';
@@ -20,6 +35,14 @@ export type { RuleSpec } from '../supervisors/meta-agent/rules.ts';
 export type { Decision } from '../supervisors/meta-agent/watch.ts';
 export type { FleetEvents, FleetStats, TaskRef } from './runtime/events.ts';
 export * from './runtime/errors.ts';
+export { admission } from './admission/gate.ts';
+export type { Admission, AdmissionEvent, AdmissionLook, AdmissionSpec, AdmittedCall } from './admission/gate.ts';
+export type { BudgetFact, BudgetLook, BudgetSpec, BudgetStore } from './admission/budgets.ts';
+export * from './admission/errors.ts';
+export * as scorers from './admission/quality.ts';
+export * from './admission/call-errors.ts';
+export { BudgetInputError } from '../actors/budget/errors.ts';
+export type { DependencyLook } from './runtime/dependencies.ts';
 export * from './isolation/errors.ts';
 export type { LoopHolder, LoopBlocked, WatchdogSpec } from './isolation/watchdog.ts';
 export { ActorGoneError } from '../actors/host/host.ts';

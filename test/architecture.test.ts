@@ -11,6 +11,7 @@ const ROOMS = [
   'src/inspect',
   'supervisors',
   'src/topology',
+  'src/admission',
   'src/providers',
   'src/stores',
   'src/isolation',

@@ -28,9 +28,19 @@ test('the supervisor that the README shows restarts what it says', () => {
   expect(execFileSync(process.execPath, flags, { encoding: 'utf8' })).toBe('connection 2, session 2\n');
 });
 
+test('the script that the README shows calls what it is let, and knows what it cost', () => {
+  const code = blocks.find((block) => block.includes('await using gate'))!;
+  const flags = ['--conditions=drover-source', '--input-type=module-typescript', '--eval', code];
+  expect(execFileSync(process.execPath, flags, { encoding: 'utf8' })).toBe('one! two! three! 0.003\n');
+});
+
 const ERRORS = [
+  'actors/budget/errors.ts',
   'actors/host/host.ts',
   'actors/ports/store-errors.ts',
+  'src/admission/call-errors.ts',
+  'src/admission/errors.ts',
+  'src/admission/scorers/scorer-error.ts',
   'src/isolation/errors.ts',
   'src/runtime/errors.ts',
   'src/topology/topology-error.ts',

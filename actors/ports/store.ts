@@ -1,5 +1,6 @@
 /**
- * Store: where tasks live. The port is asynchronous and made of commands. One command is one
+ * Store: where tasks live, and what the processes of a fleet share beside them: slices of budgets, and
+ * intents at gates. The port is asynchronous and made of commands. One command is one
  * transaction over a batch: there is no interactive transaction and no callback inside one, so that
  * SQLite in a thread and Postgres across a network carry it unchanged.
  *
@@ -195,6 +196,66 @@ export interface Opened {
   readonly recovered: number;
 }
 
+/** Of one budget: what a process wants of its current period. Amounts are whole numbers, at least 0. */
+export interface BudgetTake {
+  /** At most 512 characters, e.g. `kind:triage`. */
+  readonly scope: string;
+  /** Which period: a whole number. Periods of one scope do not share anything. */
+  readonly periodStartMs: number;
+  /** What all processes together may take in the period. null: not limited, and then nothing is granted of it. */
+  readonly limitNanoUsd: number | null;
+  readonly limitTokens: number | null;
+  /** Granted in full, or as much of it as is left. */
+  readonly wantNanoUsd: number;
+  readonly wantTokens: number;
+  /** With less than this, of either, nothing is granted. At most what is wanted. */
+  readonly leastNanoUsd: number;
+  readonly leastTokens: number;
+  /** Spent already, above what was granted before: taken in any case, beyond the limit too, and not counted in the grant. */
+  readonly overNanoUsd: number;
+  readonly overTokens: number;
+  /** Periods of this scope that began before are forgotten. */
+  readonly keepFromMs: number;
+}
+
+/** How much has been taken out of a budget in a period, by everybody. */
+export interface BudgetTaken {
+  readonly takenNanoUsd: number;
+  readonly takenTokens: number;
+}
+
+/** What was granted, and how much is taken then. */
+export interface BudgetGrant extends BudgetTaken {
+  readonly nanoUsd: number;
+  readonly tokens: number;
+}
+
+/** Unspent, and not needed any more. */
+export interface BudgetReturn {
+  readonly scope: string;
+  readonly periodStartMs: number;
+  readonly nanoUsd: number;
+  readonly tokens: number;
+  /** The scope is over (a task that has ended): all that is known of it is forgotten. */
+  readonly ended: boolean;
+}
+
+/** Somebody stands at a gate that lets `most` through at a time. */
+export interface Intent {
+  /** At most 512 characters, as is the holder. */
+  readonly gate: string;
+  readonly holder: string;
+  /** Who may proceed at a time: a whole number, at least 1. */
+  readonly most: number;
+  /** Until when it counts, unless it is renewed by registering again. */
+  readonly untilMs: number;
+}
+
+export type IntentOutcome =
+  | { readonly at: 'proceed' }
+  /** `ahead`: how many have registered before and are still there, those who may proceed included. */
+  | { readonly at: 'waiting'; readonly ahead: number };
+
 export interface Store {
   /** What it is, for logs and errors, e.g. `sqlite:inbox.db`. */
   readonly name: string;
@@ -219,6 +280,22 @@ export interface Store {
     readonly limit: number;
   }): Promise<readonly TaskRecord[]>;
   counts(): Promise<Readonly<Record<string, TaskCounts>>>;
+  /**
+   * Takes slices of budgets. `taken` grows by what is granted, and then is at most the limit; and by
+   * `over`. Sent again after a failure it may take twice: what nobody knows of counts as spent.
+   */
+  takeBudget(items: readonly BudgetTake[]): Promise<readonly BudgetGrant[]>;
+  /** Gives slices back; `taken` does not fall below 0. Not to be sent again after a failure: it might give back twice. */
+  returnBudget(items: readonly BudgetReturn[]): Promise<void>;
+  /** Nothing is taken of a budget that is not known. */
+  readBudgets(items: readonly { readonly scope: string; readonly periodStartMs: number }[]): Promise<readonly BudgetTaken[]>;
+  /**
+   * Registers, or renews: first come, first served, by gate. Whose time is over is forgotten first,
+   * so a holder that died is in nobody's way for longer than that.
+   */
+  registerIntents(items: readonly Intent[], nowMs: number): Promise<readonly IntentOutcome[]>;
+  /** Leaves the gate, also after having proceeded. Whoever is not there is left out. */
+  withdrawIntents(items: readonly { readonly gate: string; readonly holder: string }[]): Promise<void>;
   /** Waits for commands under way, then lets go of everything. Later commands reject. */
   close(): Promise<void>;
 }

@@ -62,7 +62,7 @@ function modelOf(provider: TopologyOptions['provider']): Dependency<ChatRequest,
  * says and a little more, and tries again. As `transient`, a 429 holds up nobody else.
  */
 function withoutControl({ spec }: Dependency<ChatRequest, ChatReply>): Dependency<ChatRequest, ChatReply> {
-  const { limits: _, ...rest } = spec;
+  const { limits: _limits, adapt: _adapt, breaker: _breaker, ...rest } = spec;
   return dependency({
     ...rest,
     classify(error) {

@@ -50,6 +50,11 @@ export function withLooks(store: Store, looks: { readonly first: () => Promise<v
     get: (ids) => store.get(ids),
     list: (query) => store.list(query),
     counts: () => store.counts(),
+    takeBudget: (items) => store.takeBudget(items),
+    returnBudget: (items) => store.returnBudget(items),
+    readBudgets: (items) => store.readBudgets(items),
+    registerIntents: (items, nowMs) => store.registerIntents(items, nowMs),
+    withdrawIntents: (items) => store.withdrawIntents(items),
     async close() {
       await looks.last().catch(() => {});
       await store.close();

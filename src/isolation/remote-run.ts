@@ -45,6 +45,12 @@ export class RemoteRun {
           `what step ${said.name} brought`,
           ctx.step(said.name, (step) => this.#step(said.ticket, step.idempotencyKey)),
         );
+      case 'hold':
+        return this.#answer(
+          said.ticket,
+          `what was done with a place of ${said.name} brought`,
+          ctx.hold(said.name, (place) => this.#step(said.ticket, place.idempotencyKey), said.options),
+        );
       case 'step-done':
         return this.#take(said.ticket)?.resolve(decode(said.value));
       case 'step-failed':

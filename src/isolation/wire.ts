@@ -13,7 +13,7 @@
  */
 import { toErrorRecord } from '../../actors/kernel/errors.ts';
 import type { ErrorRecord } from '../../actors/kernel/errors.ts';
-import type { AskOptions } from '../topology/context.ts';
+import type { AskOptions, HoldOptions } from '../topology/context.ts';
 
 /** What a child is started for. */
 export interface ChildPurpose {
@@ -49,6 +49,8 @@ export type Level = 'debug' | 'info' | 'warn' | 'error';
 export type FromRun =
   | { readonly at: 'call'; readonly ticket: number; readonly name: string; readonly request: unknown; readonly remember: boolean }
   | { readonly at: 'step'; readonly ticket: number; readonly name: string }
+  /** Answered by `do-step` once there is a place; ends as a step does. */
+  | { readonly at: 'hold'; readonly ticket: number; readonly name: string; readonly options: HoldOptions }
   | { readonly at: 'step-done'; readonly ticket: number; readonly value: string }
   | { readonly at: 'step-failed'; readonly ticket: number; readonly error: WireError }
   | { readonly at: 'ask'; readonly ticket: number; readonly kind: string; readonly input: string; readonly options: AskOptions }

@@ -4,6 +4,8 @@
  * It begins with four characters a token and follows what providers really counted: tokenizers and
  * languages differ by a factor of four, and a limiter that believes too little is refused.
  */
+import type { Usage } from '../topology/dependency.ts';
+import type { Weight } from './weight.ts';
 
 const FIRST_GUESS = 0.25;
 /** A usage outside of these is a mistake of the provider's, not a language. */
@@ -31,4 +33,31 @@ export class TokenEstimate {
     this.#tokens = this.#tokens * FADING + sensible;
     this.#characters = this.#characters * FADING + characters;
   }
+}
+
+/** Names of models come from requests: what is remembered of them has a bound. */
+const MOST_MODELS = 64;
+
+/** Estimates of input for many models: each learns for itself. */
+export class TokenEstimates {
+  readonly #models = new Map<string, TokenEstimate>();
+
+  of(model: string): TokenEstimate {
+    const known = this.#models.get(model);
+    if (known !== undefined) return known;
+    if (this.#models.size >= MOST_MODELS) this.#models.clear();
+    const estimate = new TokenEstimate();
+    this.#models.set(model, estimate);
+    return estimate;
+  }
+}
+
+/** Tokens of an input. */
+export function inputTokensOf(estimate: TokenEstimate, { characters, flatTokens }: Weight): number {
+  return estimate.of(characters) + flatTokens;
+}
+
+/** An input really had so many tokens. One that was not all text teaches nothing about text. */
+export function learnInput(estimate: TokenEstimate, { characters, flatTokens }: Weight, usage: Usage | null | undefined): void {
+  if (flatTokens === 0 && usage !== null && usage !== undefined) estimate.learn(characters, usage.inputTokens);
 }

@@ -42,7 +42,7 @@ import type { Watchdog } from '../isolation/watchdog.ts';
 import type { KindPlan, Topology } from '../topology/fleet.ts';
 import { Batcher } from './batcher.ts';
 import type { Requester } from './batcher.ts';
-import type { Calls } from './calls.ts';
+import type { Calls } from '../admission/calls.ts';
 import { RunTimeoutError } from './errors.ts';
 import { announce } from './events.ts';
 import type { FleetEvents, FleetStats } from './events.ts';
@@ -51,6 +51,7 @@ import type { Lease } from './leases.ts';
 import { sameJson } from './payload.ts';
 import { Run } from './run.ts';
 import { readErrorRecord, writeErrorRecord } from './task-error.ts';
+import { WakeGate } from './wake-gate.ts';
 
 export interface EngineOptions {
   readonly topology: Topology;
@@ -61,6 +62,8 @@ export interface EngineOptions {
   readonly log: Logger;
   readonly queueOf: (kind: string) => ActorId;
   readonly callsOf: (dependency: string) => Calls;
+  /** The budgets that pay for the calls of a run. */
+  readonly scopesOf: (plan: KindPlan, worker: ActorId, task: string) => readonly string[];
   readonly parking: boolean;
   /** Where the runs of isolated kinds execute. Undefined: all run inline. */
   readonly isolation: Isolation | undefined;
@@ -121,6 +124,8 @@ export class RunEngine {
   readonly #starts: Batcher<Held, StartOutcome>;
   readonly #memories: Batcher<RememberItem, boolean>;
   readonly #settlements: Batcher<Settlement, SettleOutcome>;
+  /** Undefined: whoever wakes goes at once. */
+  readonly #wakeGate: WakeGate | undefined;
   readonly #tickMs: number;
   /** Tasks that may have ended without this node hearing of it: looked up with each sweep until it is sure. */
   readonly #doubts = new Map<string, Doubt>();
@@ -159,6 +164,8 @@ export class RunEngine {
     this.#starts = new Batcher((items) => store.start(items, this.nowMs()), batching);
     this.#memories = new Batcher((items) => store.remember(items, this.nowMs()), batching);
     this.#settlements = new Batcher(async (items) => this.#settleAll(items), batching);
+    const { wakeGate, name } = options.topology;
+    if (wakeGate !== undefined) this.#wakeGate = new WakeGate({ ...batching, store, gate: `${name}/wake`, most: wakeGate.most });
     const shortest = Object.values(options.topology.kinds).map(({ leaseMs, runTimeoutMs, stallMs }) =>
       Math.min(leaseMs / 3, runTimeoutMs / 4, stallMs / 4),
     );
@@ -175,6 +182,10 @@ export class RunEngine {
 
   callsOf(dependency: string): Calls {
     return this.#options.callsOf(dependency);
+  }
+
+  scopesOf(plan: KindPlan, worker: ActorId, task: string): readonly string[] {
+    return this.#options.scopesOf(plan, worker, task);
   }
 
   /** Runs that have begun and are not over. */
@@ -376,6 +387,7 @@ export class RunEngine {
     this.#cancelTick?.();
     this.#sweepAlarm?.cancel();
     for (const batcher of [this.#submits, this.#starts, this.#memories, this.#settlements]) batcher.close();
+    this.#wakeGate?.close();
     for (const lease of [...this.#leases]) lease.run?.abandon('shutdown');
     const listeners = [...this.#listeners.values()].flat();
     this.#listeners.clear();
@@ -470,7 +482,8 @@ export class RunEngine {
     this.#running += 1;
     this.#emit('task.started', () => ({ ...refOf(task), atMs: run.startedMs, attempt, worker }));
     this.#options.observe?.({ type: 'run.started', atMs: run.startedMs, worker, kind: plan.kind, task: task.id });
-    run.execute();
+    if (this.#wakeGate?.wakes(worker, incarnation) === true) run.executeThrough(this.#wakeGate);
+    else run.execute();
     const yielding = this.#yielding.get(worker);
     // Its start was on its way. It parks after its first operation: given back now it might come again at once.
     if (yielding === undefined || yielding.incarnation < incarnation || yielding.byMs <= run.startedMs) return;

@@ -63,6 +63,17 @@ export class UnknownWorkerError extends DroverError {
   }
 }
 
+/** There is no dependency of that name. */
+export class UnknownDependencyError extends DroverError {
+  readonly code = 'DROVER_UNKNOWN_DEPENDENCY';
+  readonly retryable = false;
+  override readonly detail: { readonly dependency: string };
+  constructor(dependency: string, known: readonly string[]) {
+    super(`no dependency is called ${describe(dependency)}; there are ${known.join(', ') || 'none'}`);
+    this.detail = { dependency };
+  }
+}
+
 /** A kind cannot have so many workers. */
 export class ReplicasError extends DroverError {
   readonly code = 'DROVER_REPLICAS';
@@ -176,49 +187,6 @@ export class ChildFailedError extends DroverError {
   }
 }
 
-/** A call of a dependency failed, after the tries it is allowed. `cause` is what the last one ended with. */
-export class CallError extends DroverError {
-  readonly code = 'DROVER_CALL_FAILED';
-  readonly retryable: boolean;
-  override readonly detail: {
-    readonly dependency: string;
-    readonly attempts: number;
-    readonly failure: 'rate-limited' | 'transient' | 'permanent' | 'refused';
-  };
-  constructor(detail: CallError['detail'], options: ErrorOptions) {
-    super(
-      `call of ${detail.dependency} failed (${detail.failure}, ${detail.attempts} of its tries): ${toErrorRecord(options.cause).message}`,
-      options,
-    );
-    this.detail = detail;
-    this.retryable = detail.failure === 'rate-limited' || detail.failure === 'transient';
-  }
-}
-
-/** One try of a call took longer than the dependency's `timeoutMs`. */
-export class CallTimeoutError extends DroverError {
-  readonly code = 'DROVER_CALL_TIMEOUT';
-  readonly retryable = true;
-  override readonly detail: { readonly dependency: string; readonly timeoutMs: number };
-  constructor(detail: CallTimeoutError['detail']) {
-    super(`call of ${detail.dependency}: no answer within ${detail.timeoutMs} ms (timeoutMs)`);
-    this.detail = detail;
-  }
-}
-
-/** The limiter will never admit this call: it is larger than a whole minute of the limit. */
-export class CallTooLargeError extends DroverError {
-  readonly code = 'DROVER_CALL_TOO_LARGE';
-  readonly retryable = false;
-  override readonly detail: { readonly dependency: string; readonly tokens: number };
-  constructor(detail: CallTooLargeError['detail']) {
-    super(
-      `call of ${detail.dependency}: an estimate of ${detail.tokens} tokens is more than its limits allow in a minute; send less, or raise limits.tokensPerMinute`,
-    );
-    this.detail = detail;
-  }
-}
-
 /** A run named a dependency or a kind that its agent does not declare. */
 export class UndeclaredError extends DroverError {
   readonly code = 'DROVER_UNDECLARED';
@@ -226,6 +194,18 @@ export class UndeclaredError extends DroverError {
   override readonly detail: { readonly kind: string; readonly field: 'uses' | 'asks'; readonly name: string };
   constructor(detail: UndeclaredError['detail'], declared: readonly string[]) {
     super(`${detail.kind}: ${describe(detail.name)} is not in its ${detail.field}; there are ${declared.join(', ') || 'none'}`);
+    this.detail = detail;
+  }
+}
+
+/** A run that holds a place of a bulkhead wants what could close a ring of waits. */
+export class BulkheadOrderError extends DroverError {
+  readonly code = 'DROVER_BULKHEAD_ORDER';
+  readonly retryable = false;
+  override readonly detail: { readonly kind: string; readonly held: string; readonly wanted: string };
+  constructor(detail: BulkheadOrderError['detail']) {
+    const { kind, held, wanted } = detail;
+    super(`${kind}: holds a place of ${held} and wants ${wanted}; nested places rise in rank, and a child is asked without any`);
     this.detail = detail;
   }
 }

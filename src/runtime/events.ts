@@ -1,11 +1,14 @@
 /** Events: what a fleet tells observers. Facts, in the past tense; nothing depends on them. */
 import type { EventEmitter } from 'eventemitter3';
 import type { Logger } from 'pino';
+import type { BreakerLook } from '../../actors/breaker/breaker.ts';
 import type { ErrorRecord } from '../../actors/kernel/errors.ts';
 import type { ExitReason } from '../../actors/kernel/effects.ts';
 import type { MetaAgentFact } from '../../supervisors/meta-agent/meta-agent.ts';
 import type { Decision } from '../../supervisors/meta-agent/watch.ts';
+import type { BudgetFact } from '../admission/budgets.ts';
 import type { LoopBlocked } from '../isolation/watchdog.ts';
+import type { CallFailure } from '../topology/dependency.ts';
 
 /** A task, as events name it. */
 export interface TaskRef {
@@ -49,10 +52,18 @@ export interface FleetEvents {
   'call.failed': (event: {
     readonly atMs: number;
     readonly dependency: string;
-    readonly failure: 'rate-limited' | 'transient' | 'permanent';
+    readonly failure: CallFailure['at'];
     readonly error: ErrorRecord;
     readonly again: boolean;
   }) => void;
+  /** The breaker of a dependency is in another condition now. */
+  'breaker.moved': (event: BreakerLook & { readonly atMs: number; readonly dependency: string }) => void;
+  /** So much of a budget is spent: told once a share and period. */
+  'budget.warned': (event: Omit<Extract<BudgetFact, { readonly at: 'warned' }>, 'at'> & { readonly atMs: number }) => void;
+  /** A budget has run out: until `untilMs`, or (null) until somebody raises it. Its workers are suspended; a task's call is refused. */
+  'budget.exhausted': (event: Omit<Extract<BudgetFact, { readonly at: 'exhausted' }>, 'at'> & { readonly atMs: number }) => void;
+  /** There is something to spend again. */
+  'budget.replenished': (event: { readonly atMs: number; readonly scope: string }) => void;
   'worker.started': (event: { readonly atMs: number; readonly worker: string; readonly incarnation: number }) => void;
   'worker.ended': (event: {
     readonly atMs: number;

@@ -10,6 +10,7 @@
 import { EventEmitter } from 'eventemitter3';
 import { pino } from 'pino';
 import type { Logger } from 'pino';
+import type { BudgetSpec } from '../../actors/budget/plan.ts';
 import { Host } from '../../actors/host/host.ts';
 import { fifoTransport } from '../../actors/host/transport.ts';
 import type { Transport } from '../../actors/host/transport.ts';
@@ -35,8 +36,6 @@ import { memoryStore } from '../stores/memory.ts';
 import type { InputOf, OutputOf } from '../topology/contract.ts';
 import type { AgentMap, KindPlan, Topology } from '../topology/fleet.ts';
 import { TopologyError } from '../topology/topology-error.ts';
-import { Calls } from './calls.ts';
-import type { CallSubject } from './calls.ts';
 import type { Requester } from './batcher.ts';
 import { RunEngine } from './engine.ts';
 import {
@@ -48,6 +47,8 @@ import {
   TaskConflictError,
   UnknownKindError,
 } from './errors.ts';
+import { Dependencies } from './dependencies.ts';
+import type { DependencyLook } from './dependencies.ts';
 import { announce } from './events.ts';
 import type { FleetEvents, FleetStats } from './events.ts';
 import { TaskHandle } from './handle.ts';
@@ -57,10 +58,12 @@ import type { Internals } from './internals.ts';
 import { Operator } from './operator.ts';
 import type { SuspendReason, WorkerInfo } from './operator.ts';
 import { encode, parse, sameJson } from './payload.ts';
+import { Spending } from './spending.ts';
+import type { BudgetLook } from './spending.ts';
 import { Steering } from './steering.ts';
 import type { PersonCall } from './steering.ts';
 import { checkId, checkPriority } from './task-id.ts';
-import { FleetTree, kindOf, limiterOf, queueOf } from './tree.ts';
+import { FleetTree, kindOf, queueOf } from './tree.ts';
 
 export interface FleetOptions {
   /** Where tasks live. Default: memory, gone with the process. */
@@ -115,7 +118,8 @@ export class Fleet<K extends AgentMap = AgentMap> {
   readonly #ids: Ids;
   readonly #log: Logger;
   readonly #engine: RunEngine;
-  readonly #calls: ReadonlyMap<string, Calls>;
+  readonly #dependencies: Dependencies;
+  readonly #spending: Spending;
   readonly #isolation: Isolation | undefined;
   readonly #watchdog: Watchdog | undefined;
   readonly #tree: FleetTree;
@@ -148,7 +152,6 @@ export class Fleet<K extends AgentMap = AgentMap> {
     internals.onHost?.(this.#host);
     const { inspect } = options;
     if (inspect !== undefined) this.#inspection = inspectTree(this.#host, { root: topology.name, inspect, log: this.#log });
-    this.#calls = new Map(Object.keys(topology.dependencies).map((name) => [name, this.#callsOf(name, random)]));
     if (internals.isolation !== false) this.#isolation = this.#isolate();
     if (options.watchdog !== undefined) this.#watchdog = this.#watch(options.watchdog);
     this.#steering = new Steering({
@@ -164,8 +167,32 @@ export class Fleet<K extends AgentMap = AgentMap> {
       onFact: (fact) => this.#emit('meta.noted', () => ({ atMs: this.#host.clock.nowMs(), fact })),
       onScaling: (kind, replicas, why) => this.#emit('kind.scaling', () => ({ atMs: this.#host.clock.nowMs(), kind, replicas, why })),
       callPerson: (call) => this.#callPerson(call),
+      openBreaker: (dependency) => this.#dependencies.trip(dependency),
     });
     this.#observe = this.#steering.observe;
+    const parts = { ...PARTS, ...internals.parts };
+    this.#spending = new Spending({
+      topology,
+      host: this.#host,
+      store,
+      random: random.fork('budgets'),
+      operator: () => this.#operator,
+      whenEnded: (task, ended) => this.#engine.listen(task, { ended }),
+      log: this.#log,
+      events: this.events,
+    });
+    this.#dependencies = new Dependencies({
+      topology,
+      host: this.#host,
+      random,
+      log: this.#log,
+      events: this.events,
+      stats: () => this.#engine.stats,
+      limiter: parts.limiter,
+      budgets: this.#spending.budgets,
+      beforeTry: (nowMs) => this.#engine.checkLeases(nowMs),
+      observe: this.#observe,
+    });
     this.#engine = new RunEngine({
       topology,
       store,
@@ -174,7 +201,8 @@ export class Fleet<K extends AgentMap = AgentMap> {
       events: this.events,
       log: this.#log,
       queueOf: (kind) => queueOf(topology, kind),
-      callsOf: (name) => this.#calls.get(name)!,
+      callsOf: (name) => this.#dependencies.callsOf(name),
+      scopesOf: (plan, worker, task) => this.#spending.scopesOf(plan, worker, task),
       parking: internals.parking ?? true,
       isolation: this.#isolation,
       watchdog: this.#watchdog,
@@ -184,7 +212,7 @@ export class Fleet<K extends AgentMap = AgentMap> {
     this.#health = new Health({
       host: this.#host,
       random: random.fork('health'),
-      callsOf: (name) => this.#calls.get(name)!,
+      callsOf: (name) => this.#dependencies.callsOf(name),
       logOf: (worker) => this.#log.child({ worker }),
       resume: (worker, reason) => void this.#operator.resume(worker, reason).catch(() => {}),
       onChecked: (worker, error) =>
@@ -197,11 +225,10 @@ export class Fleet<K extends AgentMap = AgentMap> {
     this.#tree = new FleetTree({
       topology,
       host: this.#host,
-      parts: { ...PARTS, ...internals.parts },
+      parts,
       performQueue: (plan, effect) => this.#engine.perform(plan, effect),
       onQueueRestart: (plan) => this.#engine.queueRestarted(plan),
-      permitsOut: (name) => this.#calls.get(name)!.permitsOut,
-      onLimiterRestart: (name) => this.#calls.get(name)!.revive(),
+      limiters: this.#dependencies.children(),
       steering: this.#steering.children(),
       onFact: (supervisor, fact) => this.#noted(supervisor, fact),
     });
@@ -222,6 +249,7 @@ export class Fleet<K extends AgentMap = AgentMap> {
     await this.#tree.started;
     this.#engine.open();
     this.#steering.open();
+    this.#spending.open();
   }
 
   /** Sums since the start. */
@@ -312,6 +340,41 @@ export class Fleet<K extends AgentMap = AgentMap> {
     return this.#operator.suspend(worker, checkReason(reason));
   }
 
+  /** What a dependency admits now: its limiter, its breaker, who waits. @throws UnknownDependencyError */
+  dependency(name: string): Promise<DependencyLook> {
+    return this.#dependencies.look(name);
+  }
+
+  /**
+   * Opens the breaker of a dependency by hand: nobody calls it until every isolation has been released.
+   * Returns what releases this one, once.
+   *
+   * @throws UnknownDependencyError
+   */
+  isolate(dependency: string): () => void {
+    return this.#dependencies.isolate(dependency);
+  }
+
+  /** Closes the breaker of a dependency, whatever it was, and ends every isolation. @throws UnknownDependencyError */
+  resetBreaker(dependency: string): void {
+    this.#dependencies.reset(dependency);
+  }
+
+  /** Every budget that is in use, with what is spent of it. */
+  budgets(): readonly BudgetLook[] {
+    return this.#spending.look();
+  }
+
+  /**
+   * Gives a budget another limit, e.g. `fleet`, `kind:triage`, or as `budget.exhausted` names it. Whoever is suspended for it
+   * goes on, if there is room now.
+   *
+   * @throws BudgetInputError
+   */
+  raiseBudget(scope: string, budget: BudgetSpec): void {
+    this.#spending.raise(scope, budget);
+  }
+
   /** Takes a reason away. The last one gone, the worker starts with a clean slate. */
   async resume(worker: string, reason: SuspendReason = 'operator'): Promise<void> {
     return this.#operator.resume(worker, checkReason(reason));
@@ -385,6 +448,8 @@ export class Fleet<K extends AgentMap = AgentMap> {
     // Nothing outlives the fleet, and the host's timers are needed to see to it.
     if (this.#isolation !== undefined) await this.#isolation.close();
     if (this.#watchdog !== undefined) await this.#watchdog.close();
+    // What calls in flight had reserved is settled by now; what is left goes back to the store.
+    await this.#spending.close();
     this.#host.close();
     this.#inspection?.close();
     await this.#store.close();
@@ -421,46 +486,6 @@ export class Fleet<K extends AgentMap = AgentMap> {
       },
       onFailed: (error) => this.#log.error({ err: error }, 'the watchdog of the event loop failed'),
     });
-  }
-
-  #callsOf(name: string, random: Random): Calls {
-    const { spec } = this.topology.dependencies[name]!;
-    const atMs = (): number => this.#host.clock.nowMs();
-    return new Calls(name, spec, {
-      host: this.#host,
-      limiter: limiterOf(this.topology, name),
-      random: random.fork(`calls/${name}`),
-      beforeTry: (nowMs) => this.#engine.checkLeases(nowMs),
-      observer: {
-        completed: (dependency, usage, ms, usd, { subject }) => {
-          const { stats } = this.#engine;
-          stats.calls += 1;
-          stats.inputTokens += usage.inputTokens;
-          stats.outputTokens += usage.outputTokens;
-          stats.usd += usd;
-          const { inputTokens, outputTokens } = usage;
-          this.#called(subject, dependency, ms, false, usd, inputTokens + outputTokens);
-          this.#emit('call.completed', () => ({ atMs: atMs(), dependency, inputTokens, outputTokens, usd, ms }));
-        },
-        failed: (dependency, failure, error, again, ms, { subject }) => {
-          const { stats } = this.#engine;
-          stats.calls += 1;
-          if (failure.at === 'rate-limited') stats.rateLimited += 1;
-          if (again) stats.callRetries += 1;
-          this.#called(subject, dependency, ms, true, 0, 0);
-          this.#emit('call.failed', () => ({ atMs: atMs(), dependency, failure: failure.at, error: toErrorRecord(error), again }));
-        },
-        misread: (dependency, field, error) =>
-          this.#log.error({ err: error, dependency }, `${field} of a dependency threw or made no sense`),
-      },
-    });
-  }
-
-  #called(subject: CallSubject | undefined, dependency: string, ms: number, failed: boolean, usd: number, tokens: number): void {
-    if (this.#observe === undefined || subject === undefined) return;
-    const { request, ...of } = subject;
-    const hashed = request === undefined ? {} : { request };
-    this.#observe({ type: 'call.ended', atMs: this.#host.clock.nowMs(), ...of, dependency, ms, failed, usd, tokens, ...hashed });
   }
 
   #callPerson(call: PersonCall): void {

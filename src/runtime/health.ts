@@ -14,7 +14,8 @@ import type { ActorId } from '../../actors/kernel/effects.ts';
 import type { Random } from '../../actors/kernel/random.ts';
 import type { HealthContext, RunLogger } from '../topology/context.ts';
 import type { KindPlan } from '../topology/fleet.ts';
-import type { Calls, Caller, Operation } from './calls.ts';
+import type { Caller, Operation } from '../admission/caller.ts';
+import type { Calls } from '../admission/calls.ts';
 import { HealthCheckError, UndeclaredError } from './errors.ts';
 
 /** The reasons that a passed check clears. The others have owners of their own. */

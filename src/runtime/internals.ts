@@ -1,6 +1,6 @@
 /** Internals: where the testing kit takes hold of a fleet. Not public: nothing here is promised to anybody else. */
 import type { Host } from '../../actors/host/host.ts';
-import { limiterLogic } from '../../actors/limiter.ts';
+import { limiterLogic } from '../../actors/admission/limiter.ts';
 import { queueLogic } from '../../actors/queue.ts';
 import { workerMachine } from '../../actors/worker.ts';
 import { supervisorLogic } from '../../supervisors/supervisor.ts';

@@ -14,12 +14,15 @@
  */
 import { isTerminal } from '../../actors/ports/store.ts';
 import type { ChildRecord, ClaimedTask, NewTask, Remembered, RememberItem, SettledOutcome } from '../../actors/ports/store.ts';
+import type { Caller, CallSubject, Operation } from '../admission/caller.ts';
+import { joining } from '../admission/joining.ts';
 import type { Isolation } from '../isolation/isolation.ts';
 import type { LoopHolder } from '../isolation/watchdog.ts';
-import type { AskOptions, CallOptions, Context, RunLogger, StepContext } from '../topology/context.ts';
+import type { Holding } from '../topology/bulkhead.ts';
+import type { AskOptions, CallOptions, Context, HoldOptions, RunLogger, StepContext } from '../topology/context.ts';
 import type { KindPlan } from '../topology/fleet.ts';
 import type { Requester } from './batcher.ts';
-import type { Caller, CallSubject, Operation } from './calls.ts';
+
 import { childTask } from './child-task.ts';
 import {
   BoundReachedError,
@@ -32,14 +35,18 @@ import {
 } from './errors.ts';
 import type { RunOverReason } from './errors.ts';
 import type { RunEngine } from './engine.ts';
+import type { WakeGate } from './wake-gate.ts';
+import { checkHold, checkNoHold, holding } from './holding.ts';
 import { checkQuality, decode, encode, hashText, parse } from './payload.ts';
 import { readErrorRecord } from './task-error.ts';
 import { childId } from './task-id.ts';
 
 /** A run that only waits for admission holds its worker for so long, then it parks. */
 const ADMISSION_LINGER_MS = 30_000;
-/** A run that parked for admission comes back after 5 to 10 s, spread out so that no herd wakes. */
+/** A run that parked for admission comes back after 5 to 10 s, or so long after the time that it waits for, spread out so that no herd wakes. */
 const ADMISSION_PARK_MS = 5_000;
+/** Who is known to wait for longer does not linger. */
+const LONG_WAIT_MS = 2_000;
 const LONGEST_STEP_NAME = 512;
 
 /** What a run needs to begin. */
@@ -62,6 +69,10 @@ export class Run implements Context {
   readonly startedMs: number;
   /** What the run says of its output, or undefined. */
   quality: number | undefined;
+  /** Whose task it is, where the kind says so. */
+  tenant: string | undefined;
+  /** The budgets that pay for its calls. */
+  readonly scopes: readonly string[];
   /** When a tick last found that the run had done something on `ctx`: the clock is not read for each operation. */
   lastSignMs: number;
   readonly #engine: RunEngine;
@@ -84,6 +95,7 @@ export class Run implements Context {
   /** Set once the run is to park at its next safe point; cancels the deadline. */
   #cancelYield: (() => void) | undefined;
   #holder: LoopHolder | undefined;
+  #leaveGate: (() => void) | undefined;
 
   constructor(engine: RunEngine, birth: RunBirth) {
     this.#engine = engine;
@@ -92,6 +104,7 @@ export class Run implements Context {
     this.claimed = birth.claimed;
     this.losses = birth.losses;
     this.task = { id: birth.claimed.id, kind: birth.plan.kind, attempt: birth.attempt, fence: birth.claimed.fence };
+    this.scopes = engine.scopesOf(birth.plan, birth.worker, birth.claimed.id);
     this.startedMs = engine.nowMs();
     this.lastSignMs = this.startedMs;
     this.#memory = birth.memory.length === 0 ? undefined : new Map(birth.memory.map((item) => [item.place, item]));
@@ -145,14 +158,29 @@ export class Run implements Context {
     return this.#engine.logger(this);
   }
 
+  /** As `execute`, once the gate lets it through; it leaves the gate with its first operation. */
+  executeThrough(gate: WakeGate): void {
+    let leave = (): void => {};
+    const wait: Operation = { waitsFor: 'admission', cancel: () => leave() };
+    this.#open.push(wait);
+    leave = gate.enter(`${this.worker}#${this.task.fence}`, () => {
+      if (!this.done(wait)) return leave();
+      this.#leaveGate = leave;
+      this.execute();
+    });
+  }
+
   /** Executes the agent's function. Ends the run through the engine. */
   execute(): void {
     const { agent, names, isolation } = this.plan;
     const { maxBytes } = this.#engine;
-    if (isolation !== 'inline' && this.#engine.isolation !== undefined) return this.#isolated(this.#engine.isolation);
+    const isolated = isolation === 'inline' ? undefined : this.#engine.isolation;
     try {
+      if (isolated !== undefined && agent.spec.tenant === undefined) return this.#isolated(isolated);
       const input = parse(agent.input, decode(this.claimed.input), names.input);
-      Promise.resolve(this.within(() => agent.spec.run(input, this) as unknown)).then(
+      this.tenant = this.#tenantOf(input);
+      if (isolated !== undefined) return this.#isolated(isolated);
+      Promise.resolve(this.within(() => joining.run(undefined, () => agent.spec.run(input, this) as unknown))).then(
         (value) => {
           if (this.#over !== undefined) return;
           try {
@@ -167,6 +195,15 @@ export class Run implements Context {
     } catch (error) {
       this.#fail(error);
     }
+  }
+
+  /** Limiters tell tenants apart by their names: anything but a text would be nobody's name. */
+  #tenantOf(input: unknown): string | undefined {
+    const { spec } = this.plan.agent;
+    if (spec.tenant === undefined) return undefined;
+    const tenant: unknown = spec.tenant(input);
+    if (typeof tenant === 'string' || tenant === undefined) return tenant;
+    throw new PayloadInvalidError(`tenant of ${this.task.kind}`, [{ path: '', message: 'expected a text' }], tenant, false);
   }
 
   /** Executes the agent's function in the thread or process of its worker. When that dies first, the queue says what becomes of the task. */
@@ -224,7 +261,8 @@ export class Run implements Context {
     return this.#operate((resolve, reject) => {
       const { uses, kind } = this.plan;
       const dependency = Object.hasOwn(uses, name) ? uses[name] : undefined;
-      if (dependency === undefined) throw new UndeclaredError({ kind, field: 'uses', name }, Object.keys(uses));
+      if (dependency === undefined || this.plan.agent.spec.uses[name].spec.rank !== undefined)
+        throw new UndeclaredError({ kind, field: 'uses', name }, Object.keys(uses));
       const place = this.#place(`call:${name}`);
       const remember = options.remember !== false;
       const hash = remember ? hashText(encode(request, `request to ${name}`, Infinity)) : '';
@@ -232,6 +270,16 @@ export class Run implements Context {
       if (known !== undefined) return resolve(decode(known.value));
       const caller = new Calling(this, place, remember ? hash : undefined, resolve, reject);
       caller.operation = this.#engine.callsOf(dependency).begin(request, caller);
+      this.#open.push(caller.operation);
+    });
+  }
+
+  hold<T>(name: string, fn: (place: StepContext) => Promise<T>, { slots = 1 }: HoldOptions = {}): Promise<T> {
+    return this.#operate((resolve, reject) => {
+      const held = checkHold(this, this.plan, name);
+      const caller = new Calling(this, this.#place(`hold:${name}`), undefined, resolve, reject);
+      const request: Holding = { fn: (call) => holding(held, () => fn(call)), slots };
+      caller.operation = this.#engine.callsOf(this.plan.uses[name]!).begin(request, caller);
       this.#open.push(caller.operation);
     });
   }
@@ -263,6 +311,7 @@ export class Run implements Context {
 
   ask(kind: string, input: unknown, options: AskOptions = {}): Promise<never> {
     return this.#operate((resolve, reject) => {
+      checkNoHold(this, this.plan.kind, kind);
       const name = this.#place(kind);
       const child = this.#newTask(kind, input, options, name);
       const place = `ask:${name}@${hashText(child.input)}`;
@@ -313,16 +362,25 @@ export class Run implements Context {
   parkIfOnlyWaiting(nowMs: number, lingered: boolean): boolean {
     if (this.#over !== undefined || this.#open.length === 0 || !this.#engine.parking) return false;
     const children: string[] = [];
+    let notBeforeMs = Infinity;
     for (const operation of this.#open) {
       if (operation.waitsFor === undefined) return false;
       if (operation.waitsFor === 'child') children.push((operation as ChildWait).child);
+      else notBeforeMs = Math.min(notBeforeMs, operation.notBeforeMs ?? nowMs);
     }
     const forAdmission = children.length < this.#open.length;
-    if (forAdmission ? nowMs - this.lastSignMs < ADMISSION_LINGER_MS : !lingered) return false;
-    const wakeAtMs = forAdmission ? nowMs + ADMISSION_PARK_MS * (1 + this.#engine.random.next()) : null;
+    const isLong = forAdmission ? notBeforeMs - nowMs > LONG_WAIT_MS || nowMs - this.lastSignMs >= ADMISSION_LINGER_MS : lingered;
+    if (!isLong) return false;
+    const fromMs = Math.max(nowMs + ADMISSION_PARK_MS, notBeforeMs);
+    const wakeAtMs = forAdmission ? fromMs + ADMISSION_PARK_MS * this.#engine.random.next() : null;
     this.#close('parked');
     this.#engine.ended(this, { at: 'parked', reason: forAdmission ? 'admission' : 'child', children, wakeAtMs });
     return true;
+  }
+
+  /** One of its operations has to wait for long: parks the run, unless another is still under way. */
+  parkIfPostponed(): void {
+    this.parkIfOnlyWaiting(this.#engine.nowMs(), false);
   }
 
   /** Begins an operation: none once the run is over. */
@@ -364,6 +422,7 @@ export class Run implements Context {
     if (this.#open.length === 1) this.#open.pop();
     else this.#open.splice(this.#open.indexOf(operation), 1);
     this.#signs += 1;
+    this.#leaveGate?.();
     if (this.#cancelYield !== undefined && this.#isSafe()) {
       // What the operation brought is remembered: a later run will see it.
       this.parkNow();
@@ -447,8 +506,10 @@ export class Run implements Context {
     this.#over = reason;
     this.#cancelLinger?.();
     this.#cancelYield?.();
-    for (const operation of this.#open.splice(0)) operation.cancel();
-    this.#controller?.abort(new RunOverError(reason));
+    this.#leaveGate?.();
+    const error = new RunOverError(reason);
+    for (const operation of this.#open.splice(0)) operation.cancel(error);
+    this.#controller?.abort(error);
   }
 }
 
@@ -472,8 +533,20 @@ class Calling implements Caller {
     this.#reject = reject;
   }
 
+  get tenant(): string | undefined {
+    return this.#run.tenant;
+  }
+
   get flow(): string {
-    return this.#run.worker;
+    return this.#run.plan.kind;
+  }
+
+  get priority(): number {
+    return this.#run.claimed.priority;
+  }
+
+  get scopes(): readonly string[] {
+    return this.#run.scopes;
   }
 
   get idempotencyKey(): string {
@@ -497,6 +570,11 @@ class Calling implements Caller {
 
   failed(error: unknown): void {
     if (this.#run.done(this.operation!)) this.#reject(error);
+  }
+
+  postponed(): void {
+    // While it is being begun the run does not have it yet: the next tick looks again.
+    this.#run.parkIfPostponed();
   }
 }
 

@@ -11,7 +11,7 @@
 import type { Host } from '../../actors/host/host.ts';
 import type { ActorId } from '../../actors/kernel/effects.ts';
 import { toErrorRecord } from '../../actors/kernel/errors.ts';
-import type { LimiterState } from '../../actors/limiter.ts';
+import type { LimiterState } from '../../actors/admission/limiter.ts';
 import type { Store, TaskRecord } from '../../actors/ports/store.ts';
 import type { QueueState } from '../../actors/queue.ts';
 import { autoscalerLogic } from '../../supervisors/autoscaler.ts';
@@ -46,6 +46,7 @@ export interface SteeringOptions {
   readonly onFact: (fact: MetaAgentFact) => void;
   readonly onScaling: (kind: string, replicas: number, why: string) => void;
   readonly callPerson: (call: PersonCall) => void;
+  readonly openBreaker: (dependency: string) => void;
 }
 
 const LOOK_MS = 1_000;
@@ -163,7 +164,7 @@ export class Steering {
       case 'operator.call-person':
         return this.#options.callPerson({ kind: command.kind, worker: command.worker, why: command.why });
       case 'operator.open-breaker':
-        throw new Error(`${command.dependency} has no breaker`);
+        return this.#options.openBreaker(command.dependency);
     }
   }
 

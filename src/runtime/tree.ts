@@ -21,7 +21,6 @@ import type { Root } from '../../supervisors/guardian.ts';
 import type { ChildSpec, SupervisorSpec } from '../../supervisors/spec.ts';
 import type { SupervisorFact } from '../../supervisors/state.ts';
 import { Tree } from '../../supervisors/tree.ts';
-import type { AnyDependency } from '../topology/dependency.ts';
 import type { KindPlan, Topology } from '../topology/fleet.ts';
 import type { Parts } from './internals.ts';
 
@@ -36,9 +35,8 @@ export interface TreeOptions {
   readonly performQueue: (plan: KindPlan, effect: OwnEffect) => void;
   /** A queue is about to start again after a crash. */
   readonly onQueueRestart: (plan: KindPlan) => void;
-  /** A limiter starts (`life` 1) or starts again: permits that are out. */
-  readonly permitsOut: (dependency: string) => number;
-  readonly onLimiterRestart: (dependency: string) => void;
+  /** One for each dependency. */
+  readonly limiters: readonly ChildSpec[];
   /** Who looks after the others; nobody: no branch. */
   readonly steering: readonly ChildSpec[];
   readonly onFact: (supervisor: ActorId, fact: SupervisorFact) => void;
@@ -97,7 +95,7 @@ export class FleetTree implements Root {
   }
 
   #root(): SupervisorSpec {
-    const { topology } = this.#options;
+    const { topology, limiters } = this.#options;
     const { intensity, periodMs, backoff, suspendAboveShare, strategy, children: order } = topology.supervision;
     const policy = { intensity, periodMs, backoff };
     const branch = (id: string, children: readonly ChildSpec[]): ChildSpec => ({ id, supervisor: { ...policy, children } });
@@ -107,7 +105,6 @@ export class FleetTree implements Root {
       const supervisor = (): SupervisorSpec => ({ ...policy, exhausted: { suspendAboveShare }, children: this.#workers(plan) });
       return { id: plan.kind, supervisor };
     });
-    const limiters = Object.entries(topology.dependencies).map(([name, dependency]) => this.#limiter(name, dependency));
     const queues = kinds.map((plan) => this.#queue(plan));
     const branches = [
       branch('dependencies', limiters),
@@ -127,20 +124,6 @@ export class FleetTree implements Root {
   #workers(plan: KindPlan): readonly ChildSpec[] {
     const { staggerMs } = this.#options.topology;
     return Array.from({ length: this.replicasOf(plan.kind) }, (_, replica) => this.workerChild(plan, replica, this.#herd++ * staggerMs));
-  }
-
-  #limiter(name: string, { spec }: AnyDependency): ChildSpec {
-    const { host, parts, permitsOut, onLimiterRestart } = this.#options;
-    const { limits = {}, safetyMargin, burstMs } = spec;
-    const own = { ...limits, ...(safetyMargin === undefined ? {} : { safetyMargin }), ...(burstMs === undefined ? {} : { burstMs }) };
-    return {
-      id: name,
-      start({ life }) {
-        // Rebuilt from the permits that are known to be out, before the next answer.
-        if (life > 1) onLimiterRestart(name);
-        return { logic: parts.limiter(host.clock), input: { limits: own, inFlight: permitsOut(name) } };
-      },
-    };
   }
 
   #queue(plan: KindPlan): ChildSpec {

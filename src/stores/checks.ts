@@ -6,7 +6,18 @@
  * as another text, and two ids could become one. JSON made by `JSON.stringify` always is.
  */
 import { DroverError, describe } from '../../actors/kernel/errors.ts';
-import type { ClaimCommand, Held, NewTask, RememberItem, RenewItem, Settlement, Store } from '../../actors/ports/store.ts';
+import type {
+  BudgetReturn,
+  BudgetTake,
+  ClaimCommand,
+  Held,
+  Intent,
+  NewTask,
+  RememberItem,
+  RenewItem,
+  Settlement,
+  Store,
+} from '../../actors/ports/store.ts';
 
 /** A command carries something that no store can keep. Nothing of it has happened. */
 export class StoreInputError extends DroverError {
@@ -104,6 +115,51 @@ export function checkQuery({ kind, after, limit }: Parameters<Store['list']>[0])
   checkLimit(limit);
 }
 
+/** `takeBudget`. */
+export function checkBudgetTakes(items: readonly BudgetTake[]): void {
+  for (const item of items) {
+    checkPeriod(item);
+    for (const field of ['wantNanoUsd', 'wantTokens', 'leastNanoUsd', 'leastTokens', 'overNanoUsd', 'overTokens'] as const)
+      checkCount(item[field], 0, field);
+    for (const field of ['limitNanoUsd', 'limitTokens'] as const) if (item[field] !== null) checkCount(item[field], 0, field);
+    if (item.leastNanoUsd > item.wantNanoUsd) throw new StoreInputError('leastNanoUsd', 'at most wantNanoUsd', item.leastNanoUsd);
+    if (item.leastTokens > item.wantTokens) throw new StoreInputError('leastTokens', 'at most wantTokens', item.leastTokens);
+    if (!(item.keepFromMs <= item.periodStartMs)) throw new StoreInputError('keepFromMs', 'at most periodStartMs', item.keepFromMs);
+  }
+}
+
+/** `returnBudget`. */
+export function checkBudgetReturns(items: readonly BudgetReturn[]): void {
+  for (const item of items) {
+    checkPeriod(item);
+    checkCount(item.nanoUsd, 0, 'nanoUsd');
+    checkCount(item.tokens, 0, 'tokens');
+  }
+}
+
+/** `readBudgets`. */
+export function checkBudgetReads(items: Parameters<Store['readBudgets']>[0]): void {
+  for (const item of items) checkPeriod(item);
+}
+
+/** `registerIntents`. */
+export function checkIntents(items: readonly Intent[], nowMs: number): void {
+  checkTime(nowMs, 'nowMs');
+  checkWithdrawals(items);
+  for (const { most, untilMs } of items) {
+    checkCount(most, 1, 'most');
+    checkTime(untilMs, 'untilMs');
+  }
+}
+
+/** `withdrawIntents`. */
+export function checkWithdrawals(items: Parameters<Store['withdrawIntents']>[0]): void {
+  for (const { gate, holder } of items) {
+    checkId(gate, 'gate');
+    checkId(holder, 'holder');
+  }
+}
+
 /** `list` was to go on after a task that is not there. */
 export function unknownAfter(after: string): StoreInputError {
   return new StoreInputError('after', 'the id of a stored task', after);
@@ -122,9 +178,14 @@ function checkLimit(limit: number): void {
   if (Number.isNaN(limit)) throw new StoreInputError('limit', 'a number', limit);
 }
 
-function checkId(id: string): void {
-  if (id.length > LONGEST_ID) throw new StoreInputError('id', `at most ${LONGEST_ID} characters`, id);
-  checkText(id, 'id');
+function checkId(id: string, field = 'id'): void {
+  if (id.length > LONGEST_ID) throw new StoreInputError(field, `at most ${LONGEST_ID} characters`, id);
+  checkText(id, field);
+}
+
+function checkPeriod({ scope, periodStartMs }: { readonly scope: string; readonly periodStartMs: number }): void {
+  checkId(scope, 'scope');
+  if (!Number.isSafeInteger(periodStartMs)) throw new StoreInputError('periodStartMs', 'a whole number of milliseconds', periodStartMs);
 }
 
 function checkTask(task: NewTask): void {

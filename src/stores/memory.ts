@@ -5,16 +5,22 @@
 import { StoreClosedError, StoreOwnedError } from '../../actors/ports/store-errors.ts';
 import type { Store } from '../../actors/ports/store.ts';
 import {
+  checkBudgetReads,
+  checkBudgetReturns,
+  checkBudgetTakes,
   checkClaim,
   checkHeld,
   checkIds,
+  checkIntents,
   checkQuery,
   checkRemember,
   checkRenew,
   checkSettlements,
   checkTasks,
   checkTime,
+  checkWithdrawals,
 } from './checks.ts';
+import { MemoryBudgets, MemoryIntents } from './memory-shared.ts';
 import { MemoryTasks } from './memory-tasks.ts';
 
 /**
@@ -24,6 +30,8 @@ import { MemoryTasks } from './memory-tasks.ts';
 export class MemoryDisk {
   /** For the stores over it only. */
   readonly tasks = new MemoryTasks();
+  readonly budgets = new MemoryBudgets();
+  readonly intents = new MemoryIntents();
   epoch = 0;
   owner: Store | undefined;
 
@@ -39,9 +47,13 @@ export function memoryStore(disk: MemoryDisk = new MemoryDisk()): Store {
   let maxUnfinished = Infinity;
   let closed = false;
 
-  function tasks(): MemoryTasks {
+  function owned(): MemoryDisk {
     if (disk.owner !== store) throw new StoreClosedError(name);
-    return disk.tasks;
+    return disk;
+  }
+
+  function tasks(): MemoryTasks {
+    return owned().tasks;
   }
 
   const store: Store = {
@@ -93,6 +105,26 @@ export function memoryStore(disk: MemoryDisk = new MemoryDisk()): Store {
     },
     async counts() {
       return tasks().counts();
+    },
+    async takeBudget(items) {
+      checkBudgetTakes(items);
+      return owned().budgets.take(items);
+    },
+    async returnBudget(items) {
+      checkBudgetReturns(items);
+      owned().budgets.giveBack(items);
+    },
+    async readBudgets(items) {
+      checkBudgetReads(items);
+      return owned().budgets.read(items);
+    },
+    async registerIntents(items, nowMs) {
+      checkIntents(items, nowMs);
+      return owned().intents.register(items, nowMs);
+    },
+    async withdrawIntents(items) {
+      checkWithdrawals(items);
+      owned().intents.withdraw(items);
     },
     async close() {
       closed = true;

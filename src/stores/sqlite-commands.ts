@@ -27,6 +27,7 @@ import type { BestRow, RecordRow } from './sqlite-rows.ts';
 import { LONGEST_INLINE_INPUT } from './sqlite-schema.ts';
 import { prepareStatements } from './sqlite-statements.ts';
 import type { Cell, Statements } from './sqlite-statements.ts';
+import { SqliteShared } from './sqlite-shared.ts';
 import { Tally } from './sqlite-tally.ts';
 import { LEASE_EXPIRED_ERROR, OWNER_GONE_ERROR, STATUS, STATUSES, statusOf } from './task-status.ts';
 
@@ -42,6 +43,8 @@ const MOST_ROWS = 1_000_000_000;
 
 /** Over one open database with Drover's schema, of which this process is the owner. */
 export class SqliteTasks {
+  /** Budgets and intents of the same database. */
+  readonly shared: SqliteShared;
   readonly #db: DatabaseSync;
   readonly #sql: Statements;
   readonly #tally: Tally;
@@ -56,6 +59,7 @@ export class SqliteTasks {
     this.#sql = prepareStatements(db);
     this.#tally = new Tally(this.#sql);
     this.#held = new HeldTasks(this.#sql);
+    this.shared = new SqliteShared(this.#sql);
   }
 
   /** Runs `commands` as one transaction. When it throws, all of them are rolled back. */

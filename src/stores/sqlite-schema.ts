@@ -79,6 +79,25 @@ const MIGRATIONS: readonly string[] = [
   create table owner (epoch integer not null) strict;
   insert into owner values (0);
   `,
+  `
+  -- What all processes have taken of a budget in a period, spent or not.
+  create table budget (
+    scope text not null, period_start_ms integer not null,
+    taken_nano_usd integer not null, taken_tokens integer not null,
+    primary key (scope, period_start_ms)
+  ) strict, without rowid;
+
+  -- Who stands at a gate, in order of \`seq\`, and until when it counts.
+  create table intent (
+    seq integer primary key,
+    gate text not null,
+    holder text not null,
+    until_ms real not null,
+    unique (gate, holder)
+  ) strict;
+  create index intent_gate on intent (gate, seq, until_ms);
+  create index intent_until on intent (until_ms);
+  `,
 ];
 
 /** The version that this Drover writes. */

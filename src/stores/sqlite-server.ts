@@ -151,6 +151,16 @@ function run(tasks: SqliteTasks, request: Request): Replies[keyof Replies] {
       return tasks.list(request.query);
     case 'counts':
       return tasks.counts();
+    case 'take-budget':
+      return tasks.shared.takeBudget(request.items);
+    case 'return-budget':
+      return tasks.shared.returnBudget(request.items);
+    case 'read-budgets':
+      return tasks.shared.readBudgets(request.items);
+    case 'register-intents':
+      return tasks.shared.registerIntents(request.items, request.nowMs);
+    case 'withdraw-intents':
+      return tasks.shared.withdrawIntents(request.items);
     case 'open':
     case 'close':
       throw new InvariantError(`broken invariant: ${request.op} goes by itself, not in a transaction`);

@@ -139,6 +139,19 @@ export function prepareStatements(db: DatabaseSync) {
     queueDue: db.prepare(`update task set status = ${STATUS.queued}, resumed = ?, at_ms = ?, parked_for = null where seq = ?`),
     nextDue: rows(`select min(at_ms) from task indexed by task_due where status in (${WAITING}) and at_ms is not null`),
 
+    taken: rows('select taken_nano_usd, taken_tokens from budget where scope = ? and period_start_ms = ?'),
+    setTaken: db.prepare(`insert into budget values (?, ?, ?, ?) on conflict do update
+      set taken_nano_usd = excluded.taken_nano_usd, taken_tokens = excluded.taken_tokens`),
+    forgetPeriods: db.prepare('delete from budget where scope = ? and period_start_ms < ?'),
+    forgetScope: db.prepare('delete from budget where scope = ?'),
+
+    /** One that is there keeps its place. */
+    register: rows(`insert into intent (gate, holder, until_ms) values (?, ?, ?)
+      on conflict (gate, holder) do update set until_ms = excluded.until_ms returning seq`),
+    ahead: rows('select count(*) from intent indexed by intent_gate where gate = ? and seq < ? and until_ms > ?'),
+    withdraw: db.prepare('delete from intent where gate = ? and holder = ?'),
+    forgetIntents: db.prepare('delete from intent where until_ms <= ?'),
+
     /** A page of records after a `seq`; by status alone where a partial index knows them, else in order of arrival. */
     list: listStatements(rows),
   };

@@ -4,9 +4,15 @@
  * many places of a reply share is copied once, so outcomes go as they are.
  */
 import type {
+  BudgetGrant,
+  BudgetReturn,
+  BudgetTake,
+  BudgetTaken,
   ClaimCommand,
   ClaimedTask,
   Held,
+  Intent,
+  IntentOutcome,
   NewTask,
   OpenCommand,
   Opened,
@@ -43,6 +49,11 @@ export type Request =
   | { readonly op: 'get'; readonly ids: readonly string[] }
   | { readonly op: 'list'; readonly query: Parameters<Store['list']>[0] }
   | { readonly op: 'counts' }
+  | { readonly op: 'take-budget'; readonly items: readonly BudgetTake[] }
+  | { readonly op: 'return-budget'; readonly items: readonly BudgetReturn[] }
+  | { readonly op: 'read-budgets'; readonly items: Parameters<Store['readBudgets']>[0] }
+  | { readonly op: 'register-intents'; readonly items: readonly Intent[]; readonly nowMs: number }
+  | { readonly op: 'withdraw-intents'; readonly items: Parameters<Store['withdrawIntents']>[0] }
   | { readonly op: 'close' };
 
 /** What it answers to each. */
@@ -60,6 +71,11 @@ export interface Replies {
   /** Undefined when the task to go on after is not there. */
   list: readonly TaskRecord[] | undefined;
   counts: Readonly<Record<string, TaskCounts>>;
+  'take-budget': readonly BudgetGrant[];
+  'return-budget': void;
+  'read-budgets': readonly BudgetTaken[];
+  'register-intents': readonly IntentOutcome[];
+  'withdraw-intents': void;
   close: undefined;
 }
 

@@ -13,9 +13,15 @@ import { ChurnMap } from '../../actors/kernel/churn-map.ts';
 import { StoreClosedError, StoreOwnedError } from '../../actors/ports/store-errors.ts';
 import { isTerminal } from '../../actors/ports/store.ts';
 import type {
+  BudgetGrant,
+  BudgetReturn,
+  BudgetTake,
+  BudgetTaken,
   ClaimCommand,
   ClaimedTask,
   Held,
+  Intent,
+  IntentOutcome,
   NewTask,
   OpenCommand,
   Opened,
@@ -32,15 +38,20 @@ import type {
   TaskStatus,
 } from '../../actors/ports/store.ts';
 import {
+  checkBudgetReads,
+  checkBudgetReturns,
+  checkBudgetTakes,
   checkClaim,
   checkHeld,
   checkIds,
+  checkIntents,
   checkQuery,
   checkRemember,
   checkRenew,
   checkSettlements,
   checkTasks,
   checkTime,
+  checkWithdrawals,
   StoreInputError,
   unknownAfter,
 } from './checks.ts';
@@ -171,6 +182,31 @@ export class SqliteStore implements Store {
 
   async counts(): Promise<Readonly<Record<string, TaskCounts>>> {
     return this.#thread().call({ op: 'counts' }, 1);
+  }
+
+  async takeBudget(items: readonly BudgetTake[]): Promise<readonly BudgetGrant[]> {
+    checkBudgetTakes(items);
+    return this.#thread().call({ op: 'take-budget', items }, items.length);
+  }
+
+  async returnBudget(items: readonly BudgetReturn[]): Promise<void> {
+    checkBudgetReturns(items);
+    return this.#thread().call({ op: 'return-budget', items }, items.length);
+  }
+
+  async readBudgets(items: Parameters<Store['readBudgets']>[0]): Promise<readonly BudgetTaken[]> {
+    checkBudgetReads(items);
+    return this.#thread().call({ op: 'read-budgets', items }, items.length);
+  }
+
+  async registerIntents(items: readonly Intent[], nowMs: number): Promise<readonly IntentOutcome[]> {
+    checkIntents(items, nowMs);
+    return this.#thread().call({ op: 'register-intents', items, nowMs }, items.length);
+  }
+
+  async withdrawIntents(items: Parameters<Store['withdrawIntents']>[0]): Promise<void> {
+    checkWithdrawals(items);
+    return this.#thread().call({ op: 'withdraw-intents', items }, items.length);
   }
 
   close(): Promise<void> {

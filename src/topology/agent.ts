@@ -1,4 +1,5 @@
 /** Agent: a kind of worker, as the topology declares it. */
+import type { BudgetSpec } from '../../actors/budget/plan.ts';
 import type { AutoscaleSpec } from '../../supervisors/autoscale-policy.ts';
 import type { Contract, ContractSpec } from './contract.ts';
 import type { Context, ContractMap, DependencyMap, HealthContext } from './context.ts';
@@ -34,6 +35,15 @@ export type Widened<T, Depth extends readonly 0[] = []> = unknown extends T
             : T extends object
               ? { [K in keyof T]: Widened<T[K], readonly [...Depth, 0]> }
               : T;
+
+/** The budgets of a kind, each for itself. */
+export interface BudgetTree {
+  readonly kind?: BudgetSpec;
+  /** Of each worker. */
+  readonly worker?: BudgetSpec;
+  /** Of each task, over all its runs. */
+  readonly task?: BudgetSpec;
+}
 
 /** Where the runs of a kind execute. */
 export type Isolation = 'inline' | 'thread' | 'process';
@@ -95,6 +105,14 @@ export interface AgentSpec<
   readonly heartbeatMs?: number;
   /** With `thread` or `process`: megabytes of JavaScript heap, and as many outside of it. Default 512. */
   readonly memoryMb?: number;
+  /**
+   * What its model calls may cost: the kind as a whole, each worker, each task. `{ usd, tokens, perMs }` alone is the kind's.
+   * Reserved before a call, settled after it. The ceiling of a kind or of a worker suspends it until the next period or
+   * until somebody raises it; a task beyond its own has its call refused. Default: no limit.
+   */
+  readonly budget?: BudgetSpec | BudgetTree;
+  /** Whose task it is: tenants share a limited dependency fairly, whatever each of them submits. Default: nobody's in particular. */
+  readonly tenant?: (input: P) => string;
   /** Version of the code, kept with each task. Default '1'. */
   readonly version?: string;
 }

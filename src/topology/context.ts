@@ -10,6 +10,11 @@ export interface CallOptions {
   readonly remember?: boolean;
 }
 
+export interface HoldOptions {
+  /** Places that it takes. At least 1, default 1. */
+  readonly slots?: number;
+}
+
 /** What the function of a step gets. */
 export interface StepContext {
   readonly signal: AbortSignal;
@@ -51,6 +56,15 @@ export interface Context<U extends DependencyMap = DependencyMap, A extends Cont
    * result must be JSON.
    */
   step<T>(name: string, fn: (step: StepContext) => T | Promise<T>): Promise<T>;
+  /**
+   * Does something with a place of a bulkhead in hand, and gives the place back when it has ended. Waits for it in fairness;
+   * holding nothing else, or places of lower rank only. What it brings is not remembered: put a `step` in it, or it in a step.
+   * In an isolated run it must be JSON.
+   *
+   * @throws BulkheadOrderError when a place of this or a higher rank is held, and on `ask` while any is.
+   * @throws CallError when it was aborted after `holdMs`, or the line was full.
+   */
+  hold<T>(name: keyof U & string, fn: (place: StepContext) => Promise<T>, options?: HoldOptions): Promise<T>;
   /**
    * Submits a child task and waits for its result. The run parks while it waits: it gives back its
    * worker, its lease and its attempt, and starts again over what is remembered.

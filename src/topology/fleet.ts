@@ -1,11 +1,12 @@
 /** Fleet: agents under one supervision tree, checked as a whole before anything starts. */
+import type { BudgetSpec } from '../../actors/budget/plan.ts';
 import { defineAutoscale } from '../../supervisors/autoscale-policy.ts';
 import type { AutoscalePolicy } from '../../supervisors/autoscale-policy.ts';
 import { PolicyError } from '../../supervisors/meta-agent/check.ts';
 import { defineMetaAgent } from '../../supervisors/meta-agent/plan.ts';
 import type { MetaAgentPlan, MetaAgentSpec } from '../../supervisors/meta-agent/plan.ts';
 import type { RuleSpec } from '../../supervisors/meta-agent/rules.ts';
-import type { AnyAgent, BackoffSpec, Isolation } from './agent.ts';
+import type { AnyAgent, BackoffSpec, BudgetTree, Isolation } from './agent.ts';
 import type { AnyDependency } from './dependency.ts';
 import { checkShape } from '../../actors/kernel/shape.ts';
 import type { Problem } from '../../actors/kernel/shape.ts';
@@ -64,8 +65,16 @@ export interface FleetSpec<K extends AgentMap> {
    * restarts, suspends, calls a person. `{}` takes the default rules. Default: none.
    */
   readonly metaAgent?: MetaAgentSpec;
+  /** What all model calls of the fleet may cost. The ceiling suspends its workers. Default: no limit. */
+  readonly budget?: BudgetSpec;
   /** Time between the starts of two workers, so that a fleet does not wake as a herd. Default 25. */
   readonly staggerMs?: number;
+  /**
+   * How many agents that wake together may go together: the first run of each incarnation (after a start, a restart, a
+   * resumption) waits until fewer than `most` others are on their way to their first result. Over all processes of the
+   * store. Default: no gate.
+   */
+  readonly wakeGate?: { readonly most: number };
   readonly bounds?: BoundsSpec;
 }
 
@@ -95,6 +104,8 @@ export interface KindPlan {
   readonly isolation: Isolation;
   readonly heartbeatMs: number;
   readonly memoryMb: number;
+  /** Undefined: no call of it is limited by money or tokens, but by the fleet's. */
+  readonly budget: BudgetTree | undefined;
   readonly version: string;
 }
 
@@ -117,6 +128,8 @@ export interface Topology<K extends AgentMap = AgentMap> {
     readonly suspendAboveShare: number;
     readonly shutdownMs: number;
   };
+  readonly budget: BudgetSpec | undefined;
+  readonly wakeGate: { readonly most: number } | undefined;
   readonly metaAgent: MetaAgentPlan | undefined;
   readonly staggerMs: number;
   readonly bounds: Required<BoundsSpec>;
@@ -128,12 +141,20 @@ export interface Topology<K extends AgentMap = AgentMap> {
  * @throws TopologyError with the path to the field, its value, and what is allowed.
  */
 export function defineFleet<const K extends AgentMap>(spec: FleetSpec<K>): Topology<K> {
-  const problem = checkShape(fleetShape, spec) ?? checkAgents(spec.agents) ?? checkOrder(spec) ?? checkRules(spec) ?? checkIsolation(spec);
+  const problem =
+    checkShape(fleetShape, spec) ??
+    checkAgents(spec.agents) ??
+    checkOrder(spec) ??
+    checkRules(spec) ??
+    checkIsolation(spec) ??
+    checkPrices(spec);
   if (problem !== undefined) throw new TopologyError({ ...problem, path: ['fleet', ...problem.path] });
   const names = nameDependencies(spec.agents);
   const metaAgent = spec.metaAgent === undefined ? undefined : policyOf(['fleet'], () => defineMetaAgent(spec.metaAgent));
   return {
     metaAgent,
+    budget: spec.budget,
+    wakeGate: spec.wakeGate,
     is: 'topology',
     name: spec.name,
     module: spec.module,
@@ -185,8 +206,33 @@ function planKind(kind: string, agent: AnyAgent, names: ReadonlyMap<AnyDependenc
     isolation: spec.isolation ?? 'inline',
     heartbeatMs: spec.heartbeatMs ?? 2_000,
     memoryMb: spec.memoryMb ?? 512,
+    budget: budgetOf(spec.budget),
     version: spec.version ?? '1',
   };
+}
+
+/** What stands alone is the kind's. */
+function budgetOf(budget: BudgetSpec | BudgetTree | undefined): BudgetTree | undefined {
+  if (budget === undefined) return undefined;
+  return 'kind' in budget || 'worker' in budget || 'task' in budget ? budget : { kind: budget as BudgetSpec };
+}
+
+/** Money is not counted with a price that nobody knows. */
+function checkPrices({ agents, budget }: FleetSpec<AgentMap>): Problem | undefined {
+  for (const [kind, { spec }] of Object.entries(agents)) {
+    const own = Object.values(budgetOf(spec.budget) ?? {}) as (BudgetSpec | undefined)[];
+    if ([budget, ...own].every((one) => one?.usd === undefined)) continue;
+    for (const [name, used] of Object.entries((spec.uses ?? {}) as Record<string, AnyDependency>)) {
+      const { unpriced } = used.spec;
+      if (unpriced === undefined || used.spec.price !== undefined) continue;
+      return {
+        path: ['agents', kind, 'uses', name],
+        value: unpriced,
+        expected: 'a model with a known price, or `price`, under a budget in usd',
+      };
+    }
+  }
+  return undefined;
 }
 
 function checkOrder({ agents, supervision }: FleetSpec<AgentMap>): Problem | undefined {

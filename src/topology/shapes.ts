@@ -1,6 +1,7 @@
 /** Shapes: what each field of a topology may hold, as zod schemas. One table, so that one error speaks for all. */
 import { z } from 'zod';
 import { unknownOr } from '../../actors/kernel/shape.ts';
+import { adaptShape, breakerShape, budgetShape, kindBudgetShape, limitsShape, retriesShape, weightsShape } from './admission-shapes.ts';
 
 const fn = z.custom<(...args: never[]) => unknown>((value) => typeof value === 'function', 'a function');
 const ms = (least: number, what: string) => z.number(what).min(least, what);
@@ -14,19 +15,20 @@ const named = z.custom<Record<string, unknown>>(
   'an object of names',
 );
 
-const limits = z.strictObject(
-  {
-    requestsPerMinute: ms(1, 'requests a minute, at least 1').optional(),
-    tokensPerMinute: ms(1, 'tokens a minute, at least 1').optional(),
-    concurrency: count(1, 'a whole number of calls in flight, at least 1').optional(),
-  },
-  unknownOr('an object of limits'),
-);
-
 export const dependencyShape = z.strictObject(
   {
     perform: fn,
-    limits: limits.optional(),
+    limits: limitsShape.optional(),
+    adapt: adaptShape.optional(),
+    breaker: breakerShape.optional(),
+    retries: retriesShape.optional(),
+    weights: weightsShape.optional(),
+    waiting: count(1, 'a whole number of calls, at least 1').optional(),
+    whenFull: z.enum(['refuse', 'shed'], "'refuse' or 'shed'").optional(),
+    cachedInputIsFree: z.boolean('true or false').optional(),
+    unpriced: z.string().optional(),
+    slots: fn.optional(),
+    rank: z.int('a whole number').optional(),
     safetyMargin: z.number('a share from 0 to 0.9').min(0, 'a share from 0 to 0.9').max(0.9, 'a share from 0 to 0.9').optional(),
     burstMs: ms(1, 'milliseconds, at least 1').optional(),
     estimate: fn.optional(),
@@ -91,6 +93,8 @@ export const agentShape = z.strictObject(
     isolation: z.enum(['inline', 'thread', 'process'], "'inline', 'thread' or 'process'").optional(),
     heartbeatMs: ms(500, 'milliseconds, at least 500').optional(),
     memoryMb: count(32, 'a whole number of megabytes, at least 32').optional(),
+    budget: kindBudgetShape.optional(),
+    tenant: fn.optional(),
     version: z
       .string('a text of 1 to 64 characters')
       .min(1, 'a text of 1 to 64 characters')
@@ -131,7 +135,9 @@ export const fleetShape = z.strictObject(
         unknownOr('{ strategy, children, intensity, periodMs, backoff, suspendAboveShare, shutdownMs }'),
       )
       .optional(),
+    budget: budgetShape.optional(),
     metaAgent: z.unknown().optional(),
+    wakeGate: z.strictObject({ most: count(1, 'a whole number of runs, at least 1') }, unknownOr('{ most }')).optional(),
     staggerMs: ms(0, 'milliseconds between the starts of two workers, at least 0').optional(),
     bounds: z
       .strictObject(

@@ -16,10 +16,10 @@ async function digestOf(answer: (job: 'triage' | 'extract' | 'digest', time: num
   const model = dependency<ChatRequest, ChatReply>({
     attempts: 1,
     async perform(request) {
-      const system = request.messages[0]!.content;
+      const system = request.messages[0]!.content as string;
       const job = system.includes('"label"') ? 'triage' : system.includes('"summary"') ? 'extract' : 'digest';
       const text = answer(job, (asked[job] += 1), request);
-      return { text, finishReason: 'stop', usage: null, model: 'm', id: 'x' };
+      return { text, toolCalls: [], finishReason: 'stop', usage: null, model: 'm', id: 'x' };
     },
   });
   await using fleet = await startFleet(defineFleet({ name: 'inbox', agents: inboxAgents(model, 3), staggerMs: 0 }));
@@ -73,7 +73,7 @@ test('an answer that cannot be read is asked for again', async () => {
 test('a mail that can never be read fails alone, after three questions', async () => {
   const bad = loadCorpus().mails[1]!;
   const { asked, result, tasks } = await digestOf((job, _, { messages }) =>
-    job === 'triage' && messages[1]!.content.includes(`Subject: ${bad.subject.slice(0, 50)}`) ? 'no' : plain[job],
+    job === 'triage' && (messages[1]!.content as string).includes(`Subject: ${bad.subject.slice(0, 50)}`) ? 'no' : plain[job],
   );
   expect(result).toMatchObject({ ham: 2, spam: 0, failed: 1 });
   expect(asked.triage).toBe(5);

@@ -1,7 +1,16 @@
 import { fc, test } from '@fast-check/vitest';
 import { describe, expect } from 'vitest';
-import { charge, drain, fullBucket, fullInMs, remaining, resize, waitMs } from '../../src/providers/fake/bucket.ts';
-import type { Bucket } from '../../src/providers/fake/bucket.ts';
+import {
+  charge,
+  drain,
+  fullBucket,
+  fullInMs,
+  overdraw,
+  remaining,
+  resizeBucket,
+  waitMs,
+} from '../../src/providers/fake/admission/bucket.ts';
+import type { Bucket } from '../../src/providers/fake/admission/bucket.ts';
 
 const rates = fc.integer({ min: 1, max: 100_000 });
 const bursts = fc.integer({ min: 1, max: 5_000 });
@@ -137,14 +146,35 @@ describe('a token bucket', () => {
 
   test('keeps its debt and gains nothing when it is resized', () => {
     const indebted = charge(fullBucket(600, 1_000, 0), 12, 0);
-    expect(waitMs(resize(indebted, 1_200, 1_000, 0), 1, 0)).toBe(150);
-    expect(remaining(resize(fullBucket(600, 1_000, 0), 1_200, 1_000, 0), 0)).toBe(10);
-    expect(remaining(resize(fullBucket(600, 1_000, 0), 60, 1_000, 0), 0)).toBe(1);
+    expect(waitMs(resizeBucket(indebted, 1_200, 1_000, 0), 1, 0)).toBe(150);
+    expect(remaining(resizeBucket(fullBucket(600, 1_000, 0), 1_200, 1_000, 0), 0)).toBe(10);
+    expect(remaining(resizeBucket(fullBucket(600, 1_000, 0), 60, 1_000, 0), 0)).toBe(1);
   });
 
   test('without a limit lets everything in, and starts full when a limit comes', () => {
     const open = charge(fullBucket(Infinity, 1_000, 0), 1e9, 0);
     expect(waitMs(open, 1e9, 1)).toBe(0);
-    expect(remaining(resize(open, 600, 1_000, 1), 1)).toBe(10);
+    expect(remaining(resizeBucket(open, 600, 1_000, 1), 1)).toBe(10);
+  });
+
+  test('without a limit stays without one when the burst is zero, and the limit that comes counts', () => {
+    const resized = resizeBucket(charge(fullBucket(Infinity, 0, 0), 5, 0), 600, 1_000, 0);
+    expect(remaining(resized, 0)).toBe(10);
+    expect(waitMs(charge(resized, 10, 0), 1, 0)).toBe(100);
+  });
+
+  test('is overdrawn to the stated depth and no further, or by one cost that is deeper', () => {
+    const full = fullBucket(600, 1_000, 0); // capacity 10
+    const waitAfter = (...costs: number[]) =>
+      waitMs(
+        costs.reduce((bucket, cost) => overdraw(bucket, cost, 2_000, 0), full),
+        1,
+        0,
+      );
+    expect(waitAfter(12)).toBe(300);
+    expect(waitAfter(20, 20, 20)).toBe(3_100); // 10 of capacity and 2 s of the rate: 30 deep
+    expect(waitAfter(60)).toBe(5_100); // 50 deep
+    expect(waitAfter(60, 1)).toBe(5_100);
+    expect(overdraw(fullBucket(Infinity, 0, 0), 5, 2_000, 0).scaledLevel).toBe(Infinity);
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, test, vi } from 'vitest';
 import { startFakeProvider } from '../../src/providers/fake/index.ts';
 import type { FaultName } from '../../src/providers/fake/index.ts';
-import { clientOf, failureOf, hello, post, startProvider } from './fake-harness.ts';
+import { clientOf, failureOf, hello, post, standingClock, startProvider } from './fake-harness.ts';
 
 const startFaulty = (fault: FaultName) =>
   startProvider({ faults: { [fault]: 1 }, limits: { concurrency: 1 }, answer: () => 'It is a lease.' });
@@ -14,6 +14,18 @@ describe('a fault', () => {
     expect(error.headers.get('retry-after')).toBe('1');
     expect(provider.stats()).toMatchObject({ accepted: 0, rejected429: 1, rejectedBy: { fault: 1 } });
     expect(provider.stats().faults.rate429).toBe(1);
+  });
+
+  test('rate429 costs what a refused call costs', async () => {
+    const leftAfter = async (rejectedCostQuota: boolean | 'request-and-tokens') => {
+      const limits = { requestsPerMinute: 600, tokensPerMinute: 60_000 };
+      const provider = await startProvider({ faults: { rate429: 1 }, limits, rejectedCostQuota, nowMs: standingClock().nowMs });
+      const { headers } = await post(provider);
+      return [headers.get('x-ratelimit-remaining-requests'), headers.get('x-ratelimit-remaining-tokens')];
+    };
+    expect(await leftAfter(false)).toEqual(['10', '1000']);
+    expect(await leftAfter(true)).toEqual(['9', '1000']);
+    expect(await leftAfter('request-and-tokens')).toEqual(['9', '990']);
   });
 
   test.for([

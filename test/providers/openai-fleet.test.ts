@@ -27,7 +27,10 @@ async function twelveCalls(given: { readonly provider?: FakeProviderOptions; rea
 
 test('a fleet that keeps to the limits is never refused, and is charged what the provider counted', async () => {
   const limits = { concurrency: 3, tokensPerMinute: 60_000 };
-  const { provider, stats, results } = await twelveCalls({ provider: { limits, latency: { baseMs: 20 } }, model: { limits } });
+  const { provider, stats, results } = await twelveCalls({
+    provider: { limits, latency: { baseMs: 20 } },
+    model: { limits, adapt: 'none' },
+  });
   expect(results[3]).toBe('Echo of 2 words: mail 3');
   expect(provider.stats()).toMatchObject({ accepted: 12, rejected429: 0, peakInFlight: 3 });
   expect(stats).toMatchObject({
@@ -41,7 +44,7 @@ test('a fleet that keeps to the limits is never refused, and is charged what the
 test('without limits of its own the same fleet is refused, and the retries go through Drover', async () => {
   const { provider, stats } = await twelveCalls({
     provider: { limits: { concurrency: 3 }, latency: { baseMs: 20 } },
-    model: { attempts: 50 },
+    model: { adapt: 'none', breaker: false, attempts: 50 },
   });
   const { accepted, rejected429 } = provider.stats();
   expect(accepted).toBe(12);

@@ -15,7 +15,13 @@ export function tryCall(
   request = hello,
   call: Partial<PerformContext> = {},
 ): Promise<ChatReply> {
-  return model.spec.perform(request, { signal: new AbortController().signal, idempotencyKey: 'task/call:model#1', attempt: 1, ...call });
+  return model.spec.perform(request, {
+    signal: new AbortController().signal,
+    idempotencyKey: 'task/call:model#1',
+    attempt: 1,
+    report: () => {},
+    ...call,
+  });
 }
 
 /** A client of a server that gives this answer to everything. Its retries are the client's default, two. */

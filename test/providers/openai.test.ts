@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { TopologyError } from 'drover';
 import { openaiChat } from 'drover/openai';
 import type { FakeProvider } from 'drover/fake-provider';
-import { classifyError } from '../../src/runtime/failure.ts';
+import { costOf } from '../../src/topology/dependency.ts';
+import { classifyError } from '../../src/admission/failure.ts';
 import { failureOf, startProvider } from './fake-harness.ts';
 import { clientThatGets, hello, tryCall } from './openai-harness.ts';
 
@@ -16,6 +17,7 @@ describe.each([{ stream: false }, { stream: true }])('a chat completion, stream 
     const reply = await tryCall(openaiChat({ client: clientOf(provider), model: 'm', stream }));
     expect(reply).toEqual({
       text: 'A short answer.',
+      toolCalls: [],
       finishReason: 'stop',
       usage: { inputTokens: 2, outputTokens: 4 },
       model: 'm',
@@ -38,7 +40,7 @@ describe.each([{ stream: false }, { stream: true }])('a chat completion, stream 
   test.each([
     ['a 429', { rate429: 1 }, { at: 'rate-limited', retryAfterMs: 1_000 }],
     ['a 500', { rate500: 1 }, { at: 'transient' }],
-    ['a 529', { rate529: 1 }, { at: 'transient' }],
+    ['a 529', { rate529: 1 }, { at: 'overloaded' }],
     ['a lost connection', { reset: 1 }, { at: 'transient' }],
     ['a connection lost half-way', { resetMidStream: 1 }, { at: 'transient' }],
     ['JSON that stops half-way', { truncatedJson: 1 }, { at: 'transient' }],
@@ -164,9 +166,9 @@ describe('the estimate', () => {
   const long = { messages: [{ role: 'user', content: 'x'.repeat(4_000) }] } as const;
 
   test('is characters / 4 and the most that may be answered', () => {
-    expect(openaiChat({ client, model: 'm' }).spec.estimate?.({ ...long, maxOutputTokens: 200 })).toBe(1_200);
-    expect(openaiChat({ client, model: 'm', maxOutputTokens: 300 }).spec.estimate?.(long)).toBe(1_300);
-    expect(openaiChat({ client, model: 'm' }).spec.estimate?.(long)).toBe(2_000);
+    expect(openaiChat({ client, model: 'm' }).spec.estimate?.({ ...long, maxOutputTokens: 200 })).toEqual({ input: 1_000, output: 200 });
+    expect(openaiChat({ client, model: 'm', maxOutputTokens: 300 }).spec.estimate?.(long)).toEqual({ input: 1_000, output: 300 });
+    expect(openaiChat({ client, model: 'm' }).spec.estimate?.(long)).toEqual({ input: 1_000, output: 1_000 });
   });
 
   test('follows the tokens that the provider counts', async () => {
@@ -175,8 +177,9 @@ describe('the estimate', () => {
     const model = openaiChat({ client: await clientThatGets(JSON.stringify(body)), model: 'm', maxOutputTokens: 100 });
     for (let call = 0; call < 20; call += 1) await tryCall(model, long);
     // 4,000 characters were 2,000 tokens each time.
-    expect(model.spec.estimate?.(long)).toBeGreaterThan(2_000);
-    expect(model.spec.estimate?.(long)).toBeLessThanOrEqual(2_100);
+    const { input } = costOf(model.spec.estimate?.(long));
+    expect(input).toBeGreaterThan(1_900);
+    expect(input).toBeLessThanOrEqual(2_000);
   });
 });
 

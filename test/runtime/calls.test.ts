@@ -37,7 +37,7 @@ describe('a call that fails', () => {
       const fleet = await calling(bed, service);
       expect(await failureOf(bed, fleet as never)).toMatchObject({
         code: 'DROVER_CALL_FAILED',
-        message: 'call of service failed (transient, 5 of its tries): status 503',
+        message: 'call of service failed (overloaded, 5 of its tries): status 503',
         cause: { message: 'status 503' },
       });
       expect(service.calls.map(({ attempt }) => attempt)).toEqual([1, 2, 3, 4, 5]);

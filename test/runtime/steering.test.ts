@@ -207,7 +207,7 @@ describe('a worker of a kind without a health check', () => {
 });
 
 describe('a whole kind that is slow', () => {
-  test('loses nobody: a person is called, and a breaker that there is none of is refused', async () => {
+  test('loses nobody: the breaker of its dependency opens and closes again by its probe, and a person is called', async () => {
     await using bed = new Testbed();
     const called: unknown[] = [];
     const ward = await Ward.open(bed, {
@@ -218,6 +218,7 @@ describe('a whole kind that is slow', () => {
       },
     });
     const noted = bed.record(ward.fleet, 'meta.noted');
+    const moved = bed.record(ward.fleet, 'breaker.moved');
     await bed.advance(5 * MINUTE_MS);
     expect(ward.steps).toEqual([]);
     ward.slower = 5;
@@ -227,8 +228,13 @@ describe('a whole kind that is slow', () => {
     expect(ward.suspended).toEqual([]);
     expect(called).toMatchObject([{ kind: 'work', worker: undefined, why: expect.stringContaining('latency of work') as string }]);
     expect(noted.map(({ fact }) => fact)).toMatchObject([
-      { at: 'answered', command: { type: 'operator.open-breaker' }, done: false, why: 'model has no breaker' },
+      { at: 'answered', command: { type: 'operator.open-breaker' }, done: true },
       { at: 'answered', command: { type: 'operator.call-person' }, done: true },
+    ]);
+    expect(moved.map(({ at, why }) => [at, why])).toEqual([
+      ['open', 'tripped'],
+      ['half-open', 'tripped'],
+      ['closed', undefined],
     ]);
     await ward.rest();
   });

@@ -9,7 +9,9 @@ const CALLS_A_TASK = 4;
 
 const model = dependency({
   limits: { concurrency: AGENTS, requestsPerMinute: 1_000 },
-  estimate: () => 500,
+  adapt: 'aimd',
+  breaker: { resetAfterMs: { baseMs: 2_000, capMs: 20_000 } },
+  estimate: () => ({ input: 300, output: 200 }),
   perform: async (prompt: string): Promise<string> => prompt,
 });
 
@@ -27,7 +29,8 @@ const writer = agent({
   },
 });
 
-const topology = defineFleet({ name: 'writers', agents: { writer } });
+/** Enough for a fleet that works all the time, and now and then not: then it waits for the next ten minutes. */
+const topology = defineFleet({ name: 'writers', budget: { tokens: 2_200_000, perMs: 600_000 }, agents: { writer } });
 
 /** Topics without end: the fleet is never without work. */
 function* topics() {

@@ -3,8 +3,8 @@
  * program: what its run does follows from that alone, and what it says can be compared with what is
  * remembered. Faults are the kit's own mix.
  */
-import { agent, contract, defineFleet, dependency } from 'drover';
-import type { Agent, Context, Topology } from 'drover';
+import { agent, bulkhead, contract, defineFleet, dependency } from 'drover';
+import type { Agent, BudgetSpec, BudgetTree, Context, DependencyBreakerSpec, Topology } from 'drover';
 import { seededRandom } from '../../actors/kernel/random.ts';
 import type { Random } from '../../actors/kernel/random.ts';
 import type { Invariant } from '../../src/testing/index.ts';
@@ -19,6 +19,8 @@ type Op =
   | { readonly at: 'ask'; readonly kind: string; readonly program: Program }
   | { readonly at: 'send'; readonly kind: string; readonly program: Program }
   | { readonly at: 'both'; readonly ops: readonly Op[] }
+  /** With a place of the lower bulkhead in hand, and in it of the higher one. */
+  | { readonly at: 'hold'; readonly deep: boolean; readonly ms: number; readonly op: Op }
   | { readonly at: 'progress' }
   | { readonly at: 'sleep'; readonly ms: number };
 
@@ -73,7 +75,9 @@ class Drawn {
     this.#dependencies = DEPENDENCIES.slice(0, 1 + random.int(DEPENDENCIES.length));
     const agents = this.#drawAgents(this.#random.fork('agents'));
     const supervision = { intensity: 10_000, periodMs: 1_000, backoff: { baseMs: 5, capMs: 200 } };
-    this.topology = defineFleet({ name: 'test', staggerMs: 0, agents, supervision });
+    const budget = random.int(3) === 0 ? { budget: this.#drawBudget(this.#random.fork('budget'), 300) } : {};
+    const wakeGate = random.int(4) === 0 ? { wakeGate: { most: 1 + random.int(3) } } : {};
+    this.topology = defineFleet({ name: 'test', staggerMs: 0, agents, supervision, ...budget, ...wakeGate });
     const slowMs = 20 + random.int(400);
     const reply = (_request: number, { idempotencyKey }: { readonly idempotencyKey: string }): Said => [idempotencyKey, (this.#nonce += 1)];
     this.options = {
@@ -123,6 +127,7 @@ class Drawn {
       const child = kind + 1 + random.int(children.length);
       if (choice <= 6) return { at: 'ask', kind: KINDS[child]!, program: this.#drawProgram(random, child, depth + 1) };
       if (choice === 7) return { at: 'send', kind: KINDS[child]!, program: this.#drawProgram(random, child, depth + 1) };
+      if (choice === 8 && random.int(3) === 0) return { at: 'hold', deep: random.int(2) === 0, ms: random.int(100), op: drawOp(true) };
       if (choice === 8) return { at: 'both', ops: Array.from({ length: 2 + random.int(3) }, () => drawOp(true)) };
       return random.int(2) === 0 ? { at: 'progress' } : { at: 'sleep', ms: random.int(300) };
     };
@@ -132,7 +137,11 @@ class Drawn {
   }
 
   #drawAgents(random: Random): Record<string, AnyKind> {
-    const uses = Object.fromEntries(this.#dependencies.map((name) => [name, this.#drawDependency(random.fork(name))]));
+    const uses = {
+      ...Object.fromEntries(this.#dependencies.map((name) => [name, this.#drawDependency(random.fork(name))])),
+      low: bulkhead({ concurrency: 1 + random.int(2), rank: 1, holdMs: 8_000 }),
+      high: bulkhead({ concurrency: 1 + random.int(2), rank: 2, holdMs: 8_000 }),
+    };
     const agents: Record<string, AnyKind> = {};
     for (const [at, kind] of this.#kinds.entries()) {
       agents[kind] = agent({
@@ -150,6 +159,8 @@ class Drawn {
         stallMs: 5_000 + random.int(20_000),
         lingerMs: random.int(3) === 0 ? 0 : random.int(80),
         onRejection: random.int(5) === 0 ? 'restart' : 'retry',
+        ...(random.int(3) === 0 ? { tenant: ({ ops }: Program) => `tenant ${ops.length % 3}` } : {}),
+        ...(random.int(4) === 0 ? { budget: this.#drawKindBudget(random) } : {}),
         run: (program: Program, ctx) => this.#execute(program, ctx as unknown as Context<never, never>),
       });
     }
@@ -160,7 +171,38 @@ class Drawn {
     const limits = { concurrency: 1 + random.int(4), ...(random.int(3) === 0 ? { requestsPerMinute: 600 + random.int(3_000) } : {}) };
     const usage = () => ({ inputTokens: 5, outputTokens: 5 });
     const perform = async (request: number): Promise<unknown> => request;
-    return dependency({ limits, attempts: 1 + random.int(4), timeoutMs: 5_000, estimate: () => 10, usage, perform });
+    const adapt = (['none', 'none', 'aimd', 'gradient'] as const)[random.int(4)]!;
+    const breaker = random.int(2) === 0 ? {} : { breaker: this.#drawBreaker(random) };
+    const tokens = random.int(4) === 0 ? { inputTokensPerMinute: 20_000, outputTokensPerMinute: 20_000 } : {};
+    const attempts = 1 + random.int(4);
+    const estimate = () => ({ input: 6, output: 6 });
+    return dependency({ limits: { ...limits, ...tokens }, adapt, ...breaker, attempts, timeoutMs: 5_000, estimate, usage, perform });
+  }
+
+  #drawBreaker(random: Random): DependencyBreakerSpec {
+    const resetAfterMs = random.int(2) === 0 ? 200 + random.int(2_000) : { baseMs: 100 + random.int(500), capMs: 4_000 };
+    const probes = random.int(3) === 0 ? { probes: 2 } : {};
+    switch (random.int(4)) {
+      case 0:
+        return { resetAfterMs, ...probes, sampling: { share: 0.3, windowMs: 5_000, least: 4 } };
+      case 1:
+        return { soft: { windowMs: 5_000 } };
+      default:
+        return { resetAfterMs, ...probes, failures: 1 + random.int(4) };
+    }
+  }
+
+  /** Of tokens in a short period, so that what has run out comes again. */
+  #drawBudget(random: Random, least: number): BudgetSpec {
+    return { tokens: least + random.int(2_000), perMs: 2_000 + random.int(6_000), warnAt: [0.5, 0.9] };
+  }
+
+  #drawKindBudget(random: Random): BudgetTree {
+    return {
+      ...(random.int(2) === 0 ? { kind: this.#drawBudget(random, 150) } : {}),
+      ...(random.int(2) === 0 ? { worker: this.#drawBudget(random, 100) } : {}),
+      task: { tokens: 60 + random.int(2_000) },
+    };
   }
 
   // ── What runs do ─────────────────────────────────────────────────────────────────────────────
@@ -205,6 +247,14 @@ class Drawn {
       case 'sleep':
         await this.#sleep(op.ms);
         return [];
+      case 'hold': {
+        const inner = async (): Promise<readonly Said[]> => {
+          await this.#sleep(op.ms);
+          return this.#perform(op.op, ctx);
+        };
+        const low = ctx.hold('low', () => (op.deep ? ctx.hold('high', inner) : inner()));
+        return await low;
+      }
       case 'both':
     }
     return (await Promise.all(op.ops.map((inner) => this.#perform(inner, ctx)))).flat();

@@ -8,9 +8,10 @@ import { MemoryDisk, memoryStore } from '../../src/stores/memory.ts';
 import { InlineThread } from './conformance/inline-thread.ts';
 import { SqlitePlace } from './conformance/sqlite-place.ts';
 import type { Place } from './conformance.ts';
-import { history, picked, toOutcome, toTask } from './histories.ts';
+import { history, PERIODS_MS, picked, SCOPES, toOutcome, toTask } from './histories.ts';
 import type { Step } from './histories.ts';
 import { LOST, Model } from './model.ts';
+import { BudgetModel, IntentModel } from './shared-model.ts';
 
 /** `DROVER_SEED=17 npx vitest run test/stores/histories.test.ts` runs another set of histories. */
 const SEED = Number(process.env['DROVER_SEED'] ?? 20_261_121);
@@ -72,6 +73,8 @@ function memoryPlace(): Place {
 /** Says every step to the model and to a store over `place`, and compares what they answer. */
 async function compare(steps: readonly Step[], place: Place): Promise<void> {
   const model = new Model();
+  const budgets = new BudgetModel();
+  const intents = new IntentModel();
   let store = place.store();
   const runs: Held[] = [];
   let nowMs = 1_000;
@@ -121,6 +124,25 @@ async function compare(steps: readonly Step[], place: Place): Promise<void> {
         await both(model.sweep(nowMs), store.sweep(nowMs));
         return;
       }
+      case 'take': {
+        await both(budgets.take(step.items), store.takeBudget(step.items) as Promise<never>);
+        return;
+      }
+      case 'return': {
+        await store.returnBudget(step.items);
+        budgets.giveBack(step.items);
+        return;
+      }
+      case 'register': {
+        const items = step.items.map(({ forMs, ...item }) => ({ ...item, untilMs: nowMs + forMs }));
+        await both(intents.register(items, nowMs), store.registerIntents(items, nowMs) as Promise<never>);
+        return;
+      }
+      case 'withdraw': {
+        await store.withdrawIntents(step.items);
+        intents.withdraw(step.items);
+        return;
+      }
       case 'wait':
         nowMs += step.ms;
         return;
@@ -139,6 +161,8 @@ async function compare(steps: readonly Step[], place: Place): Promise<void> {
       await take(step);
       await both(model.counts(), store.counts() as Promise<never>);
     }
+    const periods = SCOPES.flatMap((scope) => PERIODS_MS.map((periodStartMs) => ({ scope, periodStartMs })));
+    await both(budgets.read(periods), store.readBudgets(periods) as Promise<never>);
     await both(model.all(), store.list({ limit: 1_000 }) as Promise<never>);
     await countIdentity(store);
   } finally {

@@ -1,6 +1,6 @@
 /** Random histories of commands: small worlds, so that the same few tasks meet again and again. */
 import fc from 'fast-check';
-import type { Held, NewTask, SettledOutcome } from '../../actors/ports/store.ts';
+import type { BudgetReturn, BudgetTake, Held, NewTask, SettledOutcome } from '../../actors/ports/store.ts';
 
 /** A step as fast-check makes and shrinks it. `pick` chooses among the runs that were ever claimed. */
 export type Step =
@@ -11,6 +11,13 @@ export type Step =
   | { readonly op: 'renew'; readonly items: readonly { readonly pick: number; readonly leaseMs: number }[] }
   | { readonly op: 'settle'; readonly items: readonly { readonly pick: number; readonly outcome: OutcomeSketch }[] }
   | { readonly op: 'sweep' }
+  | { readonly op: 'take'; readonly items: readonly BudgetTake[] }
+  | { readonly op: 'return'; readonly items: readonly BudgetReturn[] }
+  | {
+      readonly op: 'register';
+      readonly items: readonly { readonly gate: string; readonly holder: string; readonly most: number; readonly forMs: number }[];
+    }
+  | { readonly op: 'withdraw'; readonly items: readonly { readonly gate: string; readonly holder: string }[] }
   | { readonly op: 'wait'; readonly ms: number }
   | { readonly op: 'reopen'; readonly crash: boolean; readonly maxUnfinished: number };
 
@@ -62,6 +69,45 @@ const outcomeSketch: fc.Arbitrary<OutcomeSketch> = fc.oneof(
   },
 );
 
+export const SCOPES = ['fleet', 'kind:k'] as const;
+export const PERIODS_MS = [0, 10, 20] as const;
+
+const scope = fc.constantFrom(...SCOPES);
+const periodStartMs = fc.constantFrom(...PERIODS_MS);
+const amount = fc.constantFrom(0, 0, 1, 3, 7, 10);
+const limit = fc.constantFrom(null, 0, 10, 10, 20);
+
+const budgetTake: fc.Arbitrary<BudgetTake> = fc
+  .record({
+    scope,
+    periodStartMs,
+    limitNanoUsd: limit,
+    limitTokens: limit,
+    wantNanoUsd: amount,
+    wantTokens: amount,
+    leastNanoUsd: amount,
+    leastTokens: amount,
+    overNanoUsd: fc.constantFrom(0, 0, 0, 2),
+    overTokens: fc.constantFrom(0, 0, 0, 2),
+    keepFromMs: fc.constantFrom(-Infinity, 0, 10),
+  })
+  .map((take) => ({
+    ...take,
+    leastNanoUsd: Math.min(take.leastNanoUsd, take.wantNanoUsd),
+    leastTokens: Math.min(take.leastTokens, take.wantTokens),
+    keepFromMs: Math.min(take.keepFromMs, take.periodStartMs),
+  }));
+
+const budgetReturn: fc.Arbitrary<BudgetReturn> = fc.record({
+  scope,
+  periodStartMs,
+  nanoUsd: amount,
+  tokens: amount,
+  ended: fc.constantFrom(false, false, false, true),
+});
+
+const holding = { gate: fc.constantFrom('g', 'g', 'h'), holder: fc.constantFrom('a', 'b', 'c', 'd') };
+
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 5, arbitrary: fc.record({ op: fc.constant('submit' as const), tasks: fc.array(taskSketch, { maxLength: 5 }) }) },
   {
@@ -92,6 +138,16 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   { weight: 2, arbitrary: fc.record({ op: fc.constant('sweep' as const) }) },
+  { weight: 2, arbitrary: fc.record({ op: fc.constant('take' as const), items: fc.array(budgetTake, { maxLength: 3 }) }) },
+  { weight: 1, arbitrary: fc.record({ op: fc.constant('return' as const), items: fc.array(budgetReturn, { maxLength: 2 }) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      op: fc.constant('register' as const),
+      items: fc.array(fc.record({ ...holding, most: fc.constantFrom(1, 1, 2), forMs: ms }), { maxLength: 4 }),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ op: fc.constant('withdraw' as const), items: fc.array(fc.record(holding), { maxLength: 2 }) }) },
   { weight: 3, arbitrary: fc.record({ op: fc.constant('wait' as const), ms: fc.constantFrom(0.25, 1, 4, 20) }) },
   {
     weight: 1,

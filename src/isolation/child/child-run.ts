@@ -5,8 +5,10 @@
  * Once the run is over its pending operations never settle and new ones have no effect, as everywhere.
  */
 import { childTask } from '../../runtime/child-task.ts';
+import { checkHold, checkNoHold, holding } from '../../runtime/holding.ts';
+import type { Held } from '../../runtime/holding.ts';
 import { checkQuality, encode } from '../../runtime/payload.ts';
-import type { AskOptions, CallOptions, Context, RunLogger, StepContext } from '../../topology/context.ts';
+import type { AskOptions, CallOptions, Context, HoldOptions, RunLogger, StepContext } from '../../topology/context.ts';
 import type { KindPlan, Topology } from '../../topology/fleet.ts';
 import { NotTransferableError } from '../errors.ts';
 import { fromWire, toFacts, toWire } from '../wire.ts';
@@ -80,8 +82,22 @@ export class ChildRun implements Context {
     return this.#operate((ticket) => this.#post({ at: 'step', ticket, name }), fn);
   }
 
+  hold<T>(name: string, fn: (place: StepContext) => Promise<T>, options: HoldOptions = {}): Promise<T> {
+    let held: Held | undefined;
+    return this.#operate(
+      (ticket) => {
+        held = checkHold(this, this.#plan, name);
+        this.#post({ at: 'hold', ticket, name, options });
+      },
+      (place: StepContext) => holding(held!, () => fn(place)),
+    );
+  }
+
   ask(kind: string, input: unknown, options: AskOptions = {}): Promise<never> {
-    return this.#operate((ticket) => this.#post({ at: 'ask', ticket, ...this.#child(kind, input, options) }));
+    return this.#operate((ticket) => {
+      checkNoHold(this, this.#plan.kind, kind);
+      this.#post({ at: 'ask', ticket, ...this.#child(kind, input, options) });
+    });
   }
 
   send(kind: string, input: unknown, options: AskOptions = {}): void {

@@ -21,7 +21,9 @@
  * - no `ended` line: the provider itself was killed, or has not yet seen that the client is gone.
  */
 import { appendFileSync, closeSync, openSync } from 'node:fs';
-import type { CallFault } from './faults.ts';
+import type { CallFault } from './faults/faults.ts';
+import type { CallUsage } from './usage.ts';
+import type { WireName } from './wire.ts';
 
 /**
  * How an accepted call ended: `answered` as a whole; the client went away first; the provider was
@@ -34,7 +36,7 @@ export type SentShare = 'nothing' | 'part' | 'all';
 
 /** What is known about a call when it is accepted. */
 export interface AcceptedCall {
-  /** Also the `x-request-id`. Unique over restarts of the provider. */
+  /** Also the `x-request-id`, at Anthropic the `request-id`. Unique over restarts of the provider. */
   readonly id: string;
   /** The TCP connection it came over. Unique over restarts of the provider. */
   readonly connection: string;
@@ -43,8 +45,11 @@ export interface AcceptedCall {
   /** The `idempotency-key` header, null without one. It is recorded and has no effect. */
   readonly key: string | null;
   readonly model: string;
+  /** The whole prompt, cached or not. */
   readonly promptTokens: number;
   readonly streamed: boolean;
+  /** The wire format. Lines of older log files have none: `openai`. */
+  readonly wire?: WireName;
 }
 
 /** What is known about a call when it is over. */
@@ -53,14 +58,19 @@ export interface EndedCall extends AcceptedCall {
   readonly sent: SentShare;
   /** HTTP status that was sent, null when nothing was. */
   readonly status: number | null;
-  /** Tokens of the answer that were sent. */
+  /** Tokens of the answer that were sent, and those of its reasoning. */
   readonly completionTokens: number;
+  /** What the call is charged for, to be compared with a client's accounting. Lines of older log files have none. */
+  readonly usage?: CallUsage;
   readonly endedAtMs: number;
   readonly durationMs: number;
 }
 
 /** One accepted call in memory. */
 export type CallRecord = ({ readonly state: 'in-flight' } & AcceptedCall) | ({ readonly state: 'ended' } & EndedCall);
+
+/** One accepted call of a provider that runs: all is known. */
+export type LoggedCall = ({ readonly state: 'in-flight' } & Required<AcceptedCall>) | ({ readonly state: 'ended' } & Required<EndedCall>);
 
 /** One line of the log file. */
 export type LogLine =
@@ -75,7 +85,7 @@ export type LogLine =
     };
 
 export class CallLog {
-  readonly #calls = new Map<string, CallRecord>();
+  readonly #calls = new Map<string, LoggedCall>();
   readonly #maxCalls: number;
   #file: number | null;
 
@@ -86,11 +96,11 @@ export class CallLog {
   }
 
   /** Oldest first, at most `maxCalls`. */
-  get calls(): readonly CallRecord[] {
+  get calls(): readonly LoggedCall[] {
     return [...this.#calls.values()];
   }
 
-  accepted(call: AcceptedCall): void {
+  accepted(call: Required<AcceptedCall>): void {
     this.#write({ line: 'accepted', ...call });
     this.#calls.set(call.id, { state: 'in-flight', ...call });
     if (this.#calls.size <= this.#maxCalls) return;
@@ -98,7 +108,7 @@ export class CallLog {
     if (!oldest.done) this.#calls.delete(oldest.value);
   }
 
-  ended(call: EndedCall): void {
+  ended(call: Required<EndedCall>): void {
     this.#write({ line: 'ended', ...call });
     // A call that outlived its place in memory does not come back as the newest.
     if (this.#calls.has(call.id)) this.#calls.set(call.id, { state: 'ended', ...call });

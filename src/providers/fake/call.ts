@@ -13,9 +13,13 @@
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { TokenCost } from './admission/limits.ts';
 import type { AcceptedCall, CallEnding, CallLog, SentShare } from './call-log.ts';
-import type { CallFault } from './faults.ts';
+import type { CallFault } from './faults/faults.ts';
 import type { Limiter } from './limiter.ts';
+import { costOf, NO_USAGE } from './usage.ts';
+import type { CallUsage, PromptUsage } from './usage.ts';
+import type { Wire } from './wire.ts';
 
 /** What a call needs from its provider. */
 export interface CallHost {
@@ -25,13 +29,21 @@ export interface CallHost {
   readonly nowMs: () => number;
 }
 
+/** What is known of a call when it is accepted. */
+export interface CallPlan {
+  readonly wire: Wire;
+  readonly facts: Omit<Required<AcceptedCall>, 'wire' | 'promptTokens'>;
+  readonly prompt: PromptUsage;
+  /** What it was let in for. */
+  readonly estimate: TokenCost;
+  readonly fault: CallFault | null;
+}
+
 export class Call {
-  /** Tokens of the answer sent so far. */
-  completionTokens = 0;
   readonly fault: CallFault | null;
   readonly #host: CallHost;
-  readonly #facts: AcceptedCall;
-  readonly #estimatedTokens: number;
+  readonly #plan: CallPlan;
+  readonly #facts: Required<AcceptedCall>;
   readonly #response: ServerResponse;
   readonly #over = new AbortController();
   #status: number | null = null;
@@ -39,17 +51,20 @@ export class Call {
   #finishedAs: CallEnding = 'answered';
   #wholeAnswer: SentShare = 'all';
   #usesTokens = true;
+  #outputTokens = 0;
+  #reasoningTokens = 0;
   #settled = false;
 
   /** Writes the `accepted` line. The limiter has said yes already. */
-  constructor(host: CallHost, facts: AcceptedCall, estimatedTokens: number, fault: CallFault | null, response: ServerResponse) {
+  constructor(host: CallHost, plan: CallPlan, response: ServerResponse) {
+    const { wire, facts, prompt, fault } = plan;
     this.#host = host;
-    this.#facts = facts;
-    this.#estimatedTokens = estimatedTokens;
+    this.#plan = plan;
+    this.#facts = { ...facts, wire: wire.name, promptTokens: prompt.inputTokens };
     this.#response = response;
     this.fault = fault;
     if (fault !== null) this.#finishedAs = `fault:${fault}`;
-    host.log.accepted(facts);
+    host.log.accepted(this.#facts);
     host.openCalls.add(this);
     response.once('finish', () => this.#end());
     response.once('close', () => this.#end());
@@ -75,6 +90,12 @@ export class Call {
   async write(text: string): Promise<void> {
     this.#over.signal.throwIfAborted();
     if (!this.#response.write(text)) await once(this.#response, 'drain', { signal: this.#over.signal });
+  }
+
+  /** So many tokens of the text are sent from now on, and these of the reasoning before it are made. */
+  count(textTokens: number, reasoningTokens = 0): void {
+    this.#reasoningTokens += reasoningTokens;
+    this.#outputTokens += textTokens + reasoningTokens;
   }
 
   /** Sends the last of the body, or all of it. `share` is `part` when it is less than was meant. */
@@ -104,11 +125,17 @@ export class Call {
     this.#response.socket?.resetAndDestroy();
   }
 
+  get #usage(): CallUsage {
+    if (!this.#usesTokens) return NO_USAGE;
+    return { ...this.#plan.prompt, outputTokens: this.#outputTokens, reasoningTokens: this.#reasoningTokens };
+  }
+
   #settle(): void {
     if (this.#settled) return;
     this.#settled = true;
-    const inputTokens = this.#usesTokens ? this.#facts.promptTokens : 0;
-    this.#host.limiter.leave(this.#estimatedTokens, inputTokens, this.completionTokens);
+    const { estimate, wire } = this.#plan;
+    const usage = this.#usage;
+    this.#host.limiter.leave(estimate, usage, costOf(usage, wire.cachedCounts));
   }
 
   #end(): void {
@@ -123,7 +150,8 @@ export class Call {
       ended: finished ? this.#finishedAs : (this.#cutBy ?? 'client-closed'),
       sent: finished ? this.#wholeAnswer : this.#status === null ? 'nothing' : 'part',
       status: this.#status,
-      completionTokens: this.completionTokens,
+      completionTokens: this.#outputTokens,
+      usage: this.#usage,
       endedAtMs,
       durationMs: endedAtMs - this.#facts.atMs,
     });

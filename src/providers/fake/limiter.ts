@@ -1,23 +1,31 @@
 /** The limiter: carries the admission state, reads the clock for it, and counts what it decided. */
-import type { Admission, LimitKind, ProviderLimits, Rejection, Verdict } from './admission.ts';
-import { admit, costOfRejection, openAdmission, resizeAdmission, settle } from './admission.ts';
-import type { CallFault, FaultName } from './faults.ts';
-import { FAULT_NAMES } from './faults.ts';
-import { rateLimitHeaders } from './headers.ts';
+import type { Admission, Buckets, Rejection, Verdict } from './admission/admission.ts';
+import { admit, advance, chargeRejection, openAdmission, resize, settle, shownBuckets } from './admission/admission.ts';
+import type { LimitKind, ProviderLimits, TokenCost } from './admission/limits.ts';
+import type { CallFault, FaultName, RefusalFault } from './faults/faults.ts';
+import { FAULT_NAMES } from './faults/faults.ts';
 import type { ResolvedOptions } from './options.ts';
+import type { CallUsage } from './usage.ts';
+import { addUsage, NO_USAGE } from './usage.ts';
 
 /** Counters since the start. */
 export interface FakeProviderStats {
   /** Calls let in, whatever became of them. */
   readonly accepted: number;
   readonly rejected429: number;
-  /** Rejections by the dimension that was named; `fault` are those of `rate429`. */
+  /** Rejections by the dimension that was named; `fault` are those of `rate429` and its like. */
   readonly rejectedBy: Readonly<Record<LimitKind | 'fault', number>>;
   readonly inFlight: number;
   readonly peakInFlight: number;
-  /** Real usage of calls that have ended. */
+  /** Real usage of calls that have ended: whole prompts, cached or not. */
   readonly inputTokens: number;
   readonly outputTokens: number;
+  /** Of the input tokens, read from the cache. */
+  readonly cachedTokens: number;
+  /** Of the input tokens, written to the cache. */
+  readonly cacheWriteTokens: number;
+  /** Of the output tokens. */
+  readonly reasoningTokens: number;
   /** Faults drawn, by name; those drawn for a call that the limits refused do not count. */
   readonly faults: Readonly<Record<FaultName, number>>;
 }
@@ -26,25 +34,22 @@ export interface FakeProviderStats {
 const FAULT_RETRY_AFTER_MS = 1_000;
 
 export class Limiter {
-  readonly #options: ResolvedOptions;
+  readonly #nowMs: () => number;
   #admission: Admission;
   #peakInFlight = 0;
   #accepted = 0;
-  #inputTokens = 0;
-  #outputTokens = 0;
-  readonly #rejectedBy = { requests: 0, tokens: 0, concurrency: 0, fault: 0 };
+  #used: CallUsage = NO_USAGE;
+  readonly #rejectedBy = { requests: 0, tokens: 0, 'input-tokens': 0, 'output-tokens': 0, concurrency: 0, fault: 0 };
   readonly #faults = Object.fromEntries(FAULT_NAMES.map((name) => [name, 0])) as Record<FaultName, number>;
 
   constructor(options: ResolvedOptions) {
-    this.#options = options;
-    this.#admission = openAdmission(options.limits, options.hidden, options.burstMs, options.nowMs());
+    this.#nowMs = options.nowMs;
+    this.#admission = openAdmission({ ...options, concurrencyRetryMs: options.latency.baseMs }, options.nowMs());
   }
 
   /** Decides about a call; `fault` is what will become of it once it is accepted. */
-  enter(estimatedTokens: number, fault: CallFault | null): Verdict {
-    const { nowMs, rejectedCostQuota, latency } = this.#options;
-    const rules = { rejectedCostQuota, concurrencyRetryMs: latency.baseMs };
-    const [admission, verdict] = admit(this.#admission, estimatedTokens, rules, nowMs());
+  enter(estimate: TokenCost, fault: CallFault | null): Verdict {
+    const [admission, verdict] = admit(this.#admission, estimate, this.#nowMs());
     this.#admission = admission;
     if (verdict.at === 'rejected') {
       this.#rejectedBy[verdict.by] += 1;
@@ -56,43 +61,40 @@ export class Limiter {
     return verdict;
   }
 
-  /** Refuses a call that the limits might have let in: the fault `rate429`. */
-  refuse(): Rejection {
-    const { nowMs, rejectedCostQuota } = this.#options;
-    this.#faults.rate429 += 1;
+  /** Refuses a call that the limits might have let in. */
+  refuse(estimate: TokenCost, fault: RefusalFault): Rejection {
+    this.#faults[fault] += 1;
     this.#rejectedBy.fault += 1;
-    if (rejectedCostQuota) this.#admission = costOfRejection(this.#admission, nowMs());
+    this.#admission = chargeRejection(this.#admission, estimate, this.#nowMs());
     return { at: 'rejected', by: 'requests', retryAfterMs: FAULT_RETRY_AFTER_MS };
   }
 
-  /** The call is over: once per accepted call. */
-  leave(estimatedTokens: number, inputTokens: number, outputTokens: number): void {
-    this.#inputTokens += inputTokens;
-    this.#outputTokens += outputTokens;
-    const usedTokens = inputTokens + outputTokens;
-    this.#admission = settle(this.#admission, estimatedTokens, usedTokens, this.#options.nowMs());
+  /** The call is over: once per accepted call. `cost`: what of the usage counts towards the limits. */
+  leave(estimate: TokenCost, usage: CallUsage, cost: TokenCost): void {
+    this.#used = addUsage(this.#used, usage);
+    this.#admission = settle(this.#admission, estimate, cost, this.#nowMs());
   }
 
-  /** Replaces the hidden limits; `{}` makes the declared ones true again. */
+  /** Replaces the hidden limits, until the schedule has others; `{}` makes the declared ones true again. */
   setHidden(hidden: ProviderLimits): void {
-    const { limits, burstMs, nowMs } = this.#options;
-    this.#admission = resizeAdmission(this.#admission, { ...limits, ...hidden }, burstMs, nowMs());
+    this.#admission = resize(this.#admission, hidden, this.#nowMs());
   }
 
-  headers(): Record<string, string> {
-    return rateLimitHeaders(this.#admission, this.#options.nowMs());
+  /** What the rate-limit headers tell at this moment. */
+  shown(nowMs: number): Buckets {
+    this.#admission = advance(this.#admission, nowMs);
+    return shownBuckets(this.#admission);
   }
 
   stats(): FakeProviderStats {
-    const { requests, tokens, concurrency, fault } = this.#rejectedBy;
+    const rejected429 = Object.values(this.#rejectedBy).reduce((sum, count) => sum + count, 0);
     return {
       accepted: this.#accepted,
-      rejected429: requests + tokens + concurrency + fault,
+      rejected429,
       rejectedBy: { ...this.#rejectedBy },
       inFlight: this.#admission.inFlight,
       peakInFlight: this.#peakInFlight,
-      inputTokens: this.#inputTokens,
-      outputTokens: this.#outputTokens,
+      ...this.#used,
       faults: { ...this.#faults },
     };
   }

@@ -1,9 +1,12 @@
 /** Options of the fake provider: what may be given, what it defaults to, what is refused at the door. */
 import { systemClock } from '../../../actors/kernel/clock.ts';
-import type { ProviderLimits } from './admission.ts';
-import { checkFaults } from './faults.ts';
-import type { FaultRates } from './faults.ts';
-import type { ChatRequest } from './wire.ts';
+import type { AdmissionOptions } from './admission/admission.ts';
+import { checkLimits } from './admission/limits.ts';
+import { checkTimeline } from './admission/timeline.ts';
+import { checkFaults } from './faults/faults.ts';
+import type { FaultRates } from './faults/faults.ts';
+import type { ChatRequest } from './openai/request.ts';
+import type { PerRequest } from './usage.ts';
 
 /** How long an accepted call takes. */
 export interface Latency {
@@ -13,28 +16,34 @@ export interface Latency {
   readonly perOutputTokenMs?: number;
   /** Each call is faster or slower by up to this share, 0..1, drawn from the seed. Default 0. */
   readonly jitter?: number;
+  /** More still for each token of an answer that the fault `slow` strikes, in milliseconds. Default 1 000. */
+  readonly slowTokenMs?: number;
 }
 
-/** Options of {@link startFakeProvider}. All may be left out. */
-export interface FakeProviderOptions {
+/**
+ * Options of {@link startFakeProvider}. All may be left out. Those of the admission are the same as in
+ * virtual time; a schedule and neighbours begin when the provider is started.
+ */
+export interface FakeProviderOptions extends Omit<AdmissionOptions, 'concurrencyRetryMs' | 'seed'> {
   /** Default 0: any free port. */
   readonly port?: number;
-  /** Declared limits, shown in the headers. Default: none. */
-  readonly limits?: ProviderLimits;
-  /** What is really enforced, where it differs from `limits`. The headers do not tell. Default: nothing differs. */
-  readonly hidden?: ProviderLimits;
-  /** How much unused rate is kept for a burst, in milliseconds of it. Default 1 000. */
-  readonly burstMs?: number;
-  /** Whether a 429 costs a request as well. Default false. */
-  readonly rejectedCostQuota?: boolean;
   /** Default: none at all. */
   readonly latency?: Latency;
   /** Default: none. */
   readonly faults?: FaultRates;
-  /** For faults, jitter and garbage. Default 1. */
+  /** For faults, jitter, garbage and the moments of neighbours. Default 1. */
   readonly seed?: number;
-  /** The text of the answer. Default: a short summary of the last message, always the same. */
+  /**
+   * The text of the answer; the request in OpenAI's form, whatever format it came in (a `system` of Anthropic's
+   * is the first message). Default: a short summary of the last message, always the same.
+   */
   readonly answer?: (request: ChatRequest) => string | Promise<string>;
+  /** Share of a prompt that is read from the provider's cache, held to 0..1. Default 0. */
+  readonly cachedPrompt?: PerRequest;
+  /** Share of a prompt that is written to the cache, held to what is not read from it. Default 0. */
+  readonly cacheWrites?: PerRequest;
+  /** Tokens of reasoning before the text, which nobody sees and everybody pays; they come off the maximum. Default 0. */
+  readonly reasoningTokens?: PerRequest;
   /** JSON-lines file that accepted calls are appended to. See `call-log.ts`. Default: none. */
   readonly logFile?: string;
   /** Models that exist. Default: any. */
@@ -59,17 +68,24 @@ export interface ResolvedOptions extends Required<Omit<FakeProviderOptions, 'lat
 
 /** @throws RangeError when a number is out of its range. */
 export function resolveOptions(options: FakeProviderOptions): ResolvedOptions {
-  const latency = { perOutputTokenMs: 0, jitter: 0, ...(options.latency ?? { baseMs: 0 }) };
+  const latency = { perOutputTokenMs: 0, jitter: 0, slowTokenMs: 1_000, ...(options.latency ?? { baseMs: 0 }) };
+  const { seed = 1 } = options;
+  const { schedule, neighbours } = checkTimeline({ schedule: options.schedule ?? [], neighbours: options.neighbours ?? [], seed });
   const resolved: ResolvedOptions = {
     port: options.port ?? 0,
     limits: checkLimits('limits', options.limits ?? {}),
     hidden: checkLimits('hidden', options.hidden ?? {}),
+    schedule,
+    neighbours,
     burstMs: options.burstMs ?? 1_000,
     rejectedCostQuota: options.rejectedCostQuota ?? false,
     latency,
     faults: checkFaults(options.faults ?? {}),
-    seed: options.seed ?? 1,
+    seed,
     answer: options.answer ?? summarize,
+    cachedPrompt: options.cachedPrompt ?? 0,
+    cacheWrites: options.cacheWrites ?? 0,
+    reasoningTokens: options.reasoningTokens ?? 0,
     logFile: options.logFile ?? null,
     models: options.models ?? null,
     maxBodyBytes: options.maxBodyBytes ?? 8 * 1024 * 1024,
@@ -79,20 +95,12 @@ export function resolveOptions(options: FakeProviderOptions): ResolvedOptions {
   atLeast('burstMs', resolved.burstMs, 0);
   atLeast('latency.baseMs', latency.baseMs, 0);
   atLeast('latency.perOutputTokenMs', latency.perOutputTokenMs, 0);
+  atLeast('latency.slowTokenMs', latency.slowTokenMs, 0);
   atLeast('latency.jitter', latency.jitter, 0);
   if (latency.jitter > 1) throw new RangeError(`latency.jitter: expected 0..1, got ${latency.jitter}`);
   atLeast('maxBodyBytes', resolved.maxBodyBytes, 1);
   atLeast('maxCalls', resolved.maxCalls, 1);
   return resolved;
-}
-
-/** @throws RangeError when a limit is not above zero, or the concurrency is below one. */
-export function checkLimits(name: string, limits: ProviderLimits): ProviderLimits {
-  for (const [field, limit] of Object.entries(limits)) {
-    if (!(limit > 0)) throw new RangeError(`${name}.${field}: expected a number above 0, got ${limit}`);
-  }
-  if (limits.concurrency !== undefined) atLeast(`${name}.concurrency`, limits.concurrency, 1);
-  return { ...limits };
 }
 
 function atLeast(name: string, value: number, least: number): void {

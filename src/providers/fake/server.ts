@@ -7,32 +7,36 @@ import type { AddressInfo, Socket } from 'node:net';
 import { invariant } from '../../../actors/kernel/errors.ts';
 import { seededRandom } from '../../../actors/kernel/random.ts';
 import type { Random } from '../../../actors/kernel/random.ts';
-import type { ProviderLimits } from './admission.ts';
+import type { ProviderLimits } from './admission/limits.ts';
+import { checkLimits } from './admission/limits.ts';
+import { anthropicWire } from './anthropic/wire.ts';
 import { CallLog } from './call-log.ts';
-import type { CallRecord } from './call-log.ts';
+import type { LoggedCall } from './call-log.ts';
 import type { Call } from './call.ts';
-import { handleChat } from './chat.ts';
-import type { ChatHost } from './chat.ts';
-import { checkFaults } from './faults.ts';
-import type { FaultRates } from './faults.ts';
+import { checkFaults } from './faults/faults.ts';
+import type { FaultRates } from './faults/faults.ts';
 import { sendJson } from './http.ts';
 import { Limiter } from './limiter.ts';
 import type { FakeProviderStats } from './limiter.ts';
-import { checkLimits, resolveOptions } from './options.ts';
+import { openaiWire } from './openai/wire.ts';
+import { resolveOptions } from './options.ts';
 import type { FakeProviderOptions, ResolvedOptions } from './options.ts';
+import { handleQuestion } from './route.ts';
+import type { RouteHost } from './route.ts';
 import { invalidRequest } from './wire.ts';
+import type { Wire } from './wire.ts';
 
 /** A running fake provider. */
 export interface FakeProvider extends AsyncDisposable {
-  /** Without a path: `http://127.0.0.1:PORT`. The `baseURL` of an OpenAI client is this plus `/v1`. */
+  /** Without a path: `http://127.0.0.1:PORT`. The `baseURL` of Anthropic's client; that of OpenAI's is this plus `/v1`. */
   readonly url: string;
   readonly port: number;
   /** Accepted calls, oldest first, the last `maxCalls` of them. A copy. */
-  readonly calls: readonly CallRecord[];
+  readonly calls: readonly LoggedCall[];
   stats(): FakeProviderStats;
   /** Replaces all fault rates, for calls that arrive from now on. @throws RangeError */
   setFaults(faults: FaultRates): void;
-  /** Replaces the hidden limits; `{}` makes the declared ones true again. @throws RangeError */
+  /** Replaces the hidden limits, until the schedule has others; `{}` makes the declared ones true again. @throws RangeError */
   setHidden(hidden: ProviderLimits): void;
   /** Ends open and hung connections, and closes the log file. Calls in flight end as `provider-closed`. */
   close(): Promise<void>;
@@ -47,13 +51,15 @@ const NO_KEEP_ALIVE_TIMEOUT = 0;
 const BACKLOG = 4_096;
 
 /**
- * Starts an OpenAI-compatible provider on 127.0.0.1.
+ * Starts a provider on 127.0.0.1 that speaks OpenAI's chat completions and Anthropic's messages. Both
+ * share one quota and one log.
  *
  * @throws RangeError when an option is out of its range; the system's error when the port is taken.
  * @example
  * ```ts
  * await using provider = await startFakeProvider({ limits: { requestsPerMinute: 600 } });
- * const client = new OpenAI({ baseURL: `${provider.url}/v1`, apiKey: 'any', maxRetries: 0 });
+ * const openai = new OpenAI({ baseURL: `${provider.url}/v1`, apiKey: 'any', maxRetries: 0 });
+ * const anthropic = new Anthropic({ baseURL: provider.url, apiKey: 'any', maxRetries: 0 });
  * ```
  */
 export async function startFakeProvider(options: FakeProviderOptions = {}): Promise<FakeProvider> {
@@ -113,7 +119,7 @@ class FakeProviderServer implements FakeProvider {
     return `http://127.0.0.1:${this.#port}`;
   }
 
-  get calls(): readonly CallRecord[] {
+  get calls(): readonly LoggedCall[] {
     return this.#log.calls;
   }
 
@@ -167,19 +173,22 @@ class FakeProviderServer implements FakeProvider {
     const { nowMs } = this.#options;
     const arrivedAtMs = nowMs();
     const id = `req_${this.#run}_${this.#requestCount}`;
-    const headers = () => ({
-      'x-request-id': id,
-      'openai-processing-ms': String(nowMs() - arrivedAtMs),
-      ...this.#limiter.headers(),
-    });
-    const carry = () => this.#carry(request.socket, id);
+    const answer = (wire: Wire) => {
+      const headers = () => {
+        const now = nowMs();
+        return { ...wire.identityHeaders(id, now - arrivedAtMs), ...wire.rateHeaders(this.#limiter.shown(now), now) };
+      };
+      return { id, wire, request, response, headers, carry: () => this.#carry(request.socket, id) };
+    };
     const path = (request.url ?? '/').split('?', 1)[0];
     switch (`${request.method} ${path}`) {
+      // Nothing in there is expected to fail; if it does (a full disk), the test run should know.
       case 'POST /v1/chat/completions':
-        // Nothing in there is expected to fail; if it does (a full disk), the test run should know.
-        return void handleChat(this.#chatHost(), { id, request, response, headers, carry });
+        return void handleQuestion(this.#routeHost(), answer(openaiWire));
+      case 'POST /v1/messages':
+        return void handleQuestion(this.#routeHost(), answer(anthropicWire));
       case 'GET /v1/models':
-        return sendJson(response, 200, this.#models(), headers());
+        return sendJson(response, 200, this.#models(), answer(openaiWire).headers());
       case 'GET /healthz':
         return sendJson(response, 200, { ok: true });
       case 'GET /_log':
@@ -187,13 +196,14 @@ class FakeProviderServer implements FakeProvider {
       case 'GET /_stats':
         return sendJson(response, 200, this.stats());
       default: {
-        const error = invalidRequest(`Unknown request URL: ${request.method} ${path}.`, null, 'unknown_url');
-        return sendJson(response, 404, { error }, headers());
+        const { wire, headers } = answer(path?.startsWith('/v1/messages') ? anthropicWire : openaiWire);
+        const error = invalidRequest(`Unknown request URL: ${request.method} ${path}.`, null, 'unknown_url', 404);
+        return sendJson(response, 404, wire.errorBody(error, id), headers());
       }
     }
   }
 
-  #chatHost(): ChatHost {
+  #routeHost(): RouteHost {
     return {
       options: this.#options,
       nowMs: this.#options.nowMs,

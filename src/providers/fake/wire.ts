@@ -1,27 +1,26 @@
-/** The OpenAI chat-completions wire format, as far as the fake provider speaks it. */
-import { z } from 'zod';
+/** What the routes have in common, whatever the wire format: a question, an answer to it, and an error. */
+import type { Buckets } from './admission/admission.ts';
+import type { ChatRequest } from './openai/request.ts';
+import type { CallUsage } from './usage.ts';
 
-const textPart = z.looseObject({ type: z.string(), text: z.string().optional() });
+/** A wire format. */
+export type WireName = 'openai' | 'anthropic';
 
-const chatMessage = z.looseObject({
-  role: z.string().min(1),
-  content: z.union([z.string(), z.array(textPart)]).nullish(),
-});
+/** A request that passed the checks of its format. */
+export interface Question {
+  /** As `options.answer` gets it: in OpenAI's form, whatever it came in. */
+  readonly request: ChatRequest;
+  readonly promptTokens: number;
+  /** The most tokens an answer may have; null when the request does not say. */
+  readonly maxTokens: number | null;
+  readonly streamed: boolean;
+  /** Whether a stream is to end with the usage. */
+  readonly includeUsage: boolean;
+}
 
-const chatRequest = z.looseObject({
-  model: z.string().min(1),
-  messages: z.array(chatMessage).min(1),
-  max_tokens: z.int().positive().nullish(),
-  max_completion_tokens: z.int().positive().nullish(),
-  stream: z.boolean().nullish(),
-  stream_options: z.looseObject({ include_usage: z.boolean().nullish() }).nullish(),
-});
-
-/** A request body that passed the checks. Fields unknown here are kept and have no effect. */
-export type ChatRequest = z.infer<typeof chatRequest>;
-
-/** `error` in the body of an answer that is not 2xx. */
+/** An answer that is no answer. Anthropic's format goes by the status alone and has no `param` and `code`. */
 export interface WireError {
+  readonly status: number;
   readonly message: string;
   readonly type: string;
   readonly param: string | null;
@@ -32,131 +31,53 @@ export interface WireError {
 export interface Completion {
   readonly id: string;
   readonly model: string;
-  /** Whole seconds since 1970. */
-  readonly created: number;
-  /** The text, one piece per token. */
-  readonly pieces: readonly string[];
-  readonly finishReason: 'stop' | 'length';
-  readonly promptTokens: number;
+  /** Milliseconds since 1970. */
+  readonly createdMs: number;
+  /** The text, one piece per token; null: not even an empty text. */
+  readonly pieces: readonly string[] | null;
+  readonly finishReason: 'stop' | 'length' | 'refusal';
+  /** When all of it is sent. */
+  readonly usage: CallUsage;
+  /** Whether the answer says so. */
+  readonly tellsUsage: boolean;
 }
 
-/** Tokens charged for the answer when the request names no maximum. */
-export const DEFAULT_MAX_TOKENS = 16;
-
-const CHARACTERS_PER_TOKEN = 4;
-const FINGERPRINT = 'fp_drover_fake';
-
-/** Checks a body. `models` null: any model. */
-export function parseChatRequest(
-  text: string,
-  models: readonly string[] | null,
-): { readonly request: ChatRequest } | { readonly error: WireError } {
-  let body: unknown;
-  try {
-    body = JSON.parse(text);
-  } catch {
-    return { error: invalidRequest('The body of your request is not valid JSON.', null, null) };
-  }
-  const parsed = chatRequest.safeParse(body);
-  if (!parsed.success) return { error: describeIssue(body, parsed.error) };
-  const { model } = parsed.data;
-  if (models !== null && !models.includes(model)) {
-    return { error: invalidRequest(`The model '${model}' does not exist.`, 'model', 'model_not_found') };
-  }
-  return { request: parsed.data };
+/** A streamed answer, each part ready to send. */
+export interface EventStream {
+  /** Before the first token. */
+  readonly head: () => string;
+  readonly content: (piece: string) => string;
+  /** After the last token. */
+  readonly finish: () => string;
+  /** Usage, where it is told, and the mark of the end. */
+  readonly end: () => string;
+  /** Instead of the rest: the answer failed on the way. */
+  readonly error: (error: WireError) => string;
 }
 
-/** Characters of all texts / 4, rounded up. */
-export function countPromptTokens(request: ChatRequest): number {
-  let characters = 0;
-  for (const { content } of request.messages) {
-    if (typeof content === 'string') characters += content.length;
-    else for (const part of content ?? []) characters += part.text?.length ?? 0;
-  }
-  return Math.ceil(characters / CHARACTERS_PER_TOKEN);
-}
-
-/** The most tokens an answer may have; null when the request does not say. */
-export function maxCompletionTokens(request: ChatRequest): number | null {
-  return request.max_completion_tokens ?? request.max_tokens ?? null;
-}
-
-/** Cuts a text into tokens of four characters, as many as the request allows. */
-export function complete(request: ChatRequest, text: string, id: string, nowMs: number): Completion {
-  const most = maxCompletionTokens(request) ?? Infinity;
-  const pieces: string[] = [];
-  let from = 0;
-  for (; from < text.length && pieces.length < most; from += CHARACTERS_PER_TOKEN) {
-    pieces.push(text.slice(from, from + CHARACTERS_PER_TOKEN));
-  }
-  return {
-    id: `chatcmpl-${id}`,
-    model: request.model,
-    created: Math.floor(nowMs / 1000),
-    pieces,
-    finishReason: from < text.length ? 'length' : 'stop',
-    promptTokens: countPromptTokens(request),
-  };
-}
-
-/** The body of a plain answer. */
-export function completionBody(completion: Completion): string {
-  const { id, created, model, pieces, finishReason } = completion;
-  const message = { role: 'assistant', content: pieces.join(''), refusal: null, annotations: [] };
-  return JSON.stringify({
-    id,
-    object: 'chat.completion',
-    created,
-    model,
-    choices: [{ index: 0, message, logprobs: null, finish_reason: finishReason }],
-    usage: usageOf(completion),
-    service_tier: 'default',
-    system_fingerprint: FINGERPRINT,
-  });
-}
-
-/** The events of a streamed answer, each ready to send. */
-export function streamEvents(completion: Completion, includeUsage: boolean) {
-  const { id, created, model, finishReason } = completion;
-  const head = { id, object: 'chat.completion.chunk', created, model, system_fingerprint: FINGERPRINT };
-  const event = (choices: readonly unknown[], usage: unknown): string =>
-    // When usage was asked for, every chunk carries the field, null until the last.
-    `data: ${JSON.stringify({ ...head, choices, ...(includeUsage ? { usage } : {}) })}\n\n`;
-  const choice = (delta: object, finish_reason: string | null) => [{ index: 0, delta, logprobs: null, finish_reason }];
-  return {
-    role: () => event(choice({ role: 'assistant', content: '', refusal: null }, null), null),
-    content: (piece: string) => event(choice({ content: piece }, null), null),
-    /** Finish reason, usage if asked for, `[DONE]`: what comes after the last token. */
-    tail: () => event(choice({}, finishReason), null) + (includeUsage ? event([], usageOf(completion)) : '') + 'data: [DONE]\n\n',
-  };
+/** How a provider speaks. Pure; one object for each format. */
+export interface Wire {
+  readonly name: WireName;
+  /** Whether prompt tokens read from the cache count towards the limits. */
+  readonly cachedCounts: boolean;
+  /** Checks a body. `models` null: any model. */
+  parse(text: string, models: readonly string[] | null): { readonly question: Question } | { readonly error: WireError };
+  /** The body of an answer that is no answer. */
+  errorBody(error: WireError, requestId: string): unknown;
+  /** The body of a plain answer. */
+  plainBody(completion: Completion): unknown;
+  streamed(completion: Completion, includeUsage: boolean): EventStream;
+  /** Who answered, and how long it took. */
+  identityHeaders(requestId: string, processingMs: number): Record<string, string>;
+  /** What is left of each declared limit. */
+  rateHeaders(buckets: Buckets, nowMs: number): Record<string, string>;
+  /** When to come back. */
+  retryHeaders(retryAfterMs: number): Record<string, string>;
+  /** All headers that `rateHeaders` may have. */
+  readonly rateHeaderNames: readonly string[];
 }
 
 /** An error about the request itself. */
-export function invalidRequest(message: string, param: string | null, code: string | null): WireError {
-  return { message, type: 'invalid_request_error', param, code };
-}
-
-function usageOf({ promptTokens, pieces }: Completion) {
-  return {
-    prompt_tokens: promptTokens,
-    completion_tokens: pieces.length,
-    total_tokens: promptTokens + pieces.length,
-    prompt_tokens_details: { cached_tokens: 0, audio_tokens: 0 },
-    completion_tokens_details: { reasoning_tokens: 0, audio_tokens: 0 },
-  };
-}
-
-function describeIssue(body: unknown, error: z.ZodError): WireError {
-  const issue = error.issues[0];
-  const path = issue?.path ?? [];
-  const param = path.reduce<string>(
-    (name, key) => (typeof key === 'number' ? `${name}[${key}]` : name === '' ? String(key) : `${name}.${String(key)}`),
-    '',
-  );
-  const value = path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], body);
-  if (value === undefined) {
-    return invalidRequest(`Missing required parameter: '${param}'.`, param, 'missing_required_parameter');
-  }
-  const reason = issue?.message ?? 'invalid value';
-  return invalidRequest(`Invalid value for '${param || 'body'}': ${reason}`, param || null, 'invalid_value');
+export function invalidRequest(message: string, param: string | null = null, code: string | null = null, status = 400): WireError {
+  return { status, message, type: 'invalid_request_error', param, code };
 }

@@ -28,7 +28,7 @@ export class Standstill {
   #lastSpawned: string | undefined;
   #lastStopped: string | undefined;
   /** Who has asked a limiter and has no answer, and to whom its last permits went: by worker. */
-  readonly #asking = new Map<number, { readonly flow: string; readonly dependency: string }>();
+  readonly #asking = new Map<number, { readonly who: string; readonly dependency: string }>();
   readonly #granted = new Map<string, string>();
 
   constructor(healMs: number) {
@@ -56,11 +56,11 @@ export class Standstill {
           this.#lastSpawned = id;
           if (this.#isLate(atMs)) this.#spawned += 1;
         },
-        'limiter.asked': ({ ask, flow, dependency }) => void this.#asking.set(ask, { flow, dependency }),
+        'limiter.asked': ({ ask, who, dependency }) => void this.#asking.set(ask, { who, dependency }),
         'limiter.answered': ({ ask, dependency, reply }) => {
           const asked = this.#asking.get(ask);
           this.#asking.delete(ask);
-          if (asked !== undefined && reply.at === 'granted') this.#granted.set(dependency, asked.flow);
+          if (asked !== undefined && reply.at === 'granted') this.#granted.set(dependency, asked.who);
         },
         'process.killed': () => this.#asking.clear(),
         'scene.over': ({ look }) => {
@@ -98,7 +98,7 @@ export class Standstill {
   #sayAll(look: Look, dependencies: readonly string[]): readonly string[] {
     const scene = look.waits();
     const waits = [...scene.tasks.values()].slice(0, MOST_SAID).map(({ id, kind, holds }) => {
-      const dependency = [...this.#asking.values()].find(({ flow }) => flow === holds)?.dependency;
+      const dependency = [...this.#asking.values()].find(({ who }) => who === holds)?.dependency;
       if (holds === undefined || dependency === undefined) return sayWait(scene, id);
       return `task ${id} (${kind}) holds worker ${holds} and waits for a permit of ${dependency}`;
     });

@@ -1,4 +1,5 @@
 /** Lint: what a topology shows without any search. */
+import { costOf } from '../../topology/dependency.ts';
 import type { Topology } from '../../topology/fleet.ts';
 import { compile } from './compile.ts';
 import { ranksOf } from './ranks.ts';
@@ -116,7 +117,8 @@ function admissions({ dependencies }: Topology, requests: Readonly<Record<string
     return samples.flatMap((request) => {
       const path = ['dependencies', name, 'estimate'];
       try {
-        const tokens = estimate(request);
+        const { input, output } = costOf(estimate(request));
+        const tokens = input + output;
         if (tokens <= most) return [];
         return [
           finding('never-admitted', 'error', path, `a request of ${tokens} tokens is more than the ${most} that are admitted in a minute`),

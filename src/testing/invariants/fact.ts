@@ -3,7 +3,7 @@
  * them and over nothing else. Times are `atMs` of the process's clock.
  */
 import type { ExitReason } from '../../../actors/kernel/effects.ts';
-import type { LimiterReply, LimiterState } from '../../../actors/limiter.ts';
+import type { LimiterReply, LimiterState } from '../../../actors/admission/limiter.ts';
 import type {
   ClaimedTask,
   Held,
@@ -108,8 +108,20 @@ export type HostFact =
       /** What is left in the victim's mailbox. */
       readonly left: number;
     }
+  /** The breaker of a dependency is in another condition now. */
+  | { readonly at: 'breaker.moved'; readonly dependency: string; readonly to: 'closed' | 'open' | 'half-open' | 'isolated' }
   /** A limiter took the question. */
-  | { readonly at: 'limiter.asked'; readonly dependency: string; readonly ask: number; readonly flow: string; readonly tokens: number }
+  | {
+      readonly at: 'limiter.asked';
+      readonly dependency: string;
+      readonly ask: number;
+      /** The worker, where one calls. */
+      readonly who: string;
+      readonly tenant: string;
+      readonly flow: string;
+      readonly priority: number;
+      readonly tokens: number;
+    }
   | { readonly at: 'limiter.answered'; readonly dependency: string; readonly ask: number; readonly reply: LimiterReply };
 
 /** The simulation's own doing. */

@@ -1,4 +1,5 @@
 /** Every invariant that a simulation checks, in the order of ARCHITECTURE.md. */
+import { L4, S5, S8 } from './admission.ts';
 import { B3, S11, S4 } from './effects.ts';
 import { L2, L3, L7 } from './homecoming.ts';
 import type { Invariant } from './invariant.ts';
@@ -8,4 +9,4 @@ import { S9 } from './supervision.ts';
 import { L1, S1, S14, S2, S3 } from './tasks.ts';
 import { WAITS } from './waits.ts';
 
-export const INVARIANTS: readonly Invariant[] = [S1, S2, S3, S4, S6, S7, S9, S11, S13, S14, L1, L2, L3, L5, L7, B1, B3, WAITS];
+export const INVARIANTS: readonly Invariant[] = [S1, S2, S3, S4, S5, S6, S7, S8, S9, S11, S13, S14, L1, L2, L3, L4, L5, L7, B1, B3, WAITS];

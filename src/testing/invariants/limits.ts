@@ -1,4 +1,5 @@
 /** Invariants of limits: how much is in flight, how fast it is issued, and that nobody is passed for ever. */
+import { HIGHEST_PRIORITY, PLACES_PER_PRIORITY } from '../../../actors/admission/wait-line.ts';
 import type { Topology } from '../../topology/fleet.ts';
 import type { Invariant } from './invariant.ts';
 
@@ -72,8 +73,8 @@ export const S7: Invariant = {
         if (used === undefined || used >= tokens) return;
         for (const { dimension, level } of levels.get(dependency) ?? []) if (dimension === 'tokens') level.refund(tokens - used);
       },
-      // A limiter that is started again starts with a full bucket: a known limit, not a breach.
-      'actor.spawned': ({ id }) => empty(id.slice(id.lastIndexOf('/') + 1)),
+      // Another process starts with a full bucket: a known limit, not a breach. A limiter that crashes does not.
+      'store.opened': () => levels.forEach((_, name) => empty(name)),
     };
   },
 };
@@ -100,47 +101,76 @@ function levelsOf({ dependencies }: Topology) {
 
 interface Waiting {
   readonly ask: number;
+  /** Grows with each who joins. */
+  readonly order: number;
+  readonly tenant: string;
   readonly flow: string;
+  readonly priority: number;
   readonly cost: number;
-  /** Cost of what its own flow has before it. */
-  readonly ahead: number;
-  /** By flow: the cost of those who joined later and went earlier. */
+  /** Cost of what its own flow has before it: grows by whoever of its flow passes it. */
+  ahead: number;
+  /** Of its own flow: who joined later, and went earlier because of a higher priority. */
+  overtaken: number;
+  /** By flow of the same tenant: the cost of those who went earlier. */
   readonly passed: Map<string, number>;
 }
 
 export const L5: Invariant = {
   name: 'L5',
-  promise: 'no waiter is passed by another flow for more than its own flow has before it, and one request',
+  promise:
+    'no waiter is passed by another flow for more than its own flow has before it, and one request; nor within its flow without a higher priority',
   check({ dependencies }, broken) {
     const lines = new Map<string, { waiting: Waiting[]; readonly latest: Map<string, number> }>();
+    let order = 0;
     const lineOf = (name: string) => {
       let line = lines.get(name);
       if (line === undefined) lines.set(name, (line = { waiting: [], latest: new Map() }));
       return line;
     };
     const forget = (name: string): void => void lines.delete(name);
+    const withinFlow = (dependency: string, waiter: Waiting, gone: Waiting): void => {
+      waiter.ahead += gone.cost;
+      waiter.overtaken += 1;
+      const { flow, priority, overtaken } = waiter;
+      const most = gone.priority > priority ? (HIGHEST_PRIORITY - Math.max(priority, -HIGHEST_PRIORITY)) * PLACES_PER_PRIORITY : 0;
+      if (overtaken > most)
+        broken(
+          `${dependency}: ${flow} waits with 0 before it, and ${flow} passed it with ${gone.cost} (priority ${gone.priority} over ${priority}, ${overtaken} times)`,
+        );
+    };
     return {
-      'limiter.asked': ({ dependency, ask, flow, tokens }) => {
+      'limiter.asked': ({ dependency, ask, tenant, flow, priority, tokens }) => {
         const line = lineOf(dependency);
-        if (line.waiting.length >= MOST_WATCHED) return;
-        const cost = dependencies[dependency]?.spec.limits?.tokensPerMinute === undefined ? 1 : Math.max(1, tokens);
+        const spec = dependencies[dependency]?.spec;
+        // Weights change what a turn costs: the properties of the line are there for that.
+        if (line.waiting.length >= MOST_WATCHED || spec?.weights !== undefined) return;
+        const cost = countsTokens(spec) ? Math.max(1, tokens) : 1;
         let ahead = line.latest.get(flow) ?? 0;
-        for (const other of line.waiting) if (other.flow === flow) ahead += other.cost;
-        line.waiting.push({ ask, flow, cost, ahead, passed: new Map() });
+        for (const other of line.waiting) if (other.flow === flow && other.tenant === tenant) ahead += other.cost;
+        line.waiting.push({ ask, order: (order += 1), tenant, flow, priority, cost, ahead, overtaken: 0, passed: new Map() });
       },
       'limiter.answered': ({ dependency, ask, reply }) => {
         const line = lineOf(dependency);
         const at = line.waiting.findIndex((other) => other.ask === ask);
         if (at < 0) return;
-        const [gone] = line.waiting.splice(at, 1);
+        const gone = line.waiting.splice(at, 1)[0]!;
         if (reply.at !== 'granted') return;
-        line.latest.set(gone!.flow, gone!.cost);
-        for (const { flow, ahead, passed } of line.waiting.slice(0, at)) {
-          if (flow === gone!.flow) continue;
-          const before = passed.get(gone!.flow) ?? 0;
-          if (before >= ahead)
-            broken(`${dependency}: ${flow} waits with ${ahead} before it, and ${gone!.flow} passed it with ${before + gone!.cost}`);
-          passed.set(gone!.flow, before + gone!.cost);
+        line.latest.set(gone.flow, gone.cost);
+        for (const waiter of line.waiting) {
+          // Between tenants it is their turns that are fair, whatever flows they have.
+          if (waiter.tenant !== gone.tenant) continue;
+          if (waiter.flow === gone.flow) {
+            if (waiter.order > gone.order) continue;
+            withinFlow(dependency, waiter, gone);
+            continue;
+          }
+          const before = waiter.passed.get(gone.flow) ?? 0;
+          // Whoever of that flow it was: one of them may have been there before, and have given its turn to a more urgent one.
+          if (before > waiter.ahead)
+            broken(
+              `${dependency}: ${waiter.flow} waits with ${waiter.ahead} before it, and ${gone.flow} passed it with ${before + gone.cost}`,
+            );
+          waiter.passed.set(gone.flow, before + gone.cost);
         }
       },
       // Who waited asks again, in whatever order.
@@ -149,3 +179,8 @@ export const L5: Invariant = {
     };
   },
 };
+
+function countsTokens(spec: Topology['dependencies'][string]['spec'] | undefined): boolean {
+  const { tokensPerMinute, inputTokensPerMinute, outputTokensPerMinute } = spec?.limits ?? {};
+  return tokensPerMinute !== undefined || inputTokensPerMinute !== undefined || outputTokensPerMinute !== undefined;
+}

@@ -133,7 +133,7 @@ export class Waits {
         this.#calls.delete(fact.key);
         return;
       case 'limiter.asked':
-        this.#asks.set(fact.ask, { dependency: fact.dependency, worker: fact.flow });
+        this.#asks.set(fact.ask, { dependency: fact.dependency, worker: fact.who });
         return;
       case 'limiter.answered':
         this.#asks.delete(fact.ask);

@@ -41,7 +41,7 @@ export function tellFact(fact: ShownFact): string {
     case 'mailbox.stolen':
       return `stolen: ${fact.steal.count} of ${fact.kind}, by ${fact.steal.thief} from ${fact.steal.victim}`;
     case 'limiter.asked':
-      return `asked: ${fact.dependency} for a permit, by ${fact.flow}`;
+      return `asked: ${fact.dependency} for a permit, by ${fact.who}`;
     case 'limiter.answered':
       return `answered: the limiter of ${fact.dependency}, ${fact.reply.at}`;
     case 'process.killed':

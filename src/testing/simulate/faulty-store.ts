@@ -57,6 +57,11 @@ export function faultyStore(store: Store, faults: StoreFaults, sleep: (ms: numbe
     get: faulty('get', store.get),
     list: faulty('list', store.list),
     counts: faulty('counts', store.counts),
+    takeBudget: faulty('takeBudget', store.takeBudget),
+    returnBudget: faulty('returnBudget', store.returnBudget),
+    readBudgets: faulty('readBudgets', store.readBudgets),
+    registerIntents: faulty('registerIntents', store.registerIntents),
+    withdrawIntents: faulty('withdrawIntents', store.withdrawIntents),
     close: faulty('close', store.close),
   };
 }

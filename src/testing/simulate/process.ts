@@ -8,7 +8,7 @@ import type { Envelope } from '../../../actors/host/transport.ts';
 import { countingIds } from '../../../actors/kernel/ids.ts';
 import type { ActorId, Message, OwnEffect } from '../../../actors/kernel/effects.ts';
 import type { Random } from '../../../actors/kernel/random.ts';
-import type { LimiterReply } from '../../../actors/limiter.ts';
+import type { LimiterMessage, LimiterReply } from '../../../actors/admission/limiter.ts';
 import type { Store } from '../../../actors/ports/store.ts';
 import type { QueueEffect, QueueState } from '../../../actors/queue.ts';
 import { startFleetWith } from '../../runtime/fleet.ts';
@@ -67,7 +67,7 @@ export class SimulatedProcess implements Caller {
   atOnce = 0;
   #deliveriesLeft = Infinity;
   /** Questions to limiters that are open. */
-  readonly #asks = new Set<number>();
+  readonly #asks = new Map<number, string>();
 
   constructor(options: ProcessOptions) {
     this.#options = options;
@@ -112,6 +112,7 @@ export class SimulatedProcess implements Caller {
       const running = [...this.runs.values()].filter(({ run }) => run.worker === worker && run.over === undefined).length;
       scene.see({ at: 'worker.suspended', worker, running });
     });
+    fleet.events.on('breaker.moved', ({ dependency, at }) => scene.see({ at: 'breaker.moved', dependency, to: at }));
     fleet.events.on('worker.resumed', ({ worker }) => scene.see({ at: 'worker.resumed', worker }));
     fleet.events.on('fleet.failed', this.#options.onFailed);
     this.fleet = fleet;
@@ -203,14 +204,19 @@ export class SimulatedProcess implements Caller {
         scene.statistics.deliveries += 1;
         scene.note(1, `${toId} ${message.type}`, choice);
         if (message.type === 'limiter.acquire') {
-          const { replyTo, flow, tokens } = message as Message & {
-            readonly replyTo: number;
-            readonly flow: string;
-            readonly tokens: number;
-          };
+          const {
+            replyTo,
+            tenant = '',
+            flow,
+            priority = 0,
+            input,
+            output,
+          } = message as Extract<LimiterMessage, { type: 'limiter.acquire' }>;
           // One that was lost with a limiter before it arrived is taken by nobody.
-          if (this.#asks.has(replyTo))
-            scene.see({ at: 'limiter.asked', dependency: toId.slice(limiters.length), ask: replyTo, flow, tokens });
+          const who = this.#asks.get(replyTo);
+          const dependency = toId.slice(limiters.length);
+          if (who !== undefined)
+            scene.see({ at: 'limiter.asked', dependency, ask: replyTo, who, tenant, flow, priority, tokens: input + output });
         }
         this.#deliveriesLeft -= 1;
         if (this.#deliveriesLeft <= 0) this.transport.freeze();
@@ -271,7 +277,7 @@ export class SimulatedProcess implements Caller {
           asker.lost?.();
         },
       });
-      this.#asks.add(ask);
+      this.#asks.set(ask, (asker as { readonly who?: string }).who ?? '');
       return ask;
     };
     internals.onHost?.(host);

@@ -1,5 +1,6 @@
 /** Stand-in: answers in the place of a dependency's `perform`, in virtual time, with faults by seed. */
 import type { Random } from '../../../actors/kernel/random.ts';
+import { costOf } from '../../topology/dependency.ts';
 import type { AnyDependency, PerformContext, Usage } from '../../topology/dependency.ts';
 import { describe } from '../../../actors/kernel/errors.ts';
 import { SimulationCallbackError } from '../errors.ts';
@@ -21,6 +22,8 @@ export interface Caller {
 const FROM_MS = 50;
 const TO_MS = 1_000;
 const SLOW = 10;
+/** HTTP statuses of calls that have used no tokens. */
+const REFUSED: readonly unknown[] = [429, 503, 529];
 const LONGEST_RETRY_AFTER_MS = 5_000;
 const GARBAGE: readonly unknown[] = ['<html><body>502 Bad Gateway</body></html>', null, 42, [], { error: 'no' }];
 
@@ -80,6 +83,8 @@ export class Provider {
   /** The same dependency, with this in the place of its `perform`. */
   dependency(): AnyDependency {
     const { spec } = this.#dependency;
+    // A bulkhead does nothing by itself: who holds a place does.
+    if (spec.rank !== undefined) return this.#dependency;
     const copy = Object.assign(Object.create(Object.getPrototypeOf(spec) as object) as typeof spec, spec, {
       perform: (request: unknown, call: PerformContext) => this.#perform(request, call),
     });
@@ -152,9 +157,9 @@ export class Provider {
 
   /** As the runtime will read it, so that what is given back to the rate is known. */
   #used(answer: unknown, request: unknown, how: string | undefined): number | undefined {
-    if (how === 'rateLimited') return 0;
+    if (how === 'rateLimited' || how === 'overloaded') return 0;
     if (how !== undefined && how !== 'slow' && how !== 'garbage') return undefined;
-    if (answer instanceof Failing) return (answer.error as { readonly status?: unknown } | null)?.status === 429 ? 0 : undefined;
+    if (answer instanceof Failing) return REFUSED.includes((answer.error as { readonly status?: unknown } | null)?.status) ? 0 : undefined;
     try {
       const read = this.#usageOf() ?? this.#dependency.spec.usage?.bind(this.#dependency.spec);
       const usage = read?.(answer, request);
@@ -224,8 +229,8 @@ export class Provider {
   }
 
   #estimate(request: unknown): number {
-    const tokens = this.#dependency.spec.estimate?.(request) ?? 0;
-    return Number.isFinite(tokens) && tokens > 0 ? Math.ceil(tokens) : 0;
+    const { input, output } = costOf(this.#dependency.spec.estimate?.(request));
+    return input + output;
   }
 
   #drawFault(): keyof CallFaults | undefined {

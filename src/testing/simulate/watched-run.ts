@@ -3,7 +3,7 @@
  * the run does with it: effects begin, time does not pass, the run waits for something of its own.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { AskOptions, CallOptions, Context, RunLogger, StepContext } from '../../topology/context.ts';
+import type { AskOptions, CallOptions, Context, HoldOptions, RunLogger, StepContext } from '../../topology/context.ts';
 import type { Run } from '../../runtime/run.ts';
 import { SimulationStuckError } from '../errors.ts';
 import { placeOf } from '../place.ts';
@@ -78,6 +78,10 @@ export class WatchedRun implements Context {
 
   call(name: string, request: unknown, options?: CallOptions): Promise<never> {
     return this.#begin(`ctx.call(${name})`, this.call) ?? this.run.call(name, request, options);
+  }
+
+  hold<T>(name: string, fn: (place: StepContext) => Promise<T>, options?: HoldOptions): Promise<T> {
+    return this.#begin(`ctx.hold(${name})`, this.hold) ?? this.run.hold(name, fn, options);
   }
 
   step<T>(name: string, fn: (step: StepContext) => T | Promise<T>): Promise<T> {

@@ -232,6 +232,11 @@ export function owning(makePlace: MakePlace): void {
         store.get([]),
         store.list({ limit: 1 }),
         store.counts(),
+        store.takeBudget([]),
+        store.returnBudget([]),
+        store.readBudgets([]),
+        store.registerIntents([], 0),
+        store.withdrawIntents([]),
       ];
       const other = await bench.otherPlace();
       for (const store of [bench.store, other.store()]) {

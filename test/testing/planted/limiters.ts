@@ -5,8 +5,8 @@ import { fromDecider, NOTHING } from '../../../actors/kernel/decider.ts';
 import type { DeciderSnapshot } from '../../../actors/kernel/decider.ts';
 import { emit, reply } from '../../../actors/kernel/effects.ts';
 import type { Clock } from '../../../actors/kernel/clock.ts';
-import { limiterLogic } from '../../../actors/limiter.ts';
-import type { LimiterInput, LimiterMessage, LimiterState } from '../../../actors/limiter.ts';
+import { limiterLogic } from '../../../actors/admission/limiter.ts';
+import type { LimiterInput, LimiterMessage, LimiterState } from '../../../actors/admission/limiter.ts';
 import type { Parts } from '../../../src/runtime/internals.ts';
 import { performed } from '../../../src/testing/deadlock/subject.ts';
 import type { Subject } from '../../../src/testing/deadlock/subject.ts';
@@ -51,7 +51,8 @@ interface Line {
 /** One permit, and whoever asks for the least goes first. */
 const smallestFirst = ((clock: Clock) => {
   const stateOf = (inFlight: number, waiting: readonly Acquire[]): Line => ({ inFlight, waiting, line: { size: waiting.length } });
-  const granted = ({ replyTo }: Acquire) => reply(replyTo, { at: 'granted', charged: 0, waitedMs: 0 });
+  const granted = ({ replyTo, input, output }: Acquire) =>
+    reply(replyTo, { at: 'granted', input, output, slots: 1, ticket: 0, waitedMs: 0, grantedMs: 0, book: undefined });
   return fromDecider<Line, LimiterMessage, LimiterInput, ReturnType<typeof reply>>(
     {
       initial: ({ inFlight = 0 }) => [stateOf(inFlight, []), NOTHING],
@@ -63,7 +64,7 @@ const smallestFirst = ((clock: Clock) => {
             return [
               stateOf(
                 inFlight,
-                [...waiting, message].toSorted((a, b) => a.tokens - b.tokens),
+                [...waiting, message].toSorted((a, b) => a.input - b.input),
               ),
               NOTHING,
             ];
@@ -95,9 +96,10 @@ export const unfairLine: Plant = {
   kind: 'starvation',
   invariant: 'L5',
   says: /waits with 0 before it, and \S+ passed it/,
-  // One has the permit, the large one waits, another small one comes later and goes first: all three are accepted, claimed and
-  // started, two of them call and one is answered. In the same instant that one remembers, completes and ends.
-  smallest: { tasks: 3, steps: 3 * 3 + 3 + 3 },
+  // One has the permit, the large one waits, another small one comes later and goes first, as one of another kind may once, and
+  // then a second one does: all four are accepted, claimed and started, three of them call and two are answered. Those two
+  // remember, complete and end.
+  smallest: { tasks: 4, steps: 4 * 3 + 5 + 2 * 3 },
 };
 
 type Blocked = LimiterState & { readonly blocked?: readonly Acquire[] };
@@ -108,18 +110,19 @@ const neverRefusing = ((clock: Clock) => {
   return {
     ...real,
     transition(snapshot: DeciderSnapshot<Blocked>, message: LimiterMessage, scope: never) {
-      const { blocked = [], plan } = snapshot.state;
+      const { blocked = [], regulator } = snapshot.state;
+      const { largestTokens } = regulator.plan;
       const blockedBy = (waiting: readonly Acquire[], before: DeciderSnapshot<Blocked>) => ({
         ...before,
         state: { ...before.state, blocked: waiting },
       });
-      if (message.type === 'limiter.acquire' && (blocked.length > 0 || message.tokens > plan.largestTokens))
+      if (message.type === 'limiter.acquire' && (blocked.length > 0 || message.input > largestTokens))
         return blockedBy([...blocked, message], snapshot);
       const gone = message.type === 'limiter.cancel' ? blocked.find(({ ticket }) => ticket === message.ticket) : undefined;
       if (gone === undefined) return real.transition(snapshot, message, scope);
       emit(reply(gone.replyTo, { at: 'cancelled' }));
       const rest = blocked.filter((other) => other !== gone);
-      const head = rest.findIndex(({ tokens }) => tokens > plan.largestTokens);
+      const head = rest.findIndex(({ input }) => input > largestTokens);
       const free = head < 0 ? rest : rest.slice(0, head);
       let next = snapshot;
       for (const waiter of free) next = real.transition(next, waiter, scope);

@@ -4,7 +4,7 @@
  */
 import { agent, defineFleet, dependency } from 'drover';
 import type { Host } from '../../../actors/host/host.ts';
-import type { LimiterReply } from '../../../actors/limiter.ts';
+import type { LimiterReply } from '../../../actors/admission/limiter.ts';
 import type { Held } from '../../../actors/ports/store.ts';
 import type { QueueState } from '../../../actors/queue.ts';
 import type { SimulationInternals } from '../../../src/testing/simulate/internals.ts';
@@ -49,19 +49,19 @@ const subject = (internals: () => SimulationInternals): Subject =>
 /** Permits come home when the run is over that got them. */
 function permitsOfRuns(host: Host): void {
   const { send, expect, tell } = host;
-  const flows = new Map<number, string>();
   const holders = new Map<string, string>();
   const kept: { readonly worker: string; readonly home: () => void }[] = [];
   host.expect = (asker) => {
-    const ask = expect.call(host, {
+    const { who } = asker as typeof asker & { readonly who: string };
+    return expect.call(host, {
+      who,
       asked: asker.asked,
       lost: () => asker.lost?.(),
       answered: (reply: LimiterReply) => {
-        if (reply.at === 'granted') holders.set(asker.asked, flows.get(ask)!);
+        if (reply.at === 'granted') holders.set(asker.asked, who);
         asker.answered(reply as never);
       },
     } as never);
-    return ask;
   };
   host.tell = (to, message) => {
     const worker = holders.get(to);
@@ -69,10 +69,6 @@ function permitsOfRuns(host: Host): void {
     kept.push({ worker, home: () => tell.call(host, to, message) });
   };
   host.send = (to, message, ...rest) => {
-    if (message.type === 'limiter.acquire') {
-      const { replyTo, flow } = message as unknown as { readonly replyTo: number; readonly flow: string };
-      flows.set(replyTo, flow);
-    }
     if (message.type === 'queue.ended') {
       const { slots } = (host.snapshotOf(to) as { readonly state: QueueState }).state;
       for (const { id } of (message as unknown as { readonly runs: readonly Held[] }).runs) {

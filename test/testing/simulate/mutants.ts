@@ -3,8 +3,9 @@ import { agent, contract, defineFleet, dependency } from 'drover';
 import type { Limits, SimulateOptions, Topology } from './kit.ts';
 import { fromDecider, NOTHING } from '../../../actors/kernel/decider.ts';
 import { emit, reply } from '../../../actors/kernel/effects.ts';
-import { limiterLogic } from '../../../actors/limiter.ts';
-import type { LimiterInput, LimiterMessage } from '../../../actors/limiter.ts';
+import { limiterLogic } from '../../../actors/admission/limiter.ts';
+import type { LimiterInput, LimiterMessage } from '../../../actors/admission/limiter.ts';
+import type { BudgetSpec } from '../../../actors/budget/plan.ts';
 import type { OwnEffect, ReplyTo } from '../../../actors/kernel/effects.ts';
 import type { Settlement, Store } from '../../../actors/ports/store.ts';
 import { queueLogic } from '../../../actors/queue.ts';
@@ -94,7 +95,8 @@ const lastInFirstOut = ((clock: never) =>
       initial: ({ inFlight = 0 }) => [{ inFlight, line: { size: 0 }, waiting: [] }, NOTHING],
       decide(state, message) {
         const of = (inFlight: number, waiting: typeof state.waiting) => ({ inFlight, waiting, line: { size: waiting.length } });
-        const grant = (to: ReplyTo) => reply(to, { at: 'granted', charged: 0, waitedMs: 0 });
+        const grant = (to: ReplyTo) =>
+          reply(to, { at: 'granted', input: 0, output: 0, slots: 1, ticket: 0, waitedMs: 0, grantedMs: 0, book: undefined });
         if (message.type === 'limiter.acquire') {
           const { ticket, replyTo } = message;
           if (state.inFlight === 0) return [of(1, state.waiting), [grant(replyTo)]];
@@ -128,6 +130,36 @@ const forgetful = ((clock: never) => {
 }) as unknown as Parts['limiter'];
 
 const STALL_MS = 12_000;
+
+/** One dependency with a breaker that opens soon and rests shortly, and whatever budget. */
+function guarded(budget?: BudgetSpec): Topology {
+  const model = dependency({
+    breaker: { failures: 2, resetAfterMs: 500 },
+    estimate: () => 20,
+    usage: () => ({ inputTokens: 15, outputTokens: 0 }),
+    perform: async (request: string) => request,
+  });
+  const parent = agent({
+    uses: { model },
+    replicas: 4,
+    leaseMs: LEASE_MS,
+    run: async (input: string, ctx) => [await ctx.call('model', input), await ctx.call('model', `${input} again`)],
+  });
+  return defineFleet({ name: 'guarded', ...(budget === undefined ? {} : { budget }), agents: { parent } });
+}
+
+/** Failures enough for a breaker to open now and then. */
+const FAILING = { calls: { overloaded: 0.4 } } as const;
+
+/** The real logic, which hears something else. */
+const hearing = (change: (message: LimiterMessage) => LimiterMessage): Parts['limiter'] =>
+  ((clock: never) => {
+    const real = limiterLogic(clock);
+    return {
+      ...real,
+      transition: (snapshot: never, message: LimiterMessage, scope: never) => real.transition(snapshot, change(message), scope),
+    };
+  }) as unknown as Parts['limiter'];
 
 export const MUTANTS: readonly Mutant[] = [
   {
@@ -169,6 +201,26 @@ export const MUTANTS: readonly Mutant[] = [
       start: async (items, nowMs) =>
         (await store.start(items, nowMs)).map((outcome) => (outcome.at === 'started' ? { ...outcome, memory: [] } : outcome)),
     })),
+  },
+  {
+    invariant: 'S5',
+    what: 'a store grants whatever is asked of a budget',
+    topology: guarded({ tokens: 300, perMs: 10_000 }),
+    internals: lying(() => ({
+      takeBudget: async (items) =>
+        items.map(({ wantNanoUsd: nanoUsd, wantTokens: tokens }) => ({ nanoUsd, tokens, takenNanoUsd: 0, takenTokens: 0 })),
+    })),
+  },
+  {
+    invariant: 'S8',
+    what: 'a breaker that is half-open lets three calls through instead of one',
+    topology: guarded(),
+    options: { faults: FAILING },
+    internals: () => ({
+      parts: {
+        limiter: born<LimiterInput>(limiterLogic, (input) => ({ ...input, breaker: input.breaker && { ...input.breaker, probes: 3 } })),
+      },
+    }),
   },
   {
     invariant: 'S6',
@@ -298,6 +350,21 @@ export const MUTANTS: readonly Mutant[] = [
     invariant: 'L3',
     what: 'a limiter loses a permit that comes home',
     internals: () => ({ parts: { limiter: forgetful } }),
+  },
+  {
+    invariant: 'L4',
+    what: 'a breaker takes every success of a probe for a failure',
+    topology: guarded(),
+    options: { faults: FAILING },
+    internals: () => ({
+      parts: {
+        limiter: hearing((message) =>
+          message.type === 'limiter.settle' && message.permit.ticket > 0 && message.result === 'success'
+            ? { ...message, result: 'failure' }
+            : message,
+        ),
+      },
+    }),
   },
   {
     invariant: 'L5',

@@ -1,0 +1,43 @@
+/** Failure: how an error of a dependency is read when the dependency does not say it itself. */
+import type { CallFailure } from '../topology/dependency.ts';
+
+/** A longer Retry-After is not obeyed blindly: the call's own backoff applies, as in OpenAI's client. */
+const LONGEST_RETRY_AFTER_MS = 60_000;
+
+/**
+ * Reads what HTTP clients put on their errors: `status` (or `statusCode`), `headers`, and
+ * `retryable` of Drover's own. An error that says nothing counts as transient.
+ */
+export function classifyError(error: unknown, wallMs: number): CallFailure {
+  const { status, statusCode, retryable, headers, responseHeaders } = (error ?? {}) as Record<string, unknown>;
+  const code = typeof status === 'number' ? status : statusCode;
+  const retryAfterMs = readRetryAfter(headers ?? responseHeaders, wallMs);
+  const after = retryAfterMs === undefined ? {} : { retryAfterMs };
+  if (code === 429) return { at: 'rate-limited', ...after };
+  if (code === 503 || code === 529) return { at: 'overloaded', ...after };
+  if (typeof code === 'number' && code >= 400) {
+    const passes = code >= 500 || code === 408 || code === 409 || code === 425;
+    return passes ? { at: 'transient', ...after } : { at: 'permanent' };
+  }
+  return retryable === false ? { at: 'permanent' } : { at: 'transient', ...after };
+}
+
+/** `retry-after-ms`, or `retry-after` in seconds or as a date. Undefined where it is missing or makes no sense. */
+export function readRetryAfter(headers: unknown, wallMs: number): number | undefined {
+  const ms = Number(header(headers, 'retry-after-ms') ?? NaN);
+  if (Number.isFinite(ms)) return sensible(ms);
+  const text = header(headers, 'retry-after');
+  if (text === undefined) return undefined;
+  const seconds = Number(text);
+  return sensible(Number.isFinite(seconds) ? seconds * 1_000 : Date.parse(text) - wallMs);
+}
+
+function sensible(ms: number): number | undefined {
+  return ms >= 0 && ms <= LONGEST_RETRY_AFTER_MS ? ms : undefined;
+}
+
+function header(headers: unknown, name: string): string | undefined {
+  if (headers instanceof Headers) return headers.get(name) ?? undefined;
+  const value = (headers as Record<string, unknown> | null | undefined)?.[name];
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}

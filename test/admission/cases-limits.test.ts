@@ -1,0 +1,268 @@
+/**
+ * Cases: what users of other limiters expect of a gate and of the calls behind it.
+ *
+ * Rows of CL and LIM that do not apply, and why:
+ *
+ *   CL-10   a caller that may bypass a full limiter: nobody may, in flight never passes the limit (S6).
+ *           Who is urgent has a priority, who is important a weight.
+ *   LIM-18  a reservoir that is filled in steps: rates are continuous (GCRA). What it is good for, a
+ *           bounded store of turns that fills with time, is shown here for the burst.
+ *   LIM-23  another client's slot, kept or released: a limiter is of one process. Who loses its process
+ *           loses the slice, which nobody else uses before it has run out: see the regulator. Here: the
+ *           place of a call that never ends is kept until its time limit, and then it is free.
+ *
+ * Shown elsewhere: CL-01 to CL-04 and CL-24 with adaptation, CL-08, CL-09, CL-20 and LIM-02 to LIM-11, 15, 25,
+ * 29, 30 and 36 with the limiter, CL-12, CL-13 and LIM-20 with the wait line, LIM-25, 29 and 30 also with budgets.
+ */
+import { describe, expect, test } from 'vitest';
+import { Desk, GateWorld, http } from './gate-world.ts';
+
+const TEN_A_SECOND = { limits: { requestsPerMinute: 600 }, safetyMargin: 0 };
+
+describe('room in flight', () => {
+  test('CL-08: of eleven calls ten are under way and the eleventh waits', async () => {
+    const world = new GateWorld({ limits: { concurrency: 10 } });
+    const calls = Array.from({ length: 11 }, (_, at) => world.gate.run(world.work(at, 100)));
+    await world.settle();
+    expect(world.inFlight).toBe(10);
+    expect(await world.gate.look()).toMatchObject({ inFlight: 10, waiting: 1 });
+    await world.drive(Promise.all(calls));
+    expect(world.peak).toBe(10);
+    await world.drive(world.gate.close());
+  });
+
+  test('CL-20: a call that may wait 50 ms is refused then and not earlier, and no permit is lost', async () => {
+    const world = new GateWorld({ limits: { concurrency: 1 } });
+    const first = world.gate.run(world.work('first', 200));
+    const late = world.ending(world.gate.run(world.work('late', 1), { withinMs: 50 }));
+    await world.advance(49);
+    expect(await world.gate.look()).toMatchObject({ waiting: 1 });
+    await world.advance(1);
+    expect(await late).toMatchObject({ at: 'failed', error: { code: 'DROVER_ADMISSION_LATE' } });
+    expect(world.nowMs).toBe(50);
+    await world.drive(first);
+    expect(await world.drive(world.gate.run(world.work('next', 1), { withinMs: 0 }))).toBe('next');
+    expect(world.began).toEqual(['first', 'next']);
+    await world.drive(world.gate.close());
+  });
+
+  test('CL-22: with four under way and ten in line the fifteenth is refused at once', async () => {
+    const world = new GateWorld({ limits: { concurrency: 4 }, waiting: 10 });
+    const calls = Array.from({ length: 14 }, (_, at) => world.gate.run(world.work(at, 1_000)));
+    const refused = world.ending(world.gate.run(world.work('refused', 1), { withinMs: 60_000 }));
+    await world.settle();
+    expect(await refused).toMatchObject({
+      at: 'failed',
+      error: { code: 'DROVER_ADMISSION_FULL', retryable: true, detail: { waiting: 10 } },
+    });
+    expect(world.nowMs).toBe(0);
+    await world.drive(Promise.all(calls));
+    expect(world.began).toHaveLength(14);
+    await world.drive(world.gate.close());
+  });
+
+  test('LIM-14: weights: a call of two waits for the whole room, and none behind it overtakes it', async () => {
+    const desk = new Desk({ limits: { concurrency: 2 } });
+    const ends: number[] = [];
+    for (const [at, [slots, afterMs]] of (
+      [
+        [1, 100],
+        [2, 200],
+        [1, 100],
+        [1, 100],
+      ] as const
+    ).entries()) {
+      void at;
+      desk.begin({ slots, tries: [{ end: 'ok', afterMs }] });
+    }
+    await desk.advance(1_000);
+    for (const { call } of desk.tries.toSorted((a, b) => a.endedMs! - b.endedMs!)) ends.push(call);
+    expect(ends).toEqual([0, 1, 2, 3]);
+    expect(Math.max(...desk.tries.map(({ endedMs }) => endedMs!))).toBe(400);
+    expect(desk.peak).toBe(2);
+    await desk.expectHome();
+    await desk.close();
+  });
+
+  test('LIM-14: a call takes at least one place: none, or a part of one, is refused where it is asked', async () => {
+    const desk = new Desk({ limits: { concurrency: 2 } });
+    for (const slots of [0, 0.5, -1, Number.NaN, Infinity]) {
+      expect(() => desk.begin({ slots, tries: [{ end: 'ok', afterMs: 1 }] })).toThrow(/slots of desk: a whole number of at least 1/);
+    }
+    await desk.expectHome();
+    await desk.close();
+  });
+
+  test('LIM-15: a call above the whole room is refused at once, and the others run', async () => {
+    const desk = new Desk({ limits: { concurrency: 2 } });
+    const [one, two, three] = [1, 2, 3].map((slots) => desk.begin({ slots, tries: [{ end: 'ok', afterMs: 100 }] }));
+    await desk.settle();
+    expect(three!.endings).toMatchObject([{ at: 'failed', error: { cause: { code: 'DROVER_CALL_TOO_LARGE', retryable: false } } }]);
+    await desk.advance(500);
+    expect([one, two].map((call) => call!.endings[0]?.at)).toEqual(['replied', 'replied']);
+    await desk.close();
+  });
+
+  test('LIM-23: a call that never ends keeps its place until its time limit, then it is the next one’s', async () => {
+    const desk = new Desk({ limits: { concurrency: 1 }, timeoutMs: 1_000, attempts: 1 });
+    desk.begin({ tries: [{ end: 'never', afterMs: 0 }] });
+    const next = desk.begin({ tries: [{ end: 'ok', afterMs: 10 }] });
+    await desk.advance(999);
+    expect(desk.tries).toHaveLength(1);
+    await desk.advance(20);
+    expect(next.endings).toMatchObject([{ at: 'replied' }]);
+    expect(desk.tries[1]!.beganMs).toBe(1_000);
+    await desk.close();
+  });
+
+  test('LIM-35: one that throws before its first await settles like any other, and the third still runs', async () => {
+    const world = new GateWorld({ limits: { concurrency: 1 }, attempts: 1 });
+    const thrown = (): Promise<never> => {
+      throw new TypeError('at once');
+    };
+    const calls = [world.gate.run(world.work(1, 10)), world.gate.run(thrown), world.gate.run(world.work(3, 10))];
+    const ends = await world.drive(Promise.allSettled(calls));
+    expect(ends).toMatchObject([{ value: 1 }, { status: 'rejected', reason: { message: 'at once' } }, { value: 3 }]);
+    await world.drive(world.gate.close());
+  });
+
+  test('LIM-36: lowered while four run, nobody begins before fewer than two do; raised, two more begin at once', async () => {
+    const desk = new Desk({ limits: { concurrency: 4 } });
+    for (let at = 0; at < 12; at += 1) desk.begin({ tries: [{ end: 'ok', afterMs: 100 + at }] });
+    await desk.settle();
+    expect(desk.slotsTried).toBe(4);
+    desk.tell({ type: 'limiter.configure', limits: { concurrency: 2 } } as never);
+    await desk.advance(101);
+    expect([desk.slotsTried, desk.tries.length]).toEqual([2, 4]);
+    await desk.advance(1);
+    expect([desk.slotsTried, desk.tries.length]).toEqual([2, 5]);
+    desk.tell({ type: 'limiter.configure', limits: { concurrency: 4 } } as never);
+    await desk.settle();
+    expect([desk.slotsTried, desk.tries.length]).toEqual([4, 7]);
+    await desk.advance(5_000);
+    await desk.expectHome();
+    await desk.close();
+  });
+});
+
+describe('rates', () => {
+  test('LIM-02: of a burst of three, three go at once, and the fourth when its turn has been earned', async () => {
+    const world = new GateWorld({ ...TEN_A_SECOND, burstMs: 300 });
+    const calls = [1, 2, 3, 4].map((at) => world.gate.run(world.work(at, 0)));
+    await world.settle();
+    expect(world.began).toEqual([1, 2, 3]);
+    await world.drive(Promise.all(calls));
+    expect(world.nowMs).toBe(100);
+    await world.drive(world.gate.close());
+  });
+
+  test('LIM-11: a call whose turn comes after its deadline is refused at once and takes nothing', async () => {
+    const world = new GateWorld({ ...TEN_A_SECOND, burstMs: 100 });
+    await world.drive(world.gate.run(world.work(1, 0)));
+    const hopeless = world.ending(world.gate.run(world.work('hopeless', 0), { withinMs: 50 }));
+    await world.settle();
+    expect(await hopeless).toMatchObject({ error: { code: 'DROVER_ADMISSION_LATE', detail: { waitedMs: 0 } } });
+    expect(world.nowMs).toBe(0);
+    await world.drive(world.gate.run(world.work(2, 0)));
+    expect(world.nowMs).toBe(100);
+    await world.drive(world.gate.close());
+  });
+
+  test('LIM-18: turns are earned continuously and saved up to the burst, never above it', async () => {
+    // Five a 150 ms, at most six: weights 1 to 5 in order need fifteen, of which six are there.
+    const desk = new Desk({ limits: { tokensPerMinute: 2_000 }, safetyMargin: 0, burstMs: 180 });
+    for (let weight = 1; weight <= 5; weight += 1) desk.begin({ input: weight, tries: [{ end: 'ok', afterMs: 0 }] });
+    await desk.advance(1_000);
+    expect(desk.tries.map(({ call }) => call)).toEqual([0, 1, 2, 3, 4]);
+    expect(desk.tries.at(-1)!.beganMs).toBeLessThanOrEqual(450);
+    expect(Math.round(desk.tries.at(-1)!.beganMs)).toBe(270);
+    // A long idle time saves no more than six.
+    await desk.advance(60_000);
+    const fromMs = desk.nowMs;
+    for (let call = 0; call < 7; call += 1) desk.begin({ input: 1, tries: [{ end: 'ok', afterMs: 0 }] });
+    await desk.settle();
+    expect(desk.tries.filter(({ beganMs }) => beganMs === fromMs)).toHaveLength(6);
+    await desk.advance(100);
+    await desk.expectHome();
+    await desk.close();
+  });
+});
+
+describe('LIM-22: a gate that is closed', () => {
+  const begin = async (): Promise<{ world: GateWorld; ends: Promise<unknown>[] }> => {
+    const world = new GateWorld({ limits: { concurrency: 2 } });
+    const ends = [1, 2, 3, 4].map((at) => world.ending(world.gate.run(world.work(at, 100))));
+    await world.settle();
+    expect(await world.gate.look()).toMatchObject({ inFlight: 2, waiting: 2 });
+    return { world, ends };
+  };
+  const closed = { at: 'failed', error: { code: 'DROVER_ADMISSION_CLOSED' } };
+
+  test('drops: those in line are refused, those under way finish', async () => {
+    const { world, ends } = await begin();
+    const closing = world.gate.close({ drain: false });
+    expect(await world.ending(world.gate.run(world.work('new', 1)))).toMatchObject(closed);
+    expect(await world.drive(Promise.all(ends))).toMatchObject([{ reply: 1 }, { reply: 2 }, closed, closed]);
+    await world.drive(closing);
+    expect(world.began).toEqual([1, 2]);
+    expect(world.clock.pending).toBe(0);
+  });
+
+  test('drains: all finish, and nobody new is taken', async () => {
+    const { world, ends } = await begin();
+    const closing = world.gate.close();
+    expect(await world.ending(world.gate.run(world.work('new', 1)))).toMatchObject(closed);
+    expect(await world.drive(Promise.all(ends))).toMatchObject([{ reply: 1 }, { reply: 2 }, { reply: 3 }, { reply: 4 }]);
+    await world.drive(closing);
+    expect(world.began).toEqual([1, 2, 3, 4]);
+    expect(world.clock.pending).toBe(0);
+  });
+
+  test('drops those that rest between two tries, too', async () => {
+    const world = new GateWorld();
+    const end = world.ending(world.gate.run(world.work(1, 10, http(503, { 'retry-after': '30' }))));
+    await world.advance(1_000);
+    await world.drive(world.gate.close({ drain: false }), 100);
+    expect(await end).toMatchObject(closed);
+    expect(world.clock.pending).toBe(0);
+  });
+});
+
+describe('LIM-32: Retry-After of a failure', () => {
+  const rows: readonly [string, Readonly<Record<string, string>>, number, number][] = [
+    ['retry-after-ms goes before retry-after', { 'retry-after-ms': '10', 'retry-after': '5' }, 10, 510],
+    ['a part of a second', { 'retry-after': '0.1' }, 100, 600],
+    ['more than a minute: own backoff', { 'retry-after': '120' }, 0, 500],
+    ['a year: own backoff', { 'retry-after': '31536000' }, 0, 500],
+    ['negative: own backoff', { 'retry-after': '-1' }, 0, 500],
+    ['unreadable: own backoff', { 'retry-after': 'abc' }, 0, 500],
+    ['a date that has passed: own backoff', { 'retry-after': 'Wed, 21 Oct 2015 07:28:00 GMT' }, 0, 500],
+  ];
+  test.each(rows)('%s', async (_name, headers, leastMs, mostMs) => {
+    for (const status of [429, 500, 529]) {
+      const world = new GateWorld();
+      const tried: number[] = [];
+      const call = world.gate.run(async ({ attempt }) => {
+        tried.push(world.nowMs);
+        if (attempt === 1) throw http(status, headers);
+      });
+      await world.drive(call);
+      expect(tried[1]! - tried[0]!).toBeGreaterThanOrEqual(leastMs);
+      expect(tried[1]! - tried[0]!).toBeLessThanOrEqual(mostMs + 1);
+      await world.drive(world.gate.close());
+    }
+  });
+
+  test('a date two seconds ahead', async () => {
+    const world = new GateWorld();
+    const tried: number[] = [];
+    const call = world.gate.run(async ({ attempt }) => {
+      tried.push(world.nowMs);
+      if (attempt === 1) throw http(429, { 'retry-after': new Date(world.clock.nowMs() + 2_000).toUTCString() });
+    });
+    await world.drive(call);
+    expect(tried[1]! - tried[0]!).toBeGreaterThanOrEqual(2_000);
+    expect(tried[1]! - tried[0]!).toBeLessThanOrEqual(2_501);
+    await world.drive(world.gate.close());
+  });
+});
