@@ -25,8 +25,8 @@ export function quotaWaitMs(quota: Quota, cost: Cost, latencyMs: number): number
 
 /** How long until `need` is left, as the quota flows in evenly; 0 when it says nothing that makes sense. */
 function waitFor(remaining: Remaining | undefined, need: number): number {
-  if (remaining === undefined) return 0;
-  const { limit = NaN, left = NaN, resetMs = NaN } = remaining;
+  // Callers without types may say null.
+  const { limit = NaN, left = NaN, resetMs = NaN } = remaining ?? {};
   if (!(limit > 0 && limit < Infinity && left >= 0 && left < limit && resetMs > 0)) return 0;
   const missing = Math.min(need, limit) - left;
   return missing <= 0 ? 0 : (missing * resetMs) / (limit - left);

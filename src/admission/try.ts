@@ -49,7 +49,7 @@ export class Try implements PerformContext {
   report({ usage, quota, retryAfterMs, isLast }: SeenOnTheWay): void {
     if (isLast === true) this.isLast = true;
     if (isUsage(usage)) this.usage = usage;
-    if (quota !== undefined) this.quota = quota;
+    if (typeof quota === 'object' && (quota as unknown) !== null) this.quota = quota;
     if (isAmount(retryAfterMs)) this.retryAfterMs = retryAfterMs;
   }
 
