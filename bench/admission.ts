@@ -11,6 +11,7 @@ import type { Subject } from './admission-http.ts';
 import { outcomeOf, sceneOf, WORLDS } from './admission-scenes.ts';
 import type { Accounting, Outcome, World } from './admission-scenes.ts';
 import { AGENTS, traceOf } from './admission-traces.ts';
+import type { Replay } from './admission-traces.ts';
 import { inVirtualTime } from './admission-virtual.ts';
 import { atLeast, atMost, median, report, row } from './report.ts';
 import type { Goal, Report, Row } from './report.ts';
@@ -22,6 +23,8 @@ const ACCOUNTINGS: readonly Accounting[] = ['free', 'charged'];
 const SEEDS = [1, 2, 3] as const;
 /** Four such deployments share the limit. */
 const VIRTUAL = { from: 0, every: 1, speed: 4, shrink: 1, forMs: Infinity };
+/** One alone: some four calls a second, so each refusal weighs more. */
+const ALONE = { ...VIRTUAL, speed: 1 };
 /** With short prompts: many providers live in this one process. */
 const HTTP = { from: 0.3, every: 1, speed: 2, shrink: 8, forMs: 140_000 };
 
@@ -29,6 +32,7 @@ interface Cell {
   readonly world: World;
   readonly burstMs: number;
   readonly accounting: Accounting;
+  readonly speed: number;
   /** One for each seed. */
   readonly outcomes: readonly Outcome[];
 }
@@ -36,16 +40,8 @@ interface Cell {
 export async function admissionBench(say: (text: string) => void, { data }: { readonly data?: string | undefined }): Promise<Report> {
   say('the cost of one admission');
   const cost = await costs();
-  const trace = traceOf(data, VIRTUAL);
-  say(`virtual time: ${trace.name}, ${VIRTUAL.speed} times as fast, ${trace.jobs.length} requests`);
-  const cells = BURSTS.flatMap((burstMs) =>
-    WORLDS.flatMap((world) =>
-      ACCOUNTINGS.map((accounting): Cell => {
-        const scene = sceneOf(world, burstMs, accounting, trace);
-        return { world, burstMs, accounting, outcomes: SEEDS.map((seed) => outcomeOf(scene, inVirtualTime(scene, seed))) };
-      }),
-    ),
-  );
+  const cells = inVirtual(say, data, VIRTUAL);
+  const alone = inVirtual(say, data, ALONE);
   say(`over HTTP: ${HTTP.forMs / 1_000} s, all at once`);
   const http = await allOverHttp(data);
   const rows = [
@@ -53,17 +49,32 @@ export async function admissionBench(say: (text: string) => void, { data }: { re
     row('cost: drover, with a learned rate', cost.learning, 'us a call'),
     row('cost: cockatiel, bulkhead and breaker', cost.cockatiel, 'us a call'),
     row('cost: a bare token bucket', cost.bucket, 'us a call'),
-    ...cells.flatMap((cell) => rowsOf(`virtual, ${named(cell)}`, cell.outcomes, cell.world)),
+    ...[...cells, ...alone].flatMap((cell) => rowsOf(`virtual, ${named(cell)}`, cell.outcomes, cell.world)),
     ...http.cells.flatMap(({ subject, ...cell }) => rowsOf(`http, ${named(cell)}, ${subject}`, cell.outcomes, cell.world)),
     ...http.eleven.map(([subject, finished]) => row(`http, ${AGENTS} at once on one a second, ${subject}`, [finished], 'finish')),
   ];
   const mine = http.cells.filter(({ subject }) => subject === 'drover');
   return report('admission', rows, [
     atMost('cost of one admission, us', median(cost.drover.toSorted((a, b) => a - b)), 2),
-    ...goalsOf('virtual', cells),
+    ...goalsOf(`virtual, speed ${VIRTUAL.speed}`, cells),
+    ...goalsOf(`virtual, speed ${ALONE.speed}`, alone),
     ...goalsOf('http', mine),
     atLeast(`${AGENTS} at once: finish`, new Map(http.eleven).get('drover')!, AGENTS),
   ]);
+}
+
+function inVirtual(say: (text: string) => void, data: string | undefined, replay: Replay): Cell[] {
+  const { speed } = replay;
+  const trace = traceOf(data, replay);
+  say(`virtual time: ${trace.name}, ${speed} times as fast, ${trace.jobs.length} requests`);
+  return BURSTS.flatMap((burstMs) =>
+    WORLDS.flatMap((world) =>
+      ACCOUNTINGS.map((accounting): Cell => {
+        const scene = sceneOf(world, burstMs, accounting, trace);
+        return { world, burstMs, accounting, speed, outcomes: SEEDS.map((seed) => outcomeOf(scene, inVirtualTime(scene, seed))) };
+      }),
+    ),
+  );
 }
 
 interface HttpCell extends Cell {
@@ -83,14 +94,19 @@ async function allOverHttp(data: string | undefined): Promise<OverHttp> {
     ...BURSTS.filter((burstMs) => burstMs !== BURST_MS).map((burstMs) => sceneOf('constant', burstMs, 'free', trace)),
   ];
   const cells = scenes.flatMap((scene) =>
-    SUBJECTS.map(async (subject): Promise<HttpCell> => ({ ...scene, subject, outcomes: [await overHttp(subject, scene)] })),
+    SUBJECTS.map(async (subject): Promise<HttpCell> => ({
+      ...scene,
+      speed: HTTP.speed,
+      subject,
+      outcomes: [await overHttp(subject, scene)],
+    })),
   );
   const eleven = SUBJECTS.map(async (subject) => [subject, await elevenAtOnce(subject)] as const);
   return { cells: await Promise.all(cells), eleven: await Promise.all(eleven) };
 }
 
-function named({ world, burstMs, accounting }: Omit<Cell, 'outcomes'>): string {
-  return `${world}, burst ${burstMs / 1_000} s, 429s ${accounting}`;
+function named({ world, burstMs, accounting, speed }: Omit<Cell, 'outcomes'>): string {
+  return `speed ${speed}, ${world}, burst ${burstMs / 1_000} s, 429s ${accounting}`;
 }
 
 function rowsOf(name: string, outcomes: readonly Outcome[], world: World): Row[] {

@@ -60,10 +60,11 @@ export interface RateControl {
   readonly starting: boolean;
   /** What the last congestion has shown to be there; where it began, while starting. */
   readonly ceiling: number;
-  /** Used time since the last cut, and calls that went well in it. */
+  /** Used time since the last cut. */
   readonly usedMs: number;
-  readonly calls: number;
-  /** Whether the ceiling is hardly more than a guess: then it rests only shortly. */
+  /** Refusals that calls have paid for, less those that came. */
+  readonly credit: number;
+  /** Whether the ceiling is hardly more than a guess, or far below the one before: then it rests only shortly, for a fall may be short too. */
   readonly doubtful: boolean;
   /** Used time at which probing began. */
   readonly probingFromMs: number | undefined;
@@ -74,7 +75,7 @@ export interface RateControl {
   readonly easedAtMs: number;
   /** Nothing goes before. */
   readonly holdUntilMs: number;
-  /** The latest refusal missed by little: the provider's bucket holds no more than a call. */
+  /** The provider's bucket seems to hold no more than a call. */
   readonly tight: boolean;
   /** Refusals without a success between them. */
   readonly refusals: number;
@@ -109,30 +110,35 @@ export interface Outcome {
   /** When it was admitted. */
   readonly grantedMs: number;
   readonly retryAfterMs: number | undefined;
+  /** Of the cost of a refused call, what its turn has not taken yet and will not. Default 0. */
+  readonly returned?: number;
   readonly timeMs: number;
 }
 
 /** While starting, the rate doubles in this used time. */
 const DOUBLING_MS = 1_500;
 /** After a cut, the share of the ceiling that is used at once, and the one that is returned to. */
-const CUT_TO = 0.93;
-const REST_AT = 0.985;
+const CUT_TO = 0.96;
+const REST_AT = 0.99;
 const RETURN_MS = 8_000;
-/** Rest before the next probe, in used time and in calls, so that few calls are refused. */
+/** Rest before the next probe, in used time: shortly below a doubtful ceiling. */
 const SHORT_REST_MS = 6_000;
-const LEAST_REST_MS = 12_000;
-const MANY_CALLS = 150;
-const REST_MS = 36_000;
-const FEW_CALLS = 60;
-const LONGEST_REST_MS = 120_000;
+const REST_MS = 12_000;
+/**
+ * A refusal is paid for in calls that went well, so that about one in a hundred is refused: a probe waits
+ * until the last one is paid. At 2.75 calls a second that takes a minute; those who call less find a
+ * restored limit later, yet before the longest rest is over. Of many at once two are to be paid.
+ */
+const CREDIT_PER_CALL = 1 / 165;
+const MOST_CREDIT = 1;
+const MOST_DEBT = 2;
+const LONGEST_REST_MS = 240_000;
 /** The probe grows by exp((t / PROBE_MS)^2), until that doubles the rate in PROBE_DOUBLING_MS. */
 const PROBE_MS = 26_000;
 const PROBE_DOUBLING_MS = 11_000;
 const PROBE_SLOPE = Math.LN2 / PROBE_DOUBLING_MS;
 const PROBE_BEND_MS = (PROBE_SLOPE * PROBE_MS ** 2) / 2;
 
-/** A call that has to wait for less than this share of its time has missed by little. */
-const NEAR_MISS = 0.1;
 const SLOW_EPISODE_MS = 60_000;
 const MOST_SAMPLES = 64;
 /** The most that one report can prove: replies that take long must not bring many doublings at once. */
@@ -156,7 +162,7 @@ export function rateControlOf(spec: RateAdaptSpec, unit: 'tokens' | 'requests', 
     starting: true,
     ceiling: startPerMs,
     usedMs: 0,
-    calls: 0,
+    credit: 0,
     doubtful: false,
     probingFromMs: undefined,
     cutAtMs: -Infinity,
@@ -186,16 +192,19 @@ export function learned(before: RateControl, outcome: Outcome): RateControl {
       return refused(control, outcome);
     case 'slow':
       // Calls may be slow for many reasons: one gentle cut a minute, and it goes on learning.
-      if (timeMs < control.easedAtMs + SLOW_EPISODE_MS || timeMs < control.quietUntilMs)
-        return grown({ ...control, calls: control.calls + 1 });
+      if (timeMs < control.easedAtMs + SLOW_EPISODE_MS || timeMs < control.quietUntilMs) return grown(paid(control));
       return { ...eased(control, timeMs, 0.9), easedAtMs: timeMs };
     case 'failing':
       return timeMs < control.quietUntilMs ? control : eased(control, timeMs, 0.7);
     case 'silent':
       return control;
     case 'ok':
-      return grown({ ...control, calls: control.calls + 1 });
+      return grown(paid(control));
   }
+}
+
+function paid(control: RateControl): RateControl {
+  return { ...control, credit: Math.min(MOST_CREDIT, control.credit + CREDIT_PER_CALL) };
 }
 
 /** Used time goes on: the time in which the rate was worked off, if it was wanted. */
@@ -224,10 +233,9 @@ function grown(control: RateControl): RateControl {
   return withRate({ ...control, probingFromMs }, ceiling * share * (1 - plan.margin) * probe);
 }
 
-function isRested({ usedMs, calls, doubtful }: RateControl): boolean {
+function isRested({ usedMs, credit, doubtful }: RateControl): boolean {
   if (doubtful) return usedMs >= SHORT_REST_MS;
-  if (usedMs >= LONGEST_REST_MS) return true;
-  return calls >= (usedMs >= REST_MS ? FEW_CALLS : usedMs >= LEAST_REST_MS ? MANY_CALLS : Infinity);
+  return usedMs >= LONGEST_REST_MS || (usedMs >= REST_MS && credit >= 0);
 }
 
 function exponent(probedMs: number): number {
@@ -243,15 +251,22 @@ function refused(before: RateControl, outcome: Outcome): RateControl {
   const control: RateControl = {
     ...before,
     refusals,
+    credit: Math.max(-MOST_DEBT, before.credit - 1),
     holdUntilMs: Math.max(before.holdUntilMs, timeMs + holdMs(refusals, retryAfterMs)),
-    tight: retryAfterMs === undefined ? before.tight : retryAfterMs * before.perMs < NEAR_MISS * cost,
+    tight: before.bucketMs * before.perMs < cost,
     // It was never delivered.
-    worked: worked - cost,
+    worked: worked - cost + (outcome.returned ?? 0),
     chain: withoutCall(before.chain, grantedMs, cost),
     latest: withoutCall(before.latest, grantedMs, cost),
   };
   if (timeMs < control.quietUntilMs || !afterCut) return control;
-  return cut(congested(control, outcome), timeMs, timeMs + Math.max(EPISODE_MS, Math.min(LONGEST_HOLD_MS, retryAfterMs ?? 0)));
+  const next = congested(control, outcome);
+  // A fall is no probe: what it brought is not to be paid for.
+  return cut(
+    next.doubtful ? { ...next, credit: Math.max(0, next.credit) } : next,
+    timeMs,
+    timeMs + Math.max(EPISODE_MS, Math.min(LONGEST_HOLD_MS, retryAfterMs ?? 0)),
+  );
 }
 
 /** A call that had been counted there and was refused later. */
@@ -271,7 +286,6 @@ function cut(control: RateControl, timeMs: number, quietUntilMs: number): RateCo
     ...control,
     starting: false,
     usedMs: 0,
-    calls: 0,
     probingFromMs: undefined,
     cutAtMs: timeMs,
     quietUntilMs,

@@ -199,14 +199,17 @@ export function decide(state: LimiterState, message: LimiterMessage, nowMs: numb
   }
 }
 
-/** The state at the host's `nowMs`. */
-function at(state: LimiterState, nowMs: number): LimiterState {
+/** A state that nobody else has seen yet: whoever made it may write to it. */
+type Draft = { -readonly [Field in keyof LimiterState]: LimiterState[Field] };
+
+/** The state at the host's `nowMs`, always a new one. */
+function at(state: LimiterState, nowMs: number): Draft {
   const timeMs = nowMs + state.aheadMs;
   if (timeMs < state.timeMs) return { ...state, aheadMs: state.timeMs - nowMs };
   return { ...state, timeMs, permitMs: state.permitMs + state.inFlight * (timeMs - state.timeMs) };
 }
 
-function acquire(before: LimiterState, asked: Extract<LimiterMessage, { type: 'limiter.acquire' }>): Decision<LimiterState> {
+function acquire(before: Draft, asked: Extract<LimiterMessage, { type: 'limiter.acquire' }>): Decision<LimiterState> {
   const { replyTo, ticket, tenant = '', flow, priority = 0, input, output, slots = 1, whenOpen = 'wait' } = asked;
   invariant(input >= 0 && output >= 0 && slots >= 1, 'costs are checked where the request enters');
   const waitsAlready = before.line.size === 0 ? undefined : waiterOf(before.line, ticket);
@@ -249,27 +252,23 @@ function cancel(state: LimiterState, waiter: Waiter): Decision<LimiterState> {
   return advance({ ...state, line: withdrawn(state.line, waiter.ticket) }, [reply(waiter.replyTo, answer)]);
 }
 
-function settle(before: LimiterState, home: Extract<LimiterMessage, { type: 'limiter.settle' }>): Decision<LimiterState> {
+function settle(draft: Draft, home: Extract<LimiterMessage, { type: 'limiter.settle' }>): Decision<LimiterState> {
   // A stray one, such as for a limiter that has crashed meanwhile: it must not make room for one more.
-  if (before.inFlight === 0) return [before, NOTHING];
+  if (draft.inFlight === 0) return [draft, NOTHING];
   const { permit, report } = home;
-  const { timeMs, regulator, inFlight } = before;
-  const demanded = before.line.size > 0 || inFlight * 2 >= regulator.concurrency;
+  const { timeMs, regulator, inFlight } = draft;
+  const demanded = draft.line.size > 0 || inFlight * 2 >= regulator.concurrency;
   const effects: HostEffect[] = [];
-  const learned = settled(regulator, permit.book.regulator.plan, permit, report, demanded, timeMs);
-  let state: LimiterState = {
-    ...before,
-    // Refused for quota, and told when: that is for everybody.
-    regulator: report.end !== 'rate-limited' || report.retryAfterMs === undefined ? learned : held(learned, timeMs + report.retryAfterMs),
-    inFlight: Math.max(0, inFlight - permit.slots),
-    permitMs: before.permitMs * FADING,
-    settled: before.settled * FADING + 1,
-  };
-  if (state.breaker !== undefined) {
-    const breaker = ended(state.breaker, home.result, permit.ticket, home.score, timeMs);
-    state = moved(state, breaker, effects);
-  }
-  return advance(state, effects);
+  const learned = settled(regulator, permit.book.regulator.plan, permit, report, demanded, timeMs, permit.grantedMs, inFlight);
+  // Refused for quota, and told when: that is for everybody.
+  const isHeld = report.end === 'rate-limited' && report.retryAfterMs !== undefined;
+  draft.regulator = isHeld ? held(learned, timeMs + report.retryAfterMs) : learned;
+  draft.inFlight = Math.max(0, inFlight - permit.slots);
+  draft.permitMs *= FADING;
+  draft.settled = draft.settled * FADING + 1;
+  const { breaker } = draft;
+  if (breaker === undefined) return advance(draft, effects);
+  return advance(moved(draft, ended(breaker, home.result, permit.ticket, home.score, timeMs), effects), effects);
 }
 
 function configure(state: LimiterState, limits: LimiterLimits): Decision<LimiterState> {
@@ -290,7 +289,7 @@ function operate(state: LimiterState, change: (breaker: Breaker, nowMs: number) 
 }
 
 /** The breaker is another one now; whoever runs the limiter is told when it has changed its condition. */
-function moved(state: LimiterState, breaker: Breaker, effects: HostEffect[]): LimiterState {
+function moved(state: Draft, breaker: Breaker, effects: HostEffect[]): Draft {
   const before = state.breaker!;
   if (breaker === before) return state;
   const next = { ...state, breaker };
@@ -389,11 +388,12 @@ function hasLeave({ breaker }: LimiterState): boolean {
 
 /** Room that has been learned may be less than one call takes: it goes alone then. */
 function hasRoom({ inFlight, regulator }: LimiterState, slots: number): boolean {
-  return inFlight + slots <= regulator.concurrency || inFlight === 0;
+  const { concurrency } = regulator;
+  return inFlight + slots <= concurrency || (inFlight === 0 && concurrency >= 1);
 }
 
-/** One more in flight, paid for in every dimension. */
-function granted(state: LimiterState, waiter: Omit<Waiter, 'arrival'>, effects: HostEffect[]): Decision<LimiterState> {
+/** One more in flight, paid for in every dimension. Of every call: the draft is written to, not copied again. */
+function granted(state: Draft, waiter: Omit<Waiter, 'arrival'>, effects: HostEffect[]): Decision<LimiterState> {
   const { timeMs, aheadMs } = state;
   const { input, output, slots } = waiter;
   const regulator = charged(state.regulator, waiter, timeMs);
@@ -403,7 +403,11 @@ function granted(state: LimiterState, waiter: Omit<Waiter, 'arrival'>, effects: 
   const waitedMs = timeMs - waiter.sinceMs;
   const permit: Permit = { at: 'granted', input, output, slots, ticket, waitedMs, grantedMs: timeMs, book };
   effects.push(reply(waiter.replyTo, permit));
-  return [{ ...state, regulator, breaker, inFlight: state.inFlight + slots, granted: state.granted + 1 }, effects];
+  state.regulator = regulator;
+  state.breaker = breaker;
+  state.inFlight += slots;
+  state.granted += 1;
+  return [state, effects];
 }
 
 function refused(state: LimiterState, replyTo: ReplyTo, answer: LimiterReply, effects: HostEffect[]): Decision<LimiterState> {

@@ -66,6 +66,9 @@ export const SLICE_GRACE_MS = 1_000;
 /** A single call delays the next by no more at the learned rate. */
 const LONGEST_PACE_MS = 60_000;
 
+/** Calls on their way may come so much closer together. A bucket that holds no more than a call refuses the later one. */
+const JITTER_MS = 2;
+
 const NOBODY: Ahead = { requests: 0, input: 0, output: 0 };
 
 /** Nothing owed, nothing held, nothing learned. */
@@ -187,7 +190,7 @@ export function charged(before: Regulator, cost: Cost, timeMs: number): Regulato
     inputTatMs: plan.input === undefined ? NOTHING_OWED : charge(plan.input, before.inputTatMs, cost.input, timeMs),
     outputTatMs: plan.output === undefined ? NOTHING_OWED : charge(plan.output, before.outputTatMs, cost.output, timeMs),
     rate,
-    learnedTatMs: rate === undefined ? NOTHING_OWED : fromMs + paceMs,
+    learnedTatMs: rate === undefined ? NOTHING_OWED : fromMs + paceMs + (rate.tight ? JITTER_MS : 0),
     learnedUnits: rate === undefined ? 0 : before.learnedUnits + paceMs * rate.perMs,
   };
 }
@@ -285,7 +288,12 @@ function taught(
   if (rate === undefined) return next;
   const units = unitsOf(rate, cost);
   const debt = debtMs(next.learnedTatMs, timeMs);
+  // A bucket of a single call has lost nothing by a refusal. An exact Retry-After says when it is full:
+  // the next call need not wait also for the turn of the one that was not taken.
+  const exact = refusal && (report.retryAfterMs ?? 0) % 1_000 !== 0;
+  const returned = exact && rate.tight ? Math.min(units, debt * rate.perMs) : 0;
   const after = learned(rate, {
+    returned,
     end: refusal ? 'refused' : told(unusual(regulator.health), unusual(health), end),
     cost: units,
     units: next.learnedUnits,
@@ -296,8 +304,9 @@ function taught(
     timeMs,
   });
   // What is owed stays the same in units, so it takes another time; but no longer than the longest.
-  const debtAfterMs = Math.min(LONGEST_PACE_MS, (debt * rate.perMs) / after.perMs);
-  const forgiven = debt * rate.perMs - debtAfterMs * after.perMs;
+  const owedUnits = debt * rate.perMs - returned;
+  const debtAfterMs = Math.min(LONGEST_PACE_MS, owedUnits / after.perMs);
+  const forgiven = owedUnits - debtAfterMs * after.perMs;
   return {
     ...next,
     rate: after,

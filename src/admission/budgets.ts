@@ -17,9 +17,10 @@
  * Promise (S5): in every scope and period, spent + reserved stays within the budget, over all
  * processes and crashes, except by what calls in flight cost above their own upper bound.
  */
+import type { Balance } from '../../actors/budget/balance.ts';
 import { checkAmount, toNanoUsd, toUsd } from '../../actors/budget/amount.ts';
 import type { Amount } from '../../actors/budget/amount.ts';
-import { unspentOf } from '../../actors/budget/balance.ts';
+import { unspentOf, usedOf } from '../../actors/budget/balance.ts';
 import { BudgetInputError } from '../../actors/budget/errors.ts';
 import { planBudget } from '../../actors/budget/plan.ts';
 import type { BudgetSpec } from '../../actors/budget/plan.ts';
@@ -93,6 +94,20 @@ export class Budgets {
     this.#nextEndMs = Math.min(this.#nextEndMs, budget.purse.endMs);
   }
 
+  /**
+   * Whether what was set aside still fits, now that others have spent: estimates may have been too low since. To be asked
+   * when the call is about to be made, for it may have waited long.
+   */
+  covers(reservation: BudgetReservation): boolean {
+    const { purses, nanoUsd, tokens } = reservation as Held;
+    return purses.every(({ usd, tokens: account }) => fits(usd, nanoUsd) && fits(account, tokens));
+  }
+
+  /** Whether money is limited in one of them at least. */
+  limitsMoney(scopes: readonly string[]): boolean {
+    return scopes.some((scope) => (this.#budgets.get(scope)?.plan.nanoUsd ?? Infinity) !== Infinity);
+  }
+
   /** The scope is over, e.g. a task that has ended: what is unspent goes back, and the store forgets it. Its calls may still settle. */
   forget(scope: string): void {
     const budget = this.#budgets.get(scope);
@@ -111,7 +126,12 @@ export class Budgets {
    */
   raise(scope: string, spec: BudgetSpec): void {
     const budget = this.#budgets.get(scope);
-    if (budget === undefined) throw new BudgetInputError('scope', `one of ${[...this.#budgets.keys()].join(', ')}`, scope);
+    if (budget === undefined)
+      throw new BudgetInputError(
+        'scope',
+        this.#budgets.size === 0 ? 'a budget, and there is none' : `one of ${[...this.#budgets.keys()].join(', ')}`,
+        scope,
+      );
     const plan = planBudget(spec);
     if (plan.perMs !== budget.plan.perMs) throw new BudgetInputError('perMs', 'the same period as before', spec.perMs);
     this.#roll();
@@ -303,4 +323,9 @@ export class Budgets {
 
 function leftIn(account: Account): number {
   return Math.max(0, unspentOf(account) - account.reserved);
+}
+
+/** What was taken beyond the limit is booked already. */
+function fits(balance: Balance, asked: number): boolean {
+  return usedOf(balance) + asked <= Math.max(balance.limit, balance.taken);
 }

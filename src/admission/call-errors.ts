@@ -1,5 +1,6 @@
 /** Errors of calls: what became of a call that brought no reply. */
-import { DroverError, toErrorRecord } from '../../actors/kernel/errors.ts';
+import { describe, DroverError, toErrorRecord } from '../../actors/kernel/errors.ts';
+import type { Problem } from '../../actors/kernel/shape.ts';
 import type { CallFailure } from '../topology/dependency.ts';
 
 /** A call of a dependency failed, after the tries it is allowed. `cause` is what the last one ended with. */
@@ -54,7 +55,9 @@ export class BreakerOpenError extends DroverError {
   /** `untilMs`: when it will be tried again; null: when a person closes it. */
   override readonly detail: { readonly dependency: string; readonly untilMs: number | null };
   constructor(detail: BreakerOpenError['detail']) {
-    super(`call of ${detail.dependency}: its breaker is open${detail.untilMs === null ? ', by hand' : ''}; nothing was sent`);
+    super(
+      `call of ${detail.dependency}: its breaker is open ${detail.untilMs === null ? 'by hand, until somebody closes it' : `until ${Math.round(detail.untilMs)} ms`}; nothing was sent`,
+    );
     this.detail = detail;
   }
 }
@@ -66,7 +69,9 @@ export class AdmissionLateError extends DroverError {
   /** `earliestMs`: when it could have gone, for all that is known. */
   override readonly detail: { readonly dependency: string; readonly waitedMs: number; readonly earliestMs: number };
   constructor(detail: AdmissionLateError['detail']) {
-    super(`call of ${detail.dependency}: cannot be admitted by its deadline (waited ${Math.round(detail.waitedMs)} ms); nothing was sent`);
+    super(
+      `call of ${detail.dependency}: cannot be admitted by its deadline (waited ${Math.round(detail.waitedMs)} ms, not before ${Math.round(detail.earliestMs)} ms); nothing was sent; give it longer, or send less`,
+    );
     this.detail = detail;
   }
 }
@@ -90,5 +95,16 @@ export class AdmissionClosedError extends DroverError {
   constructor(dependency: string) {
     super(`call of ${dependency}: its admission is closed`);
     this.detail = { dependency };
+  }
+}
+
+/** An option of a gate, or of one of its calls, is none. Nothing was done. */
+export class AdmissionOptionError extends DroverError {
+  readonly code = 'DROVER_ADMISSION_OPTION';
+  readonly retryable = false;
+  override readonly detail: { readonly path: readonly string[]; readonly expected: string };
+  constructor({ path, value, expected }: Problem, options?: ErrorOptions) {
+    super(`${path.join('.')}: expected ${expected}, got ${describe(value)}`, options);
+    this.detail = { path, expected };
   }
 }

@@ -22,7 +22,7 @@ import type { Host } from '../../actors/host/host.ts';
 import type { ActorId, Message, OwnEffect } from '../../actors/kernel/effects.ts';
 import type { Random } from '../../actors/kernel/random.ts';
 import { costOf } from '../topology/dependency.ts';
-import type { CallFailure, DependencySpec, Usage } from '../topology/dependency.ts';
+import type { CallFailure, DependencySpec, PerformContext, Usage } from '../topology/dependency.ts';
 import type { BudgetAsker, BudgetReservation, Budgets } from './budgets.ts';
 import {
   AdmissionClosedError,
@@ -34,10 +34,11 @@ import {
   CallTooLargeError,
 } from './call-errors.ts';
 import type { BudgetExceededError } from './errors.ts';
+import { BudgetInputError } from '../../actors/budget/errors.ts';
 import { classifyError } from './failure.ts';
 import { joining } from './joining.ts';
 import { RetryBudget } from './retry-budget.ts';
-import { isOfTask } from './scopes.ts';
+import { isOfTask, isOfWorker } from './scopes.ts';
 import { isAmount, isUsage, Try } from './try.ts';
 import type { Caller, CallObserver, Operation, ReadField, ReplyScore } from './caller.ts';
 
@@ -52,6 +53,8 @@ export interface CallsContext {
   readonly budgets?: Budgets | undefined;
   /** Default: nothing is scored. */
   readonly score?: ReplyScore | undefined;
+  /** A gate's: only what goes through the same gate is a part of its calls. Default false. */
+  readonly standsAlone?: boolean | undefined;
 }
 
 const DEFAULT_TIMEOUT_MS = 120_000;
@@ -61,7 +64,11 @@ const BACKOFF_CAP_MS = 60_000;
 /** Who finds the retry budget empty comes again after 5 to 10 s. */
 const NO_RETRIES_MS = 5_000;
 /** Who waits for a person, to close a breaker or to raise a budget, looks again after so long. */
-const BY_HAND_MS = 30_000;
+const BY_HAND_MS = 5_000;
+/** A `classify` that says more makes no sense: the call's own backoff applies. */
+const LONGEST_RETRY_AFTER_MS = 3_600_000;
+/** How long an alarm outlasts the last try. */
+const IDLE_MS = 100;
 const NO_USAGE: Usage = { inputTokens: 0, outputTokens: 0 };
 
 export class Calls {
@@ -74,6 +81,7 @@ export class Calls {
   readonly observer: CallObserver;
   readonly budgets: Budgets | undefined;
   readonly score: ReplyScore | undefined;
+  readonly standsAlone: boolean;
   readonly beforeTry: (nowMs: number) => void;
   readonly retries: RetryBudget;
   readonly timeoutMs: number;
@@ -87,7 +95,8 @@ export class Calls {
   #hold = { sinceMs: -Infinity, untilMs: -Infinity };
   #breaker: BreakerLook | undefined;
   #tickets = 0;
-  #alarmed = false;
+  #cancelAlarm: (() => void) | undefined;
+  #alarmAtMs = Infinity;
   #isShut = false;
 
   constructor(name: string, spec: DependencySpec<unknown, unknown>, context: CallsContext) {
@@ -100,6 +109,7 @@ export class Calls {
     this.beforeTry = context.beforeTry;
     this.budgets = context.budgets;
     this.score = context.score;
+    this.standsAlone = context.standsAlone ?? false;
     this.retries = new RetryBudget(spec.retries);
     this.timeoutMs = spec.timeoutMs ?? DEFAULT_TIMEOUT_MS;
   }
@@ -138,6 +148,13 @@ export class Calls {
     this.retries.earn();
     call.reserve();
     return call;
+  }
+
+  /** Whether what happens within that try is paid and admitted by it, and not by a call of its own here. */
+  joins(tried: PerformContext): boolean {
+    if (!(tried instanceof Try) || tried.ended) return false;
+    const carrier = tried.carrier as Calls;
+    return carrier === this || !carrier.standsAlone;
   }
 
   newTicket(): number {
@@ -192,18 +209,32 @@ export class Calls {
   began(tried: Try): void {
     this.#triesOut += 1;
     this.#tries.push(tried);
-    if (!this.#alarmed) this.#watch(tried);
+    if (this.#cancelAlarm === undefined) this.#watch(tried);
     else if (this.#tries.length > 2 * this.#triesOut + 1_024) this.#tries = this.#tries.filter((other) => !other.ended);
   }
 
   ended(): void {
     this.#triesOut -= 1;
+    if (this.#triesOut === 0 && this.#cancelAlarm !== undefined) this.#rest();
+  }
+
+  /** Nothing is out, so nothing need keep the process alive for long; and an alarm is not set anew for each of many calls. */
+  #rest(): void {
+    const restMs = this.host.clock.nowMs() + IDLE_MS;
+    if (this.#alarmAtMs <= restMs) return;
+    this.#cancelAlarm!();
+    this.#tries = [];
+    this.#alarmAt(restMs);
   }
 
   #watch(oldest: Try): void {
-    this.#alarmed = true;
-    this.host.alarm(oldest.beganMs + this.timeoutMs, () => {
-      this.#alarmed = false;
+    this.#alarmAt(oldest.beganMs + this.timeoutMs);
+  }
+
+  #alarmAt(atMs: number): void {
+    this.#alarmAtMs = atMs;
+    this.#cancelAlarm = this.host.alarm(atMs, () => {
+      this.#cancelAlarm = undefined;
       const nowMs = this.host.clock.nowMs();
       const due = this.#tries.findIndex((tried) => !tried.ended && nowMs < tried.beganMs + this.timeoutMs);
       const over = this.#tries.splice(0, due < 0 ? this.#tries.length : due);
@@ -274,8 +305,11 @@ class Call implements Operation, Asker<LimiterReply>, BudgetAsker {
     if (withinMs !== undefined) this.#deadlineMs = host.clock.nowMs() + withinMs;
     if (budgets === undefined || scopes === undefined || scopes.length === 0) return this.#admit();
     this.#at = 'budgets';
-    const usd = this.#price({ inputTokens: this.#input, outputTokens: this.#output }) ?? 0;
-    const reservation = budgets.reserve(scopes, { usd, tokens: this.#input + this.#output }, this);
+    const usd = this.#price({ inputTokens: this.#input, outputTokens: this.#output });
+    // Nobody knows what it would cost: money is not spent like that.
+    if (usd === undefined && budgets.limitsMoney(scopes))
+      throw new BudgetInputError(`price of ${this.#calls.name}`, 'dollars of a call, at least 0', 'something else, or an error');
+    const reservation = budgets.reserve(scopes, { usd: usd ?? 0, tokens: this.#input + this.#output }, this);
     if (reservation !== undefined) this.reserved(reservation);
     else if (this.#deadlineMs !== undefined) this.#cancelRest = host.alarm(this.#deadlineMs, () => this.#unpaid());
   }
@@ -300,7 +334,11 @@ class Call implements Operation, Asker<LimiterReply>, BudgetAsker {
     const { postponed, whenShut = 'wait' } = this.#caller;
     const isForGood = why !== 'exhausted' || (untilMs === null && isOfTask(scope));
     if (isForGood || whenShut === 'refuse' || postponed === undefined) return this.refuse(error);
-    this.#restUntil(untilMs ?? this.#calls.host.clock.nowMs() + BY_HAND_MS, 'budget');
+    // Somebody may raise it sooner; until then its workers are suspended, and nobody comes to ask.
+    const againMs = Math.min(untilMs ?? Infinity, this.#calls.host.clock.nowMs() + BY_HAND_MS);
+    // A worker that has spent its own is suspended, and its run goes to a peer who has not: it does not wait for the worker.
+    if (isOfWorker(scope)) this.#sleep(againMs, true);
+    else this.#restUntil(againMs, 'budget');
   }
 
   #admit(): void {
@@ -396,7 +434,8 @@ class Call implements Operation, Asker<LimiterReply>, BudgetAsker {
     beforeTry(nowMs);
     const permit = this.#permit!;
     if (this.#at !== 'limiter') return this.#calls.home(permit, UNUSED, 'unused', undefined);
-    const tried = new Try(this, this.#caller.idempotencyKey, this.#attempt, nowMs);
+    if (this.#reservation !== undefined && !this.#calls.budgets!.covers(this.#reservation)) return this.#unaffordable(permit);
+    const tried = new Try(this, this.#caller, this.#attempt, nowMs, this.#calls);
     this.#at = 'try';
     this.#try = tried;
     this.#calls.began(tried);
@@ -414,6 +453,14 @@ class Call implements Operation, Asker<LimiterReply>, BudgetAsker {
     } catch (error) {
       if (!tried.ended) this.#failed(error);
     }
+  }
+
+  /** Others have spent more than they had set aside, while this one stood in the line: it asks for its money again. */
+  #unaffordable(permit: Permit): void {
+    this.#calls.home(permit, UNUSED, 'unused', undefined);
+    this.#permit = undefined;
+    this.#refund();
+    this.#again();
   }
 
   #replied(reply: unknown, tried: Try): void {
@@ -482,13 +529,17 @@ class Call implements Operation, Asker<LimiterReply>, BudgetAsker {
       this.#cancelRest = undefined;
       this.#restsUntilMs = undefined;
       if (!sameTry) this.#attempt += 1;
-      try {
-        this.reserve();
-      } catch (error) {
-        // A price that was an amount for the first try and is none now.
-        this.refuse(error as Error);
-      }
+      this.#again();
     });
+  }
+
+  #again(): void {
+    try {
+      this.reserve();
+    } catch (error) {
+      // A price that was an amount for the first try and is none now.
+      this.refuse(error as Error);
+    }
   }
 
   #give(error: CallError): void {
@@ -535,17 +586,28 @@ class Call implements Operation, Asker<LimiterReply>, BudgetAsker {
 
   #usage(reply: unknown): Usage | undefined {
     const { spec } = this.#calls;
-    const usage = spec.usage === undefined ? undefined : this.#read('usage', () => spec.usage!(reply, this.#request));
-    return isUsage(usage) ? usage : this.#try?.usage;
+    if (spec.usage !== undefined) {
+      try {
+        const usage = spec.usage(reply, this.#request);
+        if (isUsage(usage)) return usage;
+      } catch (error) {
+        this.#calls.observer.misread(this.#calls.name, 'usage', error);
+      }
+    }
+    return this.#try?.usage;
   }
 
   /** Undefined: the price makes no sense. */
   #price(usage: Usage | undefined): number | undefined {
     const { spec } = this.#calls;
     if (usage === undefined || spec.price === undefined) return 0;
-    const usd = this.#read('price', () => spec.price!(usage, this.#request));
-    if (isAmount(usd)) return usd;
-    if (usd !== undefined) this.#calls.observer.misread(this.#calls.name, 'price', usd);
+    try {
+      const usd = spec.price(usage, this.#request) as unknown;
+      if (isAmount(usd)) return usd;
+      this.#calls.observer.misread(this.#calls.name, 'price', usd);
+    } catch (error) {
+      this.#calls.observer.misread(this.#calls.name, 'price', error);
+    }
     return undefined;
   }
 
@@ -573,5 +635,5 @@ const NOTHING_SPENT = { usd: 0, tokens: 0 };
 
 function retryAfterOf(failure: CallFailure): number | undefined {
   const asked = failure.at === 'permanent' ? undefined : failure.retryAfterMs;
-  return asked !== undefined && Number.isFinite(asked) && asked > 0 ? asked : undefined;
+  return asked !== undefined && asked > 0 && asked <= LONGEST_RETRY_AFTER_MS ? asked : undefined;
 }

@@ -9,6 +9,15 @@ const LONGEST_RETRY_AFTER_MS = 60_000;
  * `retryable` of Drover's own. An error that says nothing counts as transient.
  */
 export function classifyError(error: unknown, wallMs: number): CallFailure {
+  try {
+    return read(error, wallMs);
+  } catch {
+    // An error whose fields cannot be read says nothing.
+    return { at: 'transient' };
+  }
+}
+
+function read(error: unknown, wallMs: number): CallFailure {
   const { status, statusCode, retryable, headers, responseHeaders } = (error ?? {}) as Record<string, unknown>;
   const code = typeof status === 'number' ? status : statusCode;
   const retryAfterMs = readRetryAfter(headers ?? responseHeaders, wallMs);

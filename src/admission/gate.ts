@@ -15,18 +15,22 @@ import { fifoTransport } from '../../actors/host/transport.ts';
 import { systemClock } from '../../actors/kernel/clock.ts';
 import type { Clock } from '../../actors/kernel/clock.ts';
 import type { Message } from '../../actors/kernel/effects.ts';
-import { describe } from '../../actors/kernel/errors.ts';
 import { systemRandom } from '../../actors/kernel/random.ts';
 import type { Random } from '../../actors/kernel/random.ts';
 import { spawnRoot } from '../../supervisors/guardian.ts';
 import { Tree } from '../../supervisors/tree.ts';
+import { z } from 'zod';
+import { checkShape, unknownOr } from '../../actors/kernel/shape.ts';
+import { budgetShape } from '../topology/admission-shapes.ts';
 import { dependency } from '../topology/dependency.ts';
-import type { CallFailure, DependencySpec, PerformContext, TokenCost, Usage } from '../topology/dependency.ts';
+import { TopologyError } from '../topology/topology-error.ts';
+import type { CallFailure, Dependency, DependencySpec, PerformContext, TokenCost, Usage } from '../topology/dependency.ts';
 import { Budgets } from './budgets.ts';
 import type { BudgetFact, BudgetLook, BudgetSpec, BudgetStore } from './budgets.ts';
-import { AdmissionClosedError, CallError } from './call-errors.ts';
+import { AdmissionClosedError, AdmissionOptionError, CallError } from './call-errors.ts';
 import { Calls } from './calls.ts';
 import type { Caller, Operation } from './caller.ts';
+import { joining } from './joining.ts';
 import { limiterChild } from './limiter-child.ts';
 import { scoreOf } from './score.ts';
 
@@ -56,7 +60,7 @@ export interface AdmissionSpec extends Pick<DependencySpec<unknown, unknown>, Sh
   price?(usage: Usage): number;
   /** How an error of the work is to be read. Default: by the `status` and headers that clients put on their errors. */
   classify?(error: unknown): CallFailure;
-  /** Told of what happens; must not throw. */
+  /** Told of what happens. What it throws is dropped. */
   onEvent?(event: AdmissionEvent): void;
   /** For tests; defaults are those of production. */
   readonly clock?: Clock;
@@ -89,7 +93,7 @@ export interface AdmittedCall<T> {
   readonly signal?: AbortSignal;
   /** Each try is admitted within this time, or refused. Default: waits as long as it takes. */
   readonly withinMs?: number;
-  /** Told, once, when a try has to wait in the line: how many go before it, and how long that takes, for all that is known. */
+  /** Told, once, when it has to wait in the line: how many go before it, and how long that takes, for all that is known. What it throws is dropped. */
   onWaiting?(where: { readonly position: number; readonly estimateMs: number }): void;
   /** While the breaker is open: to wait, or to be refused. Default `refuse`. */
   readonly whenShut?: 'wait' | 'refuse';
@@ -103,15 +107,16 @@ interface GateRequest {
 /** How a gate stands. */
 export type AdmissionLook = LimiterLook & { readonly budget: BudgetLook | null };
 
-const SCOPE = 'budget';
-const SCOPES: readonly string[] = [SCOPE];
+const NO_PRICE = (): number => Number.NaN;
+const FREE = (): number => 0;
+const NO_CALL: AdmittedCall<never> = {};
 /** Restarts of a limiter before the gate gives up: more than a fault that comes now and then needs. */
 const INTENSITY = { intensity: 10, periodMs: 10_000, backoff: { baseMs: 10, capMs: 1_000 } };
 
 /**
  * Makes a gate. It keeps no process alive: with no call under way it has no timer.
  *
- * @throws TopologyError, BudgetInputError naming the field, the value and what is allowed.
+ * @throws AdmissionOptionError naming the field, the value and what is allowed.
  */
 export function admission(spec: AdmissionSpec = {}): Admission {
   return new Admission(spec);
@@ -123,25 +128,35 @@ export class Admission implements AsyncDisposable {
   readonly #host: Host;
   readonly #calls: Calls;
   readonly #budgets: Budgets;
+  readonly #scope: string;
   readonly #scopes: readonly string[];
-  readonly #open = new Set<Running>();
+  readonly #list = new RunningList();
   readonly #hasPrice: boolean;
   #needsPrices: boolean;
   #keys = 0;
+  #resets = 0;
   #closing: Promise<void> | undefined;
-  #drained: (() => void) | undefined;
 
   constructor(spec: AdmissionSpec) {
+    const problem = checkShape(ownShape, spec);
+    if (problem !== undefined) throw new AdmissionOptionError({ ...problem, path: ['admission', ...problem.path] });
     const { name = 'admission', budget, store, onEvent, price, clock = systemClock(), random = systemRandom, classify, ...shared } = spec;
     this.name = name;
-    const tell = (event: AdmissionEvent): void => onEvent?.(event);
-    const own = dependency<GateRequest, unknown>({
+    const tell = (event: AdmissionEvent): void => {
+      try {
+        onEvent?.(event);
+      } catch {
+        // An observer that fails is no reason to lose an answer.
+      }
+    };
+    const own = dependencyOf({
       ...shared,
       ...(classify === undefined ? {} : { classify }),
       perform: ({ work }, call) => work(call),
       estimate: ({ call }): TokenCost => ({ input: call.input ?? 0, output: call.output ?? 0 }),
       usage: (reply, { call }) => call.usage?.(reply),
-      price: (usage, { call }) => call.price?.(usage) ?? price?.(usage) ?? 0,
+      // Where money is limited, what nobody has a price for is not free: it is refused.
+      price: (usage, { call }) => (call.price ?? price ?? (this.#needsPrices ? NO_PRICE : FREE))(usage),
     });
     this.#host = new Host({ clock, random: random.fork('host'), transport: fifoTransport() });
     this.#budgets = new Budgets({
@@ -151,18 +166,20 @@ export class Admission implements AsyncDisposable {
       random: random.fork('budgets'),
       onFact: (fact) => tell({ at: 'budget', fact }),
     });
-    if (budget !== undefined) this.#budgets.declare(SCOPE, budget);
+    this.#scope = `gate:${name}`;
+    if (budget !== undefined) this.#budgets.declare(this.#scope, budget);
     this.#hasPrice = price !== undefined;
     this.#needsPrices = !this.#hasPrice && budget?.usd !== undefined;
-    this.#scopes = budget === undefined ? [] : SCOPES;
+    this.#scopes = budget === undefined ? [] : [this.#scope];
     this.#calls = new Calls(name, own.spec, {
       host: this.#host,
       limiter: `${name}/limiter`,
       random: random.fork('calls'),
       budgets: this.#budgets,
+      standsAlone: true,
       beforeTry: () => {},
       observer: {
-        completed: (_name, usage, ms, usd) => tell({ at: 'called', usage, usd, ms }),
+        completed: onEvent === undefined ? () => {} : (_name, usage, ms, usd) => tell({ at: 'called', usage, usd, ms }),
         failed: (_name, failure, error, again, ms) => tell({ at: 'failed', failure: failure.at, error, again, ms }),
         misread: (_name, field, error) => tell({ at: 'misread', field, error }),
         breakerMoved: (_name, breaker) => tell({ at: 'breaker', breaker }),
@@ -178,25 +195,17 @@ export class Admission implements AsyncDisposable {
    * Does `work` once it is admitted, again when it fails for what passes by itself, and within the bounds on second tries.
    * What the work used is settled when its promise does.
    *
+   * @throws AdmissionOptionError when an option of the call is none
    * @throws BreakerOpenError, BudgetExceededError, CallTooLargeError, AdmissionLateError, AdmissionFullError, AdmissionClosedError
    *   when nothing was sent; otherwise what the last try of the work threw
    */
-  run<T>(work: (call: PerformContext) => Promise<T>, call: AdmittedCall<T> = {}): Promise<T> {
-    return new Promise((resolve, reject) => {
+  run<T>(work: (call: PerformContext) => Promise<T>, call: AdmittedCall<T> = NO_CALL): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
       if (this.#closing !== undefined) throw new AdmissionClosedError(this.name);
-      call.signal?.throwIfAborted();
-      for (const field of ['tenant', 'flow'] as const)
-        if (call[field] !== undefined && typeof call[field] !== 'string')
-          throw new TypeError(`${field}: a text, not ${describe(call[field])}`);
-      if (!Number.isInteger(call.priority ?? 0)) throw new RangeError(`priority: a whole number, not ${call.priority}`);
-      const request: GateRequest = { work, call };
-      const running = new Running(this.#scopes, `${this.name}/${(this.#keys += 1)}`, call, (settle) => {
-        this.#open.delete(running);
-        settle(resolve as (reply: unknown) => void, reject);
-        if (this.#open.size === 0) this.#drained?.();
-      });
-      this.#open.add(running);
+      if (call !== NO_CALL) check(call);
+      const running = new Running(this.#list, this.#scopes, this.name, (this.#keys += 1), call, resolve as never, reject);
       try {
+        const request: GateRequest = { work, call };
         running.began(this.#calls.begin(request, running));
         if (call.onWaiting !== undefined) void this.#tellPlace(running, call.onWaiting.bind(call));
       } catch (error) {
@@ -210,13 +219,27 @@ export class Admission implements AsyncDisposable {
     if (ticket === undefined) return;
     const question = (replyTo: number): LimiterMessage => ({ type: 'limiter.look', replyTo, ticket });
     const { position, estimateMs } = await this.#host.ask<LimiterLook>(this.#calls.limiter, question);
-    if (position !== null) tell({ position, estimateMs });
+    if (position === null) return;
+    try {
+      tell({ position, estimateMs });
+    } catch {
+      // As with `onEvent`.
+    }
   }
 
   /** What is admitted now, who waits, how the breaker and the budget stand. */
   async look(): Promise<AdmissionLook> {
     const look = await this.#host.ask<LimiterLook>(this.#calls.limiter, (replyTo) => ({ type: 'limiter.look', replyTo }) as Message);
     return { ...look, budget: this.#budgets.look()[0] ?? null };
+  }
+
+  /**
+   * The call around the code that asks, when what that code does is a part of it: a call of a fleet, or of this gate, that is
+   * still under way. For drop-ins.
+   */
+  get joined(): PerformContext | undefined {
+    const tried = joining.current;
+    return tried !== undefined && this.#calls.joins(tried) ? tried : undefined;
   }
 
   /** Money is limited and the gate knows no price: a call that brings none of its own would be free. */
@@ -226,28 +249,32 @@ export class Admission implements AsyncDisposable {
 
   /** Gives the budget another limit. @throws BudgetInputError */
   raiseBudget(budget: BudgetSpec): void {
-    this.#budgets.raise(SCOPE, budget);
+    this.#budgets.raise(this.#scope, budget);
     this.#needsPrices = this.#needsPrices || (!this.#hasPrice && budget.usd !== undefined);
   }
 
   /** Opens the breaker by hand: nothing is called until every isolation has been released. Returns what releases this one. */
   isolate(): () => void {
     this.#tell({ type: 'limiter.isolate' });
+    const resets = this.#resets;
     let isReleased = false;
     return () => {
-      if (!isReleased) this.#tell({ type: 'limiter.release' });
+      // A reset has ended it already: what is released now is somebody else's.
+      if (!isReleased && resets === this.#resets) this.#tell({ type: 'limiter.release' });
       isReleased = true;
     };
   }
 
   /** Closes the breaker, whatever it was. */
   reset(): void {
+    this.#resets += 1;
     this.#tell({ type: 'limiter.reset' });
   }
 
   /** Refuses new calls, and waits for those that are under way; `drain: false` refuses those that wait to be admitted, too. */
   close({ drain = true }: { readonly drain?: boolean } = {}): Promise<void> {
-    this.#closing ??= this.#close(drain);
+    if (!drain) for (const running of this.#list.all()) running.dropIfWaiting(new AdmissionClosedError(this.name));
+    this.#closing ??= this.#close();
     return this.#closing;
   }
 
@@ -255,13 +282,8 @@ export class Admission implements AsyncDisposable {
     return this.close();
   }
 
-  async #close(drain: boolean): Promise<void> {
-    if (!drain) for (const running of [...this.#open]) running.dropIfWaiting(new AdmissionClosedError(this.name));
-    if (this.#open.size > 0) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.#drained = resolve;
-      await promise;
-    }
+  async #close(): Promise<void> {
+    await this.#list.empty();
     await this.#budgets.close();
     this.#host.close();
   }
@@ -271,37 +293,170 @@ export class Admission implements AsyncDisposable {
   }
 }
 
-type Settled = (resolve: (reply: unknown) => void, reject: (error: unknown) => void) => void;
+/** What is wrong with a dependency is here wrong with a gate. */
+function dependencyOf(spec: DependencySpec<GateRequest, unknown>): Dependency<GateRequest> {
+  try {
+    return dependency(spec);
+  } catch (error) {
+    if (!(error instanceof TopologyError)) throw error;
+    const { path, value, expected } = error.detail;
+    throw new AdmissionOptionError({ path: ['admission', ...path.slice(1)], value, expected }, { cause: error });
+  }
+}
+
+const amount = z.number('tokens, at least 0').min(0, 'tokens, at least 0').optional();
+const fn = z.custom((value) => typeof value === 'function', 'a function').optional();
+const text = z.string('a text').optional();
+
+const callShape = z.strictObject(
+  {
+    input: amount,
+    output: amount,
+    usage: fn,
+    price: fn,
+    tenant: text,
+    flow: text,
+    priority: z.int('a whole number').optional(),
+    signal: z.custom((value) => value instanceof AbortSignal, 'an AbortSignal').optional(),
+    withinMs: z.number('milliseconds, at least 0').min(0, 'milliseconds, at least 0').optional(),
+    onWaiting: fn,
+    whenShut: z.enum(['wait', 'refuse'], "'wait' or 'refuse'").optional(),
+  },
+  unknownOr('an object of options'),
+);
+
+const storeShape = z.custom(
+  (value) =>
+    ['takeBudget', 'returnBudget', 'readBudgets'].every((name) => typeof (value as Record<string, unknown> | null)?.[name] === 'function'),
+  'a store that is open, with takeBudget, returnBudget and readBudgets',
+);
+
+const ownShape = z.object(
+  {
+    name: z.string('a text of at least 1 character').min(1, 'a text of at least 1 character').optional(),
+    budget: budgetShape.optional(),
+    store: storeShape.optional(),
+    price: fn,
+    classify: fn,
+    onEvent: fn,
+  },
+  'an object of options',
+);
+
+/** What untroubled callers give needs no schema, and its cost. */
+function check(call: AdmittedCall<never>): void {
+  if (!isPlain(call)) {
+    const problem = checkShape(callShape, call);
+    if (problem !== undefined) throw new AdmissionOptionError({ ...problem, path: ['run', ...problem.path] });
+  }
+  call.signal?.throwIfAborted();
+}
+
+function isPlain(call: AdmittedCall<never>): boolean {
+  for (const field in call) {
+    const value = call[field as keyof typeof call] as unknown;
+    if (field === 'input' || field === 'output') {
+      if (!Number.isFinite(value) || (value as number) < 0) return false;
+    } else if (field !== 'usage' || typeof value !== 'function') return false;
+  }
+  return true;
+}
+
+/** Calls under way, each linked to its neighbours: a Set that is filled and emptied all the time keeps what was in it alive. */
+class RunningList {
+  first: Running | undefined;
+  #whenEmpty: (() => void) | undefined;
+
+  all(): readonly Running[] {
+    const all: Running[] = [];
+    for (let each = this.first; each !== undefined; each = each.next) all.push(each);
+    return all;
+  }
+
+  /** Resolves when nothing is under way. */
+  empty(): Promise<void> {
+    return this.first === undefined ? Promise.resolve() : new Promise((resolve) => (this.#whenEmpty = resolve));
+  }
+
+  add(running: Running): void {
+    running.next = this.first;
+    if (this.first !== undefined) this.first.before = running;
+    this.first = running;
+  }
+
+  remove(running: Running): void {
+    const { before, next } = running;
+    if (before === undefined) this.first = next;
+    else before.next = next;
+    if (next !== undefined) next.before = before;
+    // Whoever keeps it does not keep the others.
+    running.before = running.next = undefined;
+    if (this.first === undefined) this.#whenEmpty?.();
+  }
+}
 
 /** One call of a gate, under way. */
 class Running implements Caller {
-  readonly tenant: string | undefined;
-  readonly flow: string;
-  readonly priority: number;
+  before: Running | undefined;
+  next: Running | undefined;
   readonly scopes: readonly string[];
-  readonly withinMs: number | undefined;
-  readonly whenShut: 'wait' | 'refuse';
-  readonly idempotencyKey: string;
   readonly subject = undefined;
-  readonly #signal: AbortSignal | undefined;
-  readonly #end: (settled: Settled) => void;
+  readonly #list: RunningList;
+  readonly #name: string;
+  readonly #number: number;
+  readonly #call: AdmittedCall<never>;
+  readonly #resolve: (reply: unknown) => void;
+  readonly #reject: (error: unknown) => void;
+  readonly #aborted: (() => void) | undefined;
   #operation: Operation | undefined;
   #isOver = false;
 
-  constructor(scopes: readonly string[], key: string, call: AdmittedCall<never>, end: (settled: Settled) => void) {
+  constructor(
+    list: RunningList,
+    scopes: readonly string[],
+    name: string,
+    number: number,
+    call: AdmittedCall<never>,
+    resolve: (reply: unknown) => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.#list = list;
     this.scopes = scopes;
-    this.idempotencyKey = key;
-    this.tenant = call.tenant;
-    this.flow = call.flow ?? '';
-    this.priority = call.priority ?? 0;
-    this.withinMs = call.withinMs;
-    this.whenShut = call.whenShut ?? 'refuse';
-    this.#signal = call.signal;
-    this.#end = end;
-    this.#signal?.addEventListener('abort', this.#aborted);
+    this.#name = name;
+    this.#number = number;
+    this.#call = call;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    list.add(this);
+    const { signal } = call;
+    if (signal === undefined) return;
+    this.#aborted = () => this.#drop(signal.reason);
+    signal.addEventListener('abort', this.#aborted);
   }
 
-  readonly #aborted = (): void => this.#drop(this.#signal!.reason);
+  get idempotencyKey(): string {
+    return `${this.#name}/${this.#number}`;
+  }
+
+  get tenant(): string | undefined {
+    return this.#call.tenant;
+  }
+
+  get flow(): string {
+    return this.#call.flow ?? '';
+  }
+
+  get priority(): number | undefined {
+    return this.#call.priority;
+  }
+
+  get withinMs(): number | undefined {
+    return this.#call.withinMs;
+  }
+
+  get whenShut(): 'wait' | 'refuse' {
+    return this.#call.whenShut ?? 'refuse';
+  }
 
   get ticket(): number | undefined {
     return this.#operation?.ticket;
@@ -316,12 +471,12 @@ class Running implements Caller {
   }
 
   replied(reply: unknown): void {
-    this.#settle((resolve) => resolve(reply));
+    if (this.#ends()) this.#resolve(reply);
   }
 
   failed(error: unknown): void {
     // The caller knows what it called: the error is the work's own, or says that nothing was sent.
-    this.#settle((_resolve, reject) => reject(error instanceof CallError ? error.cause : error));
+    if (this.#ends()) this.#reject(error instanceof CallError ? error.cause : error);
   }
 
   dropIfWaiting(error: Error): void {
@@ -330,13 +485,15 @@ class Running implements Caller {
 
   #drop(reason: unknown): void {
     this.#operation?.cancel(reason);
-    this.#settle((_resolve, reject) => reject(reason));
+    if (this.#ends()) this.#reject(reason);
   }
 
-  #settle(settled: Settled): void {
-    if (this.#isOver) return;
+  /** Once. */
+  #ends(): boolean {
+    if (this.#isOver) return false;
     this.#isOver = true;
-    this.#signal?.removeEventListener('abort', this.#aborted);
-    this.#end(settled);
+    if (this.#aborted !== undefined) this.#call.signal!.removeEventListener('abort', this.#aborted);
+    this.#list.remove(this);
+    return true;
   }
 }

@@ -1,5 +1,6 @@
 /** Limiter child: the limiter of a dependency under a supervisor. */
 import type { limiterLogic, LimiterInput } from '../../actors/admission/limiter.ts';
+import type { AdaptSpec } from '../../actors/admission/regulator.ts';
 import { planBreaker } from '../../actors/breaker/breaker.ts';
 import type { BreakerPlan } from '../../actors/breaker/breaker.ts';
 import type { Host } from '../../actors/host/host.ts';
@@ -26,7 +27,7 @@ export function limiterChild(
     ...limits,
     ...(safetyMargin === undefined ? {} : { safetyMargin }),
     ...(burstMs === undefined ? {} : { burstMs }),
-    ...(adapt === undefined ? {} : { adapt }),
+    ...(adapt === undefined ? {} : { adapt: adapt === 'aimd' ? startingHalfway(spec) : adapt }),
   };
   const line: LimiterInput['line'] = {
     ...(weights === undefined ? {} : { weights }),
@@ -68,4 +69,13 @@ export function limiterChild(
 function jittered(plan: BreakerPlan, random: Random): BreakerPlan {
   const { rest } = plan;
   return rest.factor === 1 ? plan : { ...plan, rest: { ...rest, baseMs: rest.baseMs * (1 + JITTER * random.next()) } };
+}
+
+/** What somebody has declared is the best guess there is: learning begins with half of it. */
+function startingHalfway({ limits = {}, estimate }: AnyDependency['spec']): AdaptSpec {
+  const { requestsPerMinute, inputTokensPerMinute = 0, outputTokensPerMinute = 0 } = limits;
+  if (estimate === undefined)
+    return requestsPerMinute === undefined ? 'aimd' : { rate: { unit: 'requests', startPerMinute: requestsPerMinute / 2 } };
+  const tokensPerMinute = limits.tokensPerMinute ?? inputTokensPerMinute + outputTokensPerMinute;
+  return tokensPerMinute === 0 ? 'aimd' : { rate: { unit: 'tokens', startPerMinute: tokensPerMinute / 2 } };
 }

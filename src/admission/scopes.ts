@@ -9,3 +9,8 @@ export const taskScope = (task: string): string => `task:${task}`;
 export function isOfTask(scope: string): boolean {
   return scope.startsWith('task:');
 }
+
+/** What a worker may spend: others of its kind may have more. */
+export function isOfWorker(scope: string): boolean {
+  return scope.startsWith('worker:');
+}

@@ -6,9 +6,16 @@ export function isAmount(value: unknown): value is number {
   return Number.isFinite(value) && (value as number) >= 0;
 }
 
-/** Negative or not finite numbers count as unknown. */
+/** Above what any call uses: a rate would have to pay it off for years. */
+const MOST_TOKENS = 100_000_000;
+
+/** Negative, not finite and absurd numbers count as unknown. */
 export function isUsage(usage: Usage | undefined): usage is Usage {
-  return usage !== undefined && usage !== null && isAmount(usage.inputTokens) && isAmount(usage.outputTokens);
+  return usage !== undefined && usage !== null && isTokens(usage.inputTokens) && isTokens(usage.outputTokens);
+}
+
+function isTokens(value: unknown): boolean {
+  return isAmount(value) && value <= MOST_TOKENS;
 }
 
 /** What a try belongs to. */
@@ -16,13 +23,20 @@ interface Timed {
   timedOut(): void;
 }
 
+/** Who calls: the key is made when somebody looks. */
+interface Keyed {
+  readonly idempotencyKey: string;
+}
+
 /** One try of a call. The signal is made when somebody looks: most need none, and it costs more than they do. */
 export class Try implements PerformContext {
   /** Whose permit it has. */
   readonly call: Timed;
-  readonly idempotencyKey: string;
+  readonly #caller: Keyed;
   readonly attempt: number;
   readonly beganMs: number;
+  /** Who carries it: what joins it must be a part of that. */
+  readonly carrier: object;
   /** Its permit has come home: what still comes of it is ignored. */
   ended = false;
   /** Seen on the way. */
@@ -33,11 +47,16 @@ export class Try implements PerformContext {
   #controller: AbortController | undefined;
   #aborted: { readonly reason: unknown } | undefined;
 
-  constructor(call: Timed, idempotencyKey: string, attempt: number, beganMs: number) {
+  constructor(call: Timed, caller: Keyed, attempt: number, beganMs: number, carrier: object) {
     this.call = call;
-    this.idempotencyKey = idempotencyKey;
+    this.#caller = caller;
     this.attempt = attempt;
     this.beganMs = beganMs;
+    this.carrier = carrier;
+  }
+
+  get idempotencyKey(): string {
+    return this.#caller.idempotencyKey;
   }
 
   get signal(): AbortSignal {

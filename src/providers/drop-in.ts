@@ -20,7 +20,7 @@ import type { Weight } from './weight.ts';
 import { addUsage } from './usage.ts';
 
 /** What is needed of a gate: `admission()` makes one. */
-export type Gate = Pick<Admission, 'name' | 'run' | 'needsPrices'>;
+export type Gate = Pick<Admission, 'name' | 'run' | 'needsPrices' | 'joined'>;
 
 /** What may be said of all the calls of one drop-in. */
 export interface DropInOptions extends Pick<AdmittedCall<never>, 'tenant' | 'flow' | 'priority' | 'withinMs' | 'whenShut'> {
@@ -95,7 +95,7 @@ export class DropIn {
 
   /** The call around the code that asks: it has paid already. */
   get joined(): PerformContext | undefined {
-    return joining.current;
+    return this.gate.joined;
   }
 
   /** What is asked of the gate. @throws UnknownPriceError */

@@ -18,13 +18,13 @@ export function openaiWire(tellsUsage: boolean): HttpWire {
   };
 }
 
-/** What only counts tokens is no request to a model. */
-const COUNTING = /\/(?:input_tokens|count_tokens)$/;
+/** What is read here; whatever else a client asks for (images, speech, moderations, counting) passes by. */
+const READ = /\/(?:chat\/completions|completions|responses|embeddings)$/;
 
 function ask(path: string, body: Readonly<Record<string, unknown>>, tellsUsage: boolean): HttpAsked | undefined {
   const { model, messages, prompt, input, instructions } = body;
   const asks = messages ?? prompt ?? input;
-  if (typeof model !== 'string' || asks === undefined || COUNTING.test(path)) return undefined;
+  if (typeof model !== 'string' || asks === undefined || !READ.test(path)) return undefined;
   const described = [body['tools'], body['functions'], body['response_format'], body['text']].map((part) => JSON.stringify(part));
   const most = [body['max_completion_tokens'], body['max_tokens'], body['max_output_tokens']].find(isCount);
   return {

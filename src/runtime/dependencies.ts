@@ -45,6 +45,8 @@ export type DependencyLook = LimiterLook & { readonly dependency: string };
 export class Dependencies {
   readonly #options: DependenciesOptions;
   readonly #calls: ReadonlyMap<string, Calls>;
+  /** Of breakers, by hand. */
+  readonly #resets = new Map<string, number>();
 
   constructor(options: DependenciesOptions) {
     this.#options = options;
@@ -67,14 +69,17 @@ export class Dependencies {
   /** Opens the breaker by hand; what it returns takes that back, once. */
   isolate(name: string): () => void {
     this.#tell(name, { type: 'limiter.isolate' });
+    const resets = this.#resets.get(name);
     let isReleased = false;
     return () => {
-      if (!isReleased) this.#tell(name, { type: 'limiter.release' });
+      // A reset has ended it already: what is released now is somebody else's.
+      if (!isReleased && resets === this.#resets.get(name)) this.#tell(name, { type: 'limiter.release' });
       isReleased = true;
     };
   }
 
   reset(name: string): void {
+    this.#resets.set(name, (this.#resets.get(name) ?? 0) + 1);
     this.#tell(name, { type: 'limiter.reset' });
   }
 

@@ -14,6 +14,7 @@
  */
 import { isTerminal } from '../../actors/ports/store.ts';
 import type { ChildRecord, ClaimedTask, NewTask, Remembered, RememberItem, SettledOutcome } from '../../actors/ports/store.ts';
+import { CallError } from '../admission/call-errors.ts';
 import type { Caller, CallSubject, Operation } from '../admission/caller.ts';
 import { joining } from '../admission/joining.ts';
 import type { Isolation } from '../isolation/isolation.ts';
@@ -277,7 +278,10 @@ export class Run implements Context {
   hold<T>(name: string, fn: (place: StepContext) => Promise<T>, { slots = 1 }: HoldOptions = {}): Promise<T> {
     return this.#operate((resolve, reject) => {
       const held = checkHold(this, this.plan, name);
-      const caller = new Calling(this, this.#place(`hold:${name}`), undefined, resolve, reject);
+      const caller = new Calling(this, this.#place(`hold:${name}`), undefined, resolve, (error) => {
+        // What is done with a place is the run's own: so are its errors.
+        reject(error instanceof CallError && error.detail.failure !== 'refused' ? error.cause : error);
+      });
       const request: Holding = { fn: (call) => holding(held, () => fn(call)), slots };
       caller.operation = this.#engine.callsOf(this.plan.uses[name]!).begin(request, caller);
       this.#open.push(caller.operation);

@@ -62,7 +62,7 @@ export interface Context<U extends DependencyMap = DependencyMap, A extends Cont
    * In an isolated run it must be JSON.
    *
    * @throws BulkheadOrderError when a place of this or a higher rank is held, and on `ask` while any is.
-   * @throws CallError when it was aborted after `holdMs`, or the line was full.
+   * @throws CallTimeoutError when it was aborted after `holdMs`; CallError when the line was full; otherwise what `fn` throws.
    */
   hold<T>(name: keyof U & string, fn: (place: StepContext) => Promise<T>, options?: HoldOptions): Promise<T>;
   /**

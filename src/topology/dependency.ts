@@ -19,7 +19,7 @@ export interface Limits {
   readonly concurrency?: number;
 }
 
-/** What one call really used. Negative or not finite numbers count as unknown. */
+/** What one call really used. Numbers that are negative, not finite, or above a hundred million count as unknown. */
 export interface Usage {
   /** All of them, the cached ones among them. */
   readonly inputTokens: number;
@@ -64,7 +64,7 @@ export interface PerformContext {
 
 /** How a failed call is to be read. */
 export type CallFailure =
-  /** Refused for quota; nothing is admitted to the dependency before `retryAfterMs` have passed. */
+  /** Refused for quota; nothing is admitted to the dependency before `retryAfterMs` have passed. More than an hour counts as nothing. */
   | { readonly at: 'rate-limited'; readonly retryAfterMs?: number }
   /** Refused for load (503, 529): the provider is there, and has too much to do. */
   | { readonly at: 'overloaded'; readonly retryAfterMs?: number }
@@ -97,7 +97,7 @@ export interface DependencySpec<Req, Rep> {
   readonly limits?: Limits;
   /**
    * Learns what the dependency really gives. `aimd`: the rate, in tokens when there is an estimate, in requests otherwise;
-   * declared limits are its ceiling, and none is needed. `gradient`: calls in flight, by latency. Default `none`.
+   * declared limits are its ceiling, it begins with half of them, and none is needed. `gradient`: calls in flight, by latency. Default `none`.
    */
   readonly adapt?: AdaptSpec;
   /** Stops calls while the dependency fails, for the whole fleet. `false`: never. Default: five failures in a row. */

@@ -1,6 +1,7 @@
 /** Cases of a breaker that only show with calls around it: time-outs, probes on their way, isolation, scored replies. */
 import { describe, expect, test } from 'vitest';
-import { Desk, GateWorld, http } from './gate-world.ts';
+import { Desk } from './desk.ts';
+import { GateWorld, http } from './gate-world.ts';
 import type { AdmissionEvent } from '../../src/admission/gate.ts';
 
 const BREAKS = { failures: 1, resetAfterMs: 1_000 } as const;

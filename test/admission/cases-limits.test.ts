@@ -15,7 +15,8 @@
  * 29, 30 and 36 with the limiter, CL-12, CL-13 and LIM-20 with the wait line, LIM-25, 29 and 30 also with budgets.
  */
 import { describe, expect, test } from 'vitest';
-import { Desk, GateWorld, http } from './gate-world.ts';
+import { Desk } from './desk.ts';
+import { GateWorld, http } from './gate-world.ts';
 
 const TEN_A_SECOND = { limits: { requestsPerMinute: 600 }, safetyMargin: 0 };
 

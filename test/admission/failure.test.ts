@@ -22,8 +22,8 @@ describe('classifyError', () => {
     [{ status: 425 }, 'transient'],
     [{ status: 500 }, 'transient'],
     [{ status: 502 }, 'transient'],
-    [{ status: 503 }, 'transient'],
-    [{ status: 529 }, 'transient'],
+    [{ status: 503 }, 'overloaded'],
+    [{ status: 529 }, 'overloaded'],
     // What says nothing may pass by itself.
     [{}, 'transient'],
     [{ status: undefined, code: 'ECONNRESET' }, 'transient'],
@@ -32,7 +32,7 @@ describe('classifyError', () => {
     [{ retryable: true }, 'transient'],
     [{ retryable: false }, 'permanent'],
     // A status knows better than a flag.
-    [{ status: 503, retryable: false }, 'transient'],
+    [{ status: 503, retryable: false }, 'overloaded'],
     [{ status: 429, retryable: false }, 'rate-limited'],
   ])('%j is %s', (fields, at) => {
     expect(classifyError(failed(fields), NOW_MS).at).toBe(at);
@@ -45,7 +45,7 @@ describe('classifyError', () => {
   test('a wait that is asked for comes along, except where nothing helps', () => {
     const headers = { 'retry-after': '7' };
     expect(classifyError(failed({ status: 429, headers }), NOW_MS)).toEqual({ at: 'rate-limited', retryAfterMs: 7_000 });
-    expect(classifyError(failed({ status: 503, headers }), NOW_MS)).toEqual({ at: 'transient', retryAfterMs: 7_000 });
+    expect(classifyError(failed({ status: 503, headers }), NOW_MS)).toEqual({ at: 'overloaded', retryAfterMs: 7_000 });
     expect(classifyError(failed({ status: 429, responseHeaders: headers }), NOW_MS)).toEqual({ at: 'rate-limited', retryAfterMs: 7_000 });
     expect(classifyError(failed({ status: 400, headers }), NOW_MS)).toEqual({ at: 'permanent' });
   });

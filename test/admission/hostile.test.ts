@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { admission } from '../../src/admission/gate.ts';
 import type { AdmissionSpec } from '../../src/admission/gate.ts';
 import { memoryStore } from '../../src/stores/memory.ts';
-import { Desk, GateWorld, http } from './gate-world.ts';
+import { Desk } from './desk.ts';
+import { GateWorld, http } from './gate-world.ts';
 
 describe('a gate that makes no sense', () => {
   const rows: readonly [string, object, RegExp][] = [
@@ -67,19 +68,37 @@ describe('a call that makes no sense', () => {
     const world = new GateWorld({ limits: { concurrency: 1 } });
     const first = world.gate.run(world.work('first', 10));
     for (const name of [5, {}, Number.NaN, true, null])
-      expect(await world.ending(world.gate.run(world.work(1, 1), { [field]: name }))).toMatchObject({ error: { name: 'TypeError' } });
+      expect(await world.ending(world.gate.run(world.work(1, 1), { [field]: name }))).toMatchObject({
+        error: { code: 'DROVER_ADMISSION_OPTION' },
+      });
     for (const name of ['__proto__', 'constructor', ''])
       expect(await world.drive(world.gate.run(world.work(name, 1), { [field]: name }))).toBe(name);
     expect(await world.drive(first)).toBe('first');
     await world.drive(world.gate.close(), 100);
   });
 
-  test('estimates that are none count as nothing', async () => {
-    const world = new GateWorld({ limits: { tokensPerMinute: 600 }, safetyMargin: 0 });
-    for (const input of [-5, Number.NaN, Infinity, 'lots' as never, null as never])
-      expect(await world.drive(world.gate.run(world.work('done', 1), { input }))).toBe('done');
-    expect(await world.gate.look()).toMatchObject({ owedTokens: 0, inFlight: 0 });
-    await world.drive(world.gate.close());
+  test.each([
+    ['input', -5],
+    ['input', Number.NaN],
+    ['output', Infinity],
+    ['output', 'lots'],
+    ['input', null],
+    ['withinMs', Number.NaN],
+    ['whenShut', 'perhaps'],
+    ['price', 5],
+    ['usage', 5],
+    ['signal', {}],
+    ['onWaiting', 5],
+    ['tokens', 5],
+  ])('%s of %s is refused, named, and nothing is done', async (field, value) => {
+    const world = new GateWorld({ limits: { tokensPerMinute: 600 }, budget: { tokens: 100 } });
+    const ending = await world.ending(world.gate.run(world.work(1, 1), { [field]: value }));
+    expect(ending).toMatchObject({
+      at: 'failed',
+      error: { code: 'DROVER_ADMISSION_OPTION', message: expect.stringContaining(field) as unknown },
+    });
+    expect(world.began).toEqual([]);
+    await world.drive(world.gate.close(), 100);
   });
 
   test('a price beyond all money is refused where it is asked, and the gate can still be closed', async () => {
@@ -107,6 +126,26 @@ describe('a call that makes no sense', () => {
     await world.drive(world.gate.run(world.work(1, 1), { input: 100, output: 50, usage: () => usage as never }));
     expect((await world.gate.look()).budget).toMatchObject({ spent: { tokens: 150, usd: 0.15 }, reserved: { tokens: 0, usd: 0 } });
     await world.drive(world.gate.close());
+  });
+
+  test('a price that makes no sense is refused where money is limited, and no hindrance where it is not', async () => {
+    for (const price of [() => Number.NaN, () => -1, () => 'cheap' as never, () => ({}) as never]) {
+      const world = new GateWorld({ budget: { usd: 1 } });
+      expect(await world.drive(world.ending(world.gate.run(world.work(1, 1), { input: 1_000_000, price })))).toMatchObject({
+        at: 'failed',
+        error: { code: 'DROVER_BUDGET_INPUT' },
+      });
+      const free = new GateWorld({ budget: { tokens: 5_000_000 } });
+      expect(await free.drive(free.gate.run(free.work('done', 1), { input: 1_000_000, price }))).toBe('done');
+    }
+  });
+
+  test('an absurd usage counts as unknown, and does not stop the others for years', async () => {
+    const world = new GateWorld({ limits: { tokensPerMinute: 60_000 } });
+    const usage = () => ({ inputTokens: 1e15, outputTokens: 0 });
+    await world.drive(world.gate.run(world.work(1, 1), { input: 100, usage }));
+    expect(await world.drive(world.gate.run(world.work('done', 1), { input: 100 }))).toBe('done');
+    expect(world.nowMs).toBeLessThan(60_000);
   });
 
   test('a usage that throws is reported, and leaves the upper bound charged', async () => {
@@ -341,5 +380,99 @@ describe('budgets of a gate', () => {
     expect(spent).toBeGreaterThanOrEqual(900);
     for (const world of worlds) await world.drive(world.gate.close());
     await store.close();
+  });
+});
+
+describe('calls that wait in the line, and cost more than was thought', () => {
+  test('S5: overspend by the estimate error of calls in flight, and not by that of all who waited', async () => {
+    const world = new GateWorld({ limits: { concurrency: 2 }, budget: { tokens: 1_000 } });
+    const usage = () => ({ inputTokens: 0, outputTokens: 100 });
+    const endings = await world.drive(
+      Promise.all(Array.from({ length: 100 }, (_, at) => world.ending(world.gate.run(world.work(at, 10), { output: 1, usage })))),
+    );
+    const { budget } = await world.gate.look();
+    // Each is wrong by 99, and two are in flight.
+    expect(budget!.spent.tokens).toBeLessThanOrEqual(1_000 + 2 * 99);
+    expect(endings.filter(({ at }) => at === 'replied')).toHaveLength(budget!.spent.tokens / 100);
+    const refused = endings.filter((ending) => ending.at === 'failed');
+    expect(refused.every(({ error }) => error.code === 'DROVER_BUDGET_EXCEEDED')).toBe(true);
+    expect(await world.gate.look()).toMatchObject({ inFlight: 0, waiting: 0, budget: { reserved: { tokens: 0 } } });
+  });
+});
+
+describe('money without a price', () => {
+  test('is not spent: a gate with a budget in dollars wants to know what a call costs', async () => {
+    const world = new GateWorld({ budget: { usd: 1 } });
+    expect(await world.drive(world.ending(world.gate.run(world.work(1, 1), { input: 1_000 })))).toMatchObject({
+      at: 'failed',
+      error: { code: 'DROVER_BUDGET_INPUT' },
+    });
+    expect(world.began).toEqual([]);
+  });
+});
+
+describe('whoever watches and throws', () => {
+  test('loses nobody an answer', async () => {
+    const world = new GateWorld({
+      limits: { concurrency: 1 },
+      breaker: { failures: 1 },
+      onEvent: () => {
+        throw new Error('an observer fails');
+      },
+    });
+    const onWaiting = (): void => {
+      throw new Error('another one');
+    };
+    const runs = [1, 2, 3].map((at) => world.gate.run(world.work(at, 10), { onWaiting }));
+    expect(await world.drive(Promise.all(runs))).toEqual([1, 2, 3]);
+    await world.drive(world.gate.close());
+  });
+
+  test('an error that cannot be read is passed on as it is', async () => {
+    const world = new GateWorld({ attempts: 1 });
+    const odd = Object.defineProperty(new Error('odd'), 'status', {
+      get() {
+        throw new Error('no');
+      },
+    });
+    expect(await world.drive(world.ending(world.gate.run(() => Promise.reject(odd))))).toMatchObject({
+      at: 'failed',
+      error: { message: 'odd' },
+    });
+  });
+});
+
+describe('an isolation', () => {
+  test('that a reset has ended does not end a later one when it is released', async () => {
+    const world = new GateWorld();
+    const first = world.gate.isolate();
+    world.gate.reset();
+    const second = world.gate.isolate();
+    first();
+    expect(await world.gate.look()).toMatchObject({ breaker: { at: 'isolated' } });
+    second();
+    expect(await world.gate.look()).toMatchObject({ breaker: { at: 'closed' } });
+  });
+});
+
+describe('closing', () => {
+  test('a second time, without draining, refuses those who still wait', async () => {
+    const world = new GateWorld({ limits: { concurrency: 1 } });
+    const [running, waiting] = [1, 2].map((at) => world.ending(world.gate.run(world.work(at, 1_000))));
+    await world.drive(world.sleep(10));
+    const draining = world.gate.close();
+    const closing = world.gate.close({ drain: false });
+    expect(await world.drive(Promise.all([running!, waiting!]))).toMatchObject([
+      { at: 'replied' },
+      { at: 'failed', error: { code: 'DROVER_ADMISSION_CLOSED' } },
+    ]);
+    await world.drive(Promise.all([draining, closing]));
+  });
+
+  test('is not needed for a process to end: soon after the last call there is no timer', async () => {
+    const world = new GateWorld();
+    await world.drive(world.gate.run(world.work(1, 10)));
+    await world.drive(world.sleep(200));
+    expect(world.clock.pending).toBe(0);
   });
 });

@@ -1,7 +1,7 @@
 /** A fleet whose workers do what no agent should, in threads, in processes, and inline. */
 import { appendFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { agent, defineFleet, dependency } from 'drover';
+import { agent, bulkhead, defineFleet, dependency } from 'drover';
 import type { Context } from 'drover';
 import { z } from 'zod';
 
@@ -41,6 +41,7 @@ export const deeds = [
   'steps',
   'asks',
   'sends',
+  'holds',
   'misuses',
   'reports',
   'parks',
@@ -53,7 +54,13 @@ export const deeds = [
 const input = z.object({ deed: z.enum(deeds).default('works'), ms: z.number().default(0), file: z.string().default('') });
 type Given = z.infer<typeof input>;
 
-async function act({ deed, ms, file }: Given, ctx: Context<{ model: typeof model }, { child: typeof child }>): Promise<unknown> {
+const low = bulkhead({ concurrency: 1, rank: 1 });
+const high = bulkhead({ concurrency: 1, rank: 2 });
+
+async function act(
+  { deed, ms, file }: Given,
+  ctx: Context<{ model: typeof model; low: typeof low; high: typeof high }, { child: typeof child }>,
+): Promise<unknown> {
   switch (deed) {
     case 'works': {
       const reply = await ctx.call('model', { text: 'hello', ms });
@@ -113,6 +120,23 @@ async function act({ deed, ms, file }: Given, ctx: Context<{ model: typeof model
     }
     case 'asks':
       return [await ctx.ask('child', { text: 'a' }), await ctx.ask('child', { text: 'b' })];
+    case 'holds': {
+      const codeOf = (error: unknown): unknown => (error as { code?: unknown }).code;
+      const nested = await ctx.hold('low', async ({ idempotencyKey }) => [
+        idempotencyKey.split('/').at(-1),
+        await ctx.hold('high', async () => 'both'),
+      ]);
+      const falling = await ctx.hold('high', () => ctx.hold('low', async () => 'never')).catch(codeOf);
+      const asking = await ctx.hold('low', () => ctx.ask('child', { text: 'a' })).catch(codeOf);
+      const undeclared = await ctx.hold('model', async () => 'never').catch(codeOf);
+      const thrown = await ctx
+        .hold('low', async () => {
+          throw Object.assign(new Error('inside'), { code: 'E_INSIDE', retryable: false });
+        })
+        .catch(codeOf);
+      const free = await ctx.hold('low', async () => 'there is a place again');
+      return { nested, falling, asking, undeclared, thrown, free };
+    }
     case 'sends':
       ctx.send('child', { text: 'sent' });
       return 'sent';
@@ -165,7 +189,8 @@ async function act({ deed, ms, file }: Given, ctx: Context<{ model: typeof model
 
 const shared = {
   input,
-  uses: { model },
+  uses: { model, low, high },
+  tenant: ({ deed }: Given) => deed,
   asks: { child },
   run: act,
   heartbeatMs: 500,

@@ -61,7 +61,7 @@ describe.each<Kind>(['thread', 'process'])('in a %s', (kind) => {
 
   test('the same run gives the same result inline', async () => {
     const { fleet } = await start();
-    for (const deed of ['steps', 'asks', 'misuses', 'reports'] satisfies Deed[]) {
+    for (const deed of ['steps', 'asks', 'holds', 'misuses', 'reports'] satisfies Deed[]) {
       const inline = await (await fleet.submit('inline', { deed })).result();
       const isolated = await (await fleet.submit(kind, { deed })).result();
       // Inline, a function is handed on.

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import OpenAI from 'openai';
 import { describe, expect, test, vi } from 'vitest';
 import { agent, defineFleet, dependency, startFleet } from 'drover';
@@ -116,4 +117,26 @@ test('a ready-made dependency whose client has a drop-in of its own is charged o
   await (await fleet.submit('ask', 'hello')).result();
   expect(fleet.stats).toMatchObject({ calls: 1, inputTokens: 2, outputTokens: 6 });
   expect(events).toEqual([]);
+});
+
+test('inside the work of another gate a drop-in is admitted and paid by its own', async () => {
+  const provider = await startProvider();
+  const tools = gateOf({ limits: { concurrency: 4 } });
+  const model = gateOf({ budget: { tokens: 1 } });
+  const asking = clientBehind('openai', false, provider, model.gate);
+  const error = await tools.gate.run(() => asking.ask({ text: 'hello' })).catch((thrown: unknown) => thrown);
+  expect(error).toMatchObject({ status: 429, code: 'DROVER_BUDGET_EXCEEDED' });
+  expect(provider.calls).toEqual([]);
+});
+
+test('what the work of a gate leaves behind is admitted by itself once that is over', async () => {
+  const provider = await startProvider();
+  const { gate } = gateOf({ limits: { concurrency: 4 } });
+  const asking = clientBehind('openai', false, provider, gate);
+  let later: Promise<unknown> | undefined;
+  await gate.run(async () => {
+    later = setImmediate().then(() => asking.ask({ text: 'hello' }));
+  });
+  await later;
+  expect(await gate.look()).toMatchObject({ granted: 2, inFlight: 0 });
 });

@@ -133,7 +133,7 @@ describe('places', () => {
     expect(await bed.run(fleet, 'other', null)).toBe('in');
     expect(bed.nowMs - fromMs).toBeLessThanOrEqual(1_020);
     expect(signals[0]!.reason).toMatchObject({ code: 'DROVER_CALL_TIMEOUT' });
-    expect((await bed.rejection(hogging.result())).detail).toMatchObject({ error: { cause: { code: 'DROVER_CALL_TIMEOUT' } } });
+    expect((await bed.rejection(hogging.result())).detail).toMatchObject({ error: { code: 'DROVER_CALL_TIMEOUT' } });
     expect(signals).toHaveLength(1);
   });
 
@@ -224,7 +224,7 @@ describe('ranks', () => {
     });
     const fleet = await bed.start({ agents: { work } });
     const handle = await bed.drive(fleet.submit('work', null));
-    expect((await bed.rejection(handle.result())).detail).toMatchObject({ error: { cause: order } });
+    expect((await bed.rejection(handle.result())).detail).toMatchObject({ error: order });
     expect(await bed.drive(fleet.dependency(first))).toMatchObject({ inFlight: 0 });
   });
 

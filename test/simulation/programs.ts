@@ -44,6 +44,8 @@ const DURATION_MS = 40_000;
 /** What programs and faults may bring a task to; anything else was Drover's doing. */
 const FAIR_ENDS = [
   'DROVER_CALL_FAILED',
+  'DROVER_CALL_TIMEOUT',
+  'DROVER_BULKHEAD_ORDER',
   'DROVER_CHILD_FAILED',
   'DROVER_RUN_TIMEOUT',
   'DROVER_RUN_LOST',

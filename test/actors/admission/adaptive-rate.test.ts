@@ -90,6 +90,39 @@ describe('a congestion', () => {
   });
 });
 
+describe('the way back', () => {
+  /** Cut, after a quiet time at a rate that was there. */
+  const cutFrom = (rate: RateControl): RateControl => refuse({ ...rate, starting: false, ceiling: rate.perMs, samples: [] });
+
+  test('ends below the ceiling as long as few calls have paid for the refusals', () => {
+    const cut = cutFrom(busy(fresh(), 6_000));
+    expect(busy(cut, 150_000, {}, 2_000).perMs).toBeLessThanOrEqual(cut.ceiling);
+  });
+
+  test('goes above it soon when many calls have paid', () => {
+    const cut = cutFrom(busy(fresh(), 6_000));
+    expect(busy(cut, 60_000).perMs).toBeGreaterThan(cut.ceiling);
+  });
+
+  test('after a fall rests only shortly, for that was no probe', () => {
+    const cut = cutFrom(busy(fresh(), 6_000));
+    // A fifth of the rate is delivered for five seconds.
+    const worked = cut.worked + cut.perMs * 1_000;
+    const fallen = learned(cut, outcome({ end: 'refused', cost: 0, worked, units: worked, timeMs: cut.atMs + 5_000 }));
+    expect(fallen.ceiling).toBeLessThan(cut.ceiling / 2);
+    expect(fallen.credit).toBeGreaterThanOrEqual(0);
+    expect(busy(fallen, 20_000, {}, 2_000).perMs).toBeGreaterThan(fallen.ceiling);
+  });
+});
+
+test('where refused calls cost what they ask for, Retry-After says the rate', () => {
+  const rate = busy(fresh(), 6_000);
+  const known = { ...rate, starting: false, ceiling: rate.perMs, samples: [] };
+  const there = rate.perMs / 1.25;
+  const cut = refuse(known, { cost: there * 501, retryAfterMs: 501 });
+  expect(cut.ceiling).toBeCloseTo(there, 6);
+});
+
 test('a slow or failing dependency is a gentle cut, once in two episodes', () => {
   const rate = busy(fresh(), 6_000);
   const slow = learned(rate, outcome({ end: 'slow', worked: rate.worked, units: rate.worked, timeMs: rate.atMs }));
