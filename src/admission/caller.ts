@@ -35,8 +35,8 @@ export interface Caller {
   within<T>(act: () => T): T;
   replied(reply: unknown): void;
   failed(error: unknown): void;
-  /** It will not go before: whoever can, waits elsewhere and calls again. `why` is for people. */
-  postponed?(untilMs: number, why: 'budget' | 'breaker' | 'retries'): void;
+  /** It has to wait for long (`notBeforeMs` of the operation): whoever can, waits elsewhere and calls again. */
+  postponed?(): void;
 }
 
 export interface CallSubject {

@@ -23,6 +23,7 @@ import type { ActorId, Message, OwnEffect } from '../../actors/kernel/effects.ts
 import type { Random } from '../../actors/kernel/random.ts';
 import { costOf } from '../topology/dependency.ts';
 import type { CallFailure, DependencySpec, PerformContext, Usage } from '../topology/dependency.ts';
+import { BreakerControl } from './breaker-control.ts';
 import type { BudgetAsker, BudgetReservation, Budgets } from './budgets.ts';
 import {
   AdmissionClosedError,
@@ -84,6 +85,7 @@ export class Calls {
   readonly standsAlone: boolean;
   readonly beforeTry: (nowMs: number) => void;
   readonly retries: RetryBudget;
+  readonly breakerControl: BreakerControl;
   readonly timeoutMs: number;
   readonly #lost: Call[] = [];
   /** Tries in the order they began, the ended ones among them until they come to the front. */
@@ -111,6 +113,7 @@ export class Calls {
     this.score = context.score;
     this.standsAlone = context.standsAlone ?? false;
     this.retries = new RetryBudget(spec.retries);
+    this.breakerControl = new BreakerControl((message) => this.host.send(this.limiter, message, 'control'));
     this.timeoutMs = spec.timeoutMs ?? DEFAULT_TIMEOUT_MS;
   }
 
@@ -338,7 +341,7 @@ class Call implements Operation, Asker<LimiterReply>, BudgetAsker {
     const againMs = Math.min(untilMs ?? Infinity, this.#calls.host.clock.nowMs() + BY_HAND_MS);
     // A worker that has spent its own is suspended, and its run goes to a peer who has not: it does not wait for the worker.
     if (isOfWorker(scope)) this.#sleep(againMs, true);
-    else this.#restUntil(againMs, 'budget');
+    else this.#restUntil(againMs, true);
   }
 
   #admit(): void {
@@ -492,7 +495,7 @@ class Call implements Operation, Asker<LimiterReply>, BudgetAsker {
     observer.failed(name, failure, error, again, latencyMs, this.#caller);
     if (!again) return this.#give(new CallError({ dependency: name, attempts: this.#attempt, failure: failure.at }, { cause: error }));
     if (retries.take(nowMs)) return this.#rest(retryAfterMs ?? 0);
-    if (this.#caller.postponed !== undefined) return this.#restUntil(nowMs + Math.max(retryAfterMs ?? 0, NO_RETRIES_MS), 'retries');
+    if (this.#caller.postponed !== undefined) return this.#restUntil(nowMs + Math.max(retryAfterMs ?? 0, NO_RETRIES_MS), false);
     this.#give(new CallError({ dependency: name, attempts: this.#attempt, failure: failure.at }, { cause: error }));
   }
 
@@ -515,11 +518,11 @@ class Call implements Operation, Asker<LimiterReply>, BudgetAsker {
   }
 
   /** A long rest: whoever calls may as well go away and come again. */
-  #restUntil(untilMs: number, why: 'budget' | 'retries'): void {
+  #restUntil(untilMs: number, sameTry: boolean): void {
     const { random } = this.#calls;
     this.#restsUntilMs = untilMs;
-    this.#sleep(untilMs + random.next() * NO_RETRIES_MS, why === 'budget');
-    this.#caller.postponed?.(untilMs, why);
+    this.#sleep(untilMs + random.next() * NO_RETRIES_MS, sameTry);
+    this.#caller.postponed?.();
   }
 
   #sleep(untilMs: number, sameTry = false): void {

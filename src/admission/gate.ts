@@ -134,7 +134,6 @@ export class Admission implements AsyncDisposable {
   readonly #hasPrice: boolean;
   #needsPrices: boolean;
   #keys = 0;
-  #resets = 0;
   #closing: Promise<void> | undefined;
 
   constructor(spec: AdmissionSpec) {
@@ -255,20 +254,12 @@ export class Admission implements AsyncDisposable {
 
   /** Opens the breaker by hand: nothing is called until every isolation has been released. Returns what releases this one. */
   isolate(): () => void {
-    this.#tell({ type: 'limiter.isolate' });
-    const resets = this.#resets;
-    let isReleased = false;
-    return () => {
-      // A reset has ended it already: what is released now is somebody else's.
-      if (!isReleased && resets === this.#resets) this.#tell({ type: 'limiter.release' });
-      isReleased = true;
-    };
+    return this.#calls.breakerControl.isolate();
   }
 
   /** Closes the breaker, whatever it was. */
   reset(): void {
-    this.#resets += 1;
-    this.#tell({ type: 'limiter.reset' });
+    this.#calls.breakerControl.reset();
   }
 
   /** Refuses new calls, and waits for those that are under way; `drain: false` refuses those that wait to be admitted, too. */
@@ -286,10 +277,6 @@ export class Admission implements AsyncDisposable {
     await this.#list.empty();
     await this.#budgets.close();
     this.#host.close();
-  }
-
-  #tell(message: LimiterMessage): void {
-    this.#host.send(this.#calls.limiter, message, 'control');
   }
 }
 

@@ -4,13 +4,14 @@
  */
 import type { EventEmitter } from 'eventemitter3';
 import type { Logger } from 'pino';
-import type { LimiterLook, LimiterMessage } from '../../actors/admission/limiter.ts';
+import type { LimiterLook } from '../../actors/admission/limiter.ts';
 import type { Host } from '../../actors/host/host.ts';
 import type { Message } from '../../actors/kernel/effects.ts';
 import { toErrorRecord } from '../../actors/kernel/errors.ts';
 import type { Random } from '../../actors/kernel/random.ts';
 import type { Observation } from '../../supervisors/meta-agent/observation.ts';
 import type { ChildSpec } from '../../supervisors/spec.ts';
+import type { BreakerControl } from '../admission/breaker-control.ts';
 import type { Budgets } from '../admission/budgets.ts';
 import { Calls } from '../admission/calls.ts';
 import type { CallObserver, CallSubject } from '../admission/caller.ts';
@@ -45,8 +46,6 @@ export type DependencyLook = LimiterLook & { readonly dependency: string };
 export class Dependencies {
   readonly #options: DependenciesOptions;
   readonly #calls: ReadonlyMap<string, Calls>;
-  /** Of breakers, by hand. */
-  readonly #resets = new Map<string, number>();
 
   constructor(options: DependenciesOptions) {
     this.#options = options;
@@ -66,30 +65,9 @@ export class Dependencies {
     );
   }
 
-  /** Opens the breaker by hand; what it returns takes that back, once. */
-  isolate(name: string): () => void {
-    this.#tell(name, { type: 'limiter.isolate' });
-    const resets = this.#resets.get(name);
-    let isReleased = false;
-    return () => {
-      // A reset has ended it already: what is released now is somebody else's.
-      if (!isReleased && resets === this.#resets.get(name)) this.#tell(name, { type: 'limiter.release' });
-      isReleased = true;
-    };
-  }
-
-  reset(name: string): void {
-    this.#resets.set(name, (this.#resets.get(name) ?? 0) + 1);
-    this.#tell(name, { type: 'limiter.reset' });
-  }
-
-  /** Opens the breaker as if the dependency had failed: its own probes close it again. */
-  trip(name: string): void {
-    this.#tell(name, { type: 'limiter.trip' });
-  }
-
-  #tell(name: string, message: LimiterMessage): void {
-    this.#options.host.send(this.callsOf(name).limiter, message, 'control');
+  /** The breaker of a dependency, by hand. */
+  breakerOf(name: string): BreakerControl {
+    return this.callsOf(name).breakerControl;
   }
 
   async look(name: string): Promise<DependencyLook> {

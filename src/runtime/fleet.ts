@@ -167,7 +167,7 @@ export class Fleet<K extends AgentMap = AgentMap> {
       onFact: (fact) => this.#emit('meta.noted', () => ({ atMs: this.#host.clock.nowMs(), fact })),
       onScaling: (kind, replicas, why) => this.#emit('kind.scaling', () => ({ atMs: this.#host.clock.nowMs(), kind, replicas, why })),
       callPerson: (call) => this.#callPerson(call),
-      openBreaker: (dependency) => this.#dependencies.trip(dependency),
+      openBreaker: (dependency) => this.#dependencies.breakerOf(dependency).trip(),
     });
     this.#observe = this.#steering.observe;
     const parts = { ...PARTS, ...internals.parts };
@@ -352,12 +352,12 @@ export class Fleet<K extends AgentMap = AgentMap> {
    * @throws UnknownDependencyError
    */
   isolate(dependency: string): () => void {
-    return this.#dependencies.isolate(dependency);
+    return this.#dependencies.breakerOf(dependency).isolate();
   }
 
   /** Closes the breaker of a dependency, whatever it was, and ends every isolation. @throws UnknownDependencyError */
   resetBreaker(dependency: string): void {
-    this.#dependencies.reset(dependency);
+    this.#dependencies.breakerOf(dependency).reset();
   }
 
   /** Every budget that is in use, with what is spent of it. */
