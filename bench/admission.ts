@@ -3,6 +3,8 @@
  * how fair it is and how quickly it follows; in virtual time through its own limiter, and over HTTP
  * beside what a user would take instead. And what one admission costs.
  *
+ * It takes about eight minutes, almost seven of them over HTTP, with everybody at once.
+ *
  * Option `--data DIR`: the folder of `azure_llm_2023_conv.csv.gz`. Without it a stand-in of the same rates and lengths.
  */
 import { costs } from './admission-cost.ts';
@@ -25,8 +27,11 @@ const SEEDS = [1, 2, 3] as const;
 const VIRTUAL = { from: 0, every: 1, speed: 4, shrink: 1, forMs: Infinity };
 /** One alone: some four calls a second, so each refusal weighs more. */
 const ALONE = { ...VIRTUAL, speed: 1 };
-/** With short prompts: many providers live in this one process. */
-const HTTP = { from: 0.3, every: 1, speed: 2, shrink: 8, forMs: 140_000 };
+/**
+ * With short prompts: many providers live in this one process. Long enough for a change and a minute to follow
+ * it to be a part of the scene and not all of it.
+ */
+const HTTP = { from: 0.3, every: 1, speed: 2, shrink: 8, forMs: 400_000 };
 
 interface Cell {
   readonly world: World;

@@ -82,7 +82,9 @@ export function print({ bench, machine, rows, goals }: Report): void {
   for (const { name, goal, got, met } of goals) console.log(`  ${met ? 'met   ' : 'missed'}  ${name}: ${got} (goal ${goal})`);
 }
 
+/** What a round does not have is a dash. */
 function show(value: number): string {
+  if (Number.isNaN(value)) return '-';
   return value >= 1_000 ? Math.round(value).toLocaleString('en') : value.toFixed(2);
 }
 

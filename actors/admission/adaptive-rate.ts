@@ -14,7 +14,7 @@
  * ceiling; there it rests, and only then probes, slowly, and the longer it goes well the faster. The
  * cut is small because the ceiling is not guessed but measured: see `congestion.ts`.
  *
- * One cut an episode, of 3 s or the Retry-After: refusals of calls that were issued before a cut say
+ * One cut an episode, of 1.5 s or the Retry-After: refusals of calls that were issued before a cut say
  * nothing about the rate after it. Growth counts only time in which the rate was worked off and wanted.
  *
  * Promise: the rate stays within [least, most], whatever is reported, and only a report changes it.
@@ -64,7 +64,7 @@ export interface RateControl {
   readonly usedMs: number;
   /** Refusals that calls have paid for, less those that came. */
   readonly credit: number;
-  /** Whether the ceiling is hardly more than a guess, or far below the one before: then it rests only shortly, for a fall may be short too. */
+  /** Whether the ceiling is hardly more than a guess, or far below the one before, or below what there was of late: then it rests only shortly, for a fall may be short too. */
   readonly doubtful: boolean;
   /** Used time at which probing began. */
   readonly probingFromMs: number | undefined;
@@ -84,9 +84,13 @@ export interface RateControl {
   /** The latest congestion that made a cut. */
   readonly latest: Emptied;
   readonly chainWorked: number;
+  /** When more began to be taken than was known to be there. */
+  readonly chainExcessMs: number;
   readonly lastCongestedAtMs: number;
   /** The mean rate between the chain and the congestion before it: surely there then. */
   readonly proven: number;
+  /** The most that was proven of late; it fades. */
+  readonly best: number;
   /** How much the provider's bucket seems to hold, in milliseconds of the ceiling. */
   readonly bucketMs: number;
   /** One a second, newest last. */
@@ -125,13 +129,16 @@ const RETURN_MS = 8_000;
 const SHORT_REST_MS = 6_000;
 const REST_MS = 12_000;
 /**
- * A refusal is paid for in calls that went well, so that about one in a hundred is refused: a probe waits
- * until the last one is paid. At 2.75 calls a second that takes a minute; those who call less find a
- * restored limit later, yet before the longest rest is over. Of many at once two are to be paid.
+ * A refusal is paid for in calls that went well, so that less than one in a hundred is refused: a probe waits
+ * until the last one is paid. At 3 calls a second that takes 45 s; those who call less find a restored
+ * limit later, yet before the longest rest is over. Of many at once one is to be paid.
  */
-const CREDIT_PER_CALL = 1 / 165;
+const CREDIT_PER_CALL = 1 / 135;
 const MOST_CREDIT = 1;
-const MOST_DEBT = 2;
+const MOST_DEBT = 1;
+/** What there was of late fades by e in this time; so small a share of it is not trusted. */
+const MEMORY_MS = 1_200_000;
+const FAR_BELOW = 0.4;
 const LONGEST_REST_MS = 240_000;
 /** The probe grows by exp((t / PROBE_MS)^2), until that doubles the rate in PROBE_DOUBLING_MS. */
 const PROBE_MS = 26_000;
@@ -139,6 +146,7 @@ const PROBE_DOUBLING_MS = 11_000;
 const PROBE_SLOPE = Math.LN2 / PROBE_DOUBLING_MS;
 const PROBE_BEND_MS = (PROBE_SLOPE * PROBE_MS ** 2) / 2;
 
+const EASED_EPISODE_MS = 6_000;
 const SLOW_EPISODE_MS = 60_000;
 const MOST_SAMPLES = 64;
 /** The most that one report can prove: replies that take long must not bring many doublings at once. */
@@ -174,8 +182,10 @@ export function rateControlOf(spec: RateAdaptSpec, unit: 'tokens' | 'requests', 
     chain: never,
     latest: never,
     chainWorked: 0,
+    chainExcessMs: -Infinity,
     lastCongestedAtMs: -Infinity,
     proven: 0,
+    best: 0,
     bucketMs: 0,
     samples: [],
     atMs: -Infinity,
@@ -260,13 +270,19 @@ function refused(before: RateControl, outcome: Outcome): RateControl {
     latest: withoutCall(before.latest, grantedMs, cost),
   };
   if (timeMs < control.quietUntilMs || !afterCut) return control;
-  const next = congested(control, outcome);
+  const next = remembering(control, congested(control, outcome), timeMs);
   // A fall is no probe: what it brought is not to be paid for.
   return cut(
     next.doubtful ? { ...next, credit: Math.max(0, next.credit) } : next,
     timeMs,
     timeMs + Math.max(EPISODE_MS, Math.min(LONGEST_HOLD_MS, retryAfterMs ?? 0)),
   );
+}
+
+/** Far below what there was of late refusals may be a matter of chance, and the rest that they cost would be long: no ceiling is trusted there. */
+function remembering(before: RateControl, after: RateControl, timeMs: number): RateControl {
+  const best = Math.max(after.proven, before.best * Math.exp((before.cutAtMs - timeMs) / MEMORY_MS));
+  return { ...after, best, doubtful: after.doubtful || after.ceiling < FAR_BELOW * best };
 }
 
 /** A call that had been counted there and was refused later. */
@@ -297,7 +313,7 @@ function cut(control: RateControl, timeMs: number, quietUntilMs: number): RateCo
 /** A gentle cut, for what is no refusal: it measures nothing. */
 function eased(control: RateControl, timeMs: number, share: number): RateControl {
   const { lastCongestedAtMs } = control;
-  return { ...cut({ ...control, ceiling: control.perMs * share, doubtful: true }, timeMs, timeMs + 2 * EPISODE_MS), lastCongestedAtMs };
+  return { ...cut({ ...control, ceiling: control.perMs * share, doubtful: true }, timeMs, timeMs + EASED_EPISODE_MS), lastCongestedAtMs };
 }
 
 function withRate(control: RateControl, perMs: number): RateControl {

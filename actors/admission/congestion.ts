@@ -2,12 +2,18 @@
  * Congestion: what a refusal tells about the rate that there is.
  *
  * Seen as a bucket of unknown size that is filled at an unknown rate R, it says that the bucket is empty.
+ * Between two such moments R gave what was delivered, and what ran over while the bucket was full. So
  *
- *   - When two follow soon upon each other (a chain), what was delivered between them is what flowed in:
- *     that measures R, whatever the size, or less than R when the bucket has run over meanwhile.
- *   - After a quiet time R lies between that mean and the best mean of the latest stretches. The bucket
- *     may have added to each of these what was in it: how much, the last chain has shown. That guess
- *     fades, since one too high would hide a part of R for ever; one too low makes the next chain.
+ *   - R is at least the mean between the two,
+ *   - and at least what any stretch up to now has delivered, less what the bucket held at its beginning.
+ *
+ * The larger of the two is R, if the size of the bucket is known: either it did not run over, and the mean
+ * says R, or it was full at some moment since, and the stretch from there does. A refusal of a probe then
+ * brings the rate back to what is there, and needs no second one.
+ *
+ *   - The size is learned where R is known otherwise: when refusals follow soon upon each other (a chain),
+ *     there was no time to run over, and what the first of them had got in excess was in the bucket. It
+ *     fades, since one too large would hide a part of R for ever; one too small makes the next chain.
  *   - Where refused calls cost what they ask for, Retry-After itself says R.
  */
 import type { Outcome, RateControl } from './adaptive-rate.ts';
@@ -24,95 +30,116 @@ export interface Emptied {
 }
 
 /** One cut in it. */
-export const EPISODE_MS = 3_000;
+export const EPISODE_MS = 1_500;
 /** What was delivered is noted so often. */
 export const SAMPLE_MS = 1_000;
 /** A congestion so soon after another belongs to it. */
 const CHAIN_MS = 10_000;
-const LEAST_BUCKET_MS = 100;
-/** It is learned by no more than this at once: one measurement may be wrong. */
-const BUCKET_GROWTH = 3;
-/** The guess of the provider's bucket fades with each congestion that stayed alone. */
-const FADING = 0.8;
+/** The size of the bucket is learned by no more than this at once: one measurement may be wrong. */
+const LEAST_BUCKET_MS = 300;
+const BUCKET_GROWTH = 10;
+/** It fades with each congestion that stayed alone. */
+const FADING = 0.9;
 /** What a measured rate may be wrong by. */
 const DOUBT = 0.02;
-/** Shares of one rate in another from which they are the same, and below which the provider has been lowered. */
-const CLOSE = 0.93;
+/** The share of one rate in another below which the provider has been lowered. */
 const LOWERED = 0.85;
-/** What a refusal by chance leaves of the ceiling: it may have been none. */
-const ALMOST = 0.985;
+/** What a provider says about its rate may be so much above what was known of it. */
+const CONFIRMED = 1.02;
 
 /** A new ceiling, and how well it is known. */
 export function congested(control: RateControl, outcome: Outcome): RateControl {
   const { timeMs, retryAfterMs = 0 } = outcome;
   const now = emptied(outcome);
-  if (timeMs - control.lastCongestedAtMs >= CHAIN_MS + retryAfterMs)
-    return { ...guessed(control, now, outcome), doubtful: control.starting };
-  const next = measured(control, now, outcome);
-  return { ...next, doubtful: control.starting || next.ceiling < LOWERED * control.ceiling };
+  if (control.starting) return first(control, now, outcome);
+  const isAlone = timeMs - control.lastCongestedAtMs >= CHAIN_MS + retryAfterMs;
+  const next = isAlone ? alone(control, now, outcome) : chained(control, now, outcome);
+  return { ...next, doubtful: next.ceiling < LOWERED * control.ceiling };
 }
 
-/** An exact Retry-After says when there will be just enough for the call that was refused. */
-function emptied({ units, cost, retryAfterMs = 0, timeMs }: Outcome): Emptied {
-  const exact = retryAfterMs < CHAIN_MS && retryAfterMs % 1_000 !== 0;
+/** Whether a Retry-After says when there will be just enough for the call that was refused: one in whole seconds is rounded. */
+export function isExact(retryAfterMs: number | undefined): retryAfterMs is number {
+  return retryAfterMs !== undefined && retryAfterMs < CHAIN_MS && retryAfterMs % 1_000 !== 0;
+}
+
+function emptied({ units, cost, retryAfterMs, timeMs }: Outcome): Emptied {
+  const exact = isExact(retryAfterMs);
   return { fromMs: timeMs, atMs: exact ? timeMs + retryAfterMs : timeMs, units: units - cost, cost: exact ? cost : 0 };
 }
 
-/** The second congestion of a chain: what was delivered since the first is what there is. */
-function measured(control: RateControl, now: Emptied, outcome: Outcome): RateControl {
-  const { cost, demanded } = outcome;
-  const { perMs, proven, latest } = control;
+/** The first of all: nothing is known of the bucket. */
+function first(control: RateControl, now: Emptied, { cost, retryAfterMs, worked }: Outcome): RateControl {
+  const { perMs } = control;
+  // What it was when the refused call was issued is half of it; and a Retry-After is the time that the call itself takes, at most.
+  const asked = retryAfterMs === undefined || retryAfterMs % 1_000 === 0 ? Infinity : cost / retryAfterMs;
+  // The turn of the refused call counts here: the rate was there until it came. This may be what a large
+  // bucket gave: the next refusal tells then.
+  const ceiling = Math.max(clamp(asked, perMs / 8, perMs / 2), deliveredSince(control, -Infinity, 0, now, worked));
+  return {
+    ...control,
+    ceiling: Math.min(perMs, ceiling),
+    doubtful: true,
+    chain: now,
+    latest: now,
+    chainWorked: worked,
+    chainExcessMs: -Infinity,
+    proven: 0,
+  };
+}
+
+/** One after a quiet time. */
+function alone(control: RateControl, now: Emptied, outcome: Outcome): RateControl {
+  const { worked } = outcome;
+  const { perMs, latest, bucketMs } = control;
+  const proven = mean(latest, now);
+  const there = Math.max(proven, deliveredSince(control, -Infinity, bucketMs, now, worked));
+  // Beside a neighbour the provider says what there is for both.
+  const told = saidBy(outcome, proven, Math.min(perMs, Math.max(there, CONFIRMED * control.ceiling)));
+  const ceiling = clamp(told ?? there, perMs / 8, perMs);
+  // Only a probe, or a guess, takes more than there is.
+  const excessMs = control.usedMs - (control.probingFromMs ?? (control.doubtful ? 0 : control.usedMs));
+  const chainExcessMs = now.fromMs - excessMs;
+  return { ...control, ceiling, chain: now, latest: now, chainWorked: worked, chainExcessMs, proven, bucketMs: FADING * bucketMs };
+}
+
+/** A later one of a chain. */
+function chained(control: RateControl, now: Emptied, outcome: Outcome): RateControl {
+  const { cost, demanded, worked } = outcome;
+  const { perMs, proven, latest, bucketMs } = control;
   // A chain that has come over a change of the capacity tells of both: then the latest link of it counts
   // alone, if it is low by more than a single call could make of so short a time.
   const isLower = mean(latest, now) + over(cost, latest, now) < LOWERED * mean(control.chain, now);
   const chain = isLower ? latest : control.chain;
   const least = mean(chain, now);
-  const told = saidBy(outcome, least, least + over(cost, chain, now));
-  const delivered = clamp(told ?? least, perMs * (demanded && perMs > 2 * proven ? 0.1 : 0.45), perMs);
-  // A small bucket has run over between the two: the rate was right, and the refusal a matter of chance.
-  if (delivered >= CLOSE * perMs) return { ...control, chain, latest: now, ceiling: Math.max(perMs, ALMOST * control.ceiling) };
-  // A provider that gives less than was proven has been lowered: that says nothing about its bucket.
-  if (delivered < LOWERED * proven) return { ...control, chain, latest: now, ceiling: delivered, proven: delivered };
-  const bucketMs = addedMs(control, delivered, chain.fromMs, control.chainWorked, -Infinity, DOUBT);
-  return {
-    ...control,
-    chain,
-    latest: now,
-    ceiling: delivered,
-    bucketMs: Math.max(control.bucketMs, Math.min(bucketMs, Math.max(LEAST_BUCKET_MS, BUCKET_GROWTH * control.bucketMs))),
-  };
+  const told = saidBy(outcome, least, least + over(cost, chain, now)) ?? least;
+  const there = isLower ? told : Math.max(told, deliveredSince(control, chain.atMs, bucketMs, now, worked));
+  const ceiling = clamp(there, perMs * (demanded && perMs > 2 * proven ? 0.1 : 0.45), perMs);
+  const next = { ...control, chain, latest: now, ceiling };
+  // A provider that gives less than was proven has been lowered: what it gave before says nothing about its bucket.
+  if (ceiling < LOWERED * proven) return { ...next, proven: ceiling, samples: [] };
+  const heldMs = heldBefore(control, ceiling, chain.fromMs);
+  return { ...next, bucketMs: Math.max(bucketMs, Math.min(heldMs, Math.max(LEAST_BUCKET_MS, BUCKET_GROWTH * bucketMs))) };
 }
 
-/** A congestion after a quiet time: the best mean of the latest stretches, less what the bucket can have added. */
-function guessed(control: RateControl, now: Emptied, outcome: Outcome): RateControl {
-  const { cost, retryAfterMs, worked } = outcome;
-  const { perMs, chain, bucketMs, samples } = control;
-  const proven = now.atMs - chain.atMs > EPISODE_MS && chain.atMs !== -Infinity ? mean(chain, now) : 0;
-  let ceiling = proven;
-  if (control.starting) {
-    // What it was when the refused call was issued is half of it; and a Retry-After is the time that the call itself takes, at most.
-    const asked = retryAfterMs === undefined || retryAfterMs % 1_000 === 0 ? Infinity : cost / retryAfterMs;
-    ceiling = clamp(asked, perMs / 8, perMs / 2);
-  }
-  // The turn of the refused call counts here: the rate was there until it came. While starting this may be
-  // what a large bucket gave: the next refusal tells then.
-  for (const sample of samples) {
-    const passedMs = now.fromMs - sample.atMs;
-    if (passedMs >= SAMPLE_MS) ceiling = Math.max(ceiling, (worked - sample.worked) / (passedMs + bucketMs));
-  }
-  if (!control.starting) ceiling = saidBy(outcome, proven, perMs) ?? ceiling;
-  ceiling = clamp(ceiling, perMs / 8, perMs);
-  // Had it held more, the congestion would have come later: in what was probed above the last ceiling there is all that it gave.
-  const gaveMs = control.starting ? 0 : addedMs(control, control.ceiling, now.fromMs, worked, control.cutAtMs, 0);
-  return { ...control, ceiling, chain: now, latest: now, chainWorked: worked, proven, bucketMs: Math.min(FADING * bucketMs, gaveMs) };
-}
-
-/** The most that was delivered above a rate in any stretch that began after `afterMs` and ended at `endMs`, in milliseconds of the rate. */
-function addedMs({ samples }: RateControl, rate: number, endMs: number, worked: number, afterMs: number, doubt: number): number {
+/** What the provider must give, after any stretch since `fromMs`, if its bucket held no more than `bucketMs` of it. */
+function deliveredSince({ samples }: RateControl, fromMs: number, bucketMs: number, now: Emptied, worked: number): number {
   let most = 0;
   for (const sample of samples) {
-    if (sample.atMs >= afterMs && sample.atMs < endMs)
-      most = Math.max(most, (worked - sample.worked) / rate - (1 + doubt) * (endMs - sample.atMs));
+    const passedMs = now.fromMs - sample.atMs;
+    if (sample.atMs >= fromMs && passedMs >= SAMPLE_MS) most = Math.max(most, (worked - sample.worked) / (passedMs + bucketMs));
+  }
+  return most;
+}
+
+/**
+ * The most that was delivered above a rate in any stretch up to the beginning of the chain: that was in the
+ * bucket, in milliseconds of the rate. Stretches from before the excess began would only add up what the rate is wrong by.
+ */
+function heldBefore({ samples, chainWorked, chainExcessMs }: RateControl, rate: number, endMs: number): number {
+  let most = 0;
+  for (const sample of samples) {
+    if (sample.atMs >= chainExcessMs && sample.atMs < endMs)
+      most = Math.max(most, (chainWorked - sample.worked) / rate - (1 + DOUBT) * (endMs - sample.atMs));
   }
   return most;
 }

@@ -22,6 +22,7 @@ import { adapted } from './adaptive-concurrency.ts';
 import type { ConcurrencyControl } from './adaptive-concurrency.ts';
 import { learned, LONGEST_HOLD_MS, rateControlOf } from './adaptive-rate.ts';
 import type { RateControl } from './adaptive-rate.ts';
+import { isExact } from './congestion.ts';
 import { allowedAtMs, charge, NOTHING_OWED, owed, refund, repace } from './gcra.ts';
 import type { Pace } from './gcra.ts';
 import { UNKNOWN_HEALTH, unusual, withCall } from './health-signal.ts';
@@ -45,6 +46,8 @@ export interface Regulator {
   /** What is learned; undefined: nothing, or no call has come yet that would say in which unit. */
   readonly rate: RateControl | undefined;
   readonly learnedTatMs: number;
+  /** The provider's bucket, as a TAT at the learned ceiling: it holds what flowed in since. Known from the latest refusal on; it may have run over. */
+  readonly providerTatMs: number;
   /** Charged to the learned rate since the start, less what was given back and what was refused. */
   readonly learnedUnits: number;
   readonly flight: ConcurrencyControl | undefined;
@@ -66,6 +69,9 @@ export const SLICE_GRACE_MS = 1_000;
 /** A single call delays the next by no more at the learned rate. */
 const LONGEST_PACE_MS = 60_000;
 
+/** A call waits no longer for the provider's bucket to fill: it may hold less than the call costs. */
+const LONGEST_FILL_MS = 10_000;
+
 /** Calls on their way may come so much closer together. A bucket that holds no more than a call refuses the later one. */
 const JITTER_MS = 2;
 
@@ -84,6 +90,7 @@ export function regulatorOf(limits: LimiterLimits): Regulator {
     heldUntilMs: -Infinity,
     rate: undefined,
     learnedTatMs: NOTHING_OWED,
+    providerTatMs: NOTHING_OWED,
     learnedUnits: 0,
     flight,
     health: UNKNOWN_HEALTH,
@@ -101,6 +108,7 @@ export function reconfigured(regulator: Regulator, limits: LimiterLimits, timeMs
       flight,
       rate: keepsRate ? regulator.rate : undefined,
       learnedTatMs: keepsRate ? regulator.learnedTatMs : NOTHING_OWED,
+      providerTatMs: keepsRate ? regulator.providerTatMs : NOTHING_OWED,
       learnedUnits: keepsRate ? regulator.learnedUnits : 0,
     },
     planOf(limits, regulator.slice?.share),
@@ -161,6 +169,13 @@ export function earliestMs(regulator: Regulator, cost: Cost, timeMs: number, ahe
   if (rate !== undefined) {
     const before = rate.plan.unit === 'requests' ? ahead.requests : ahead.input + ahead.output;
     earliest = Math.max(earliest, before === 0 ? regulator.learnedTatMs : Math.max(regulator.learnedTatMs, timeMs) + before / rate.perMs);
+    // After a refusal the provider's bucket is empty: a large call waits until there is enough for it. A probe
+    // is to find out whether there is more than the ceiling.
+    if (!rate.starting && rate.probingFromMs === undefined)
+      earliest = Math.max(
+        earliest,
+        regulator.providerTatMs + Math.min(LONGEST_FILL_MS, (before + unitsOf(rate, cost)) / rate.ceiling) + JITTER_MS,
+      );
   }
   if (plan.requests !== undefined)
     earliest = Math.max(earliest, allowedAtMs(plan.requests, charge(plan.requests, regulator.requestsTatMs, ahead.requests, timeMs), 1));
@@ -191,6 +206,8 @@ export function charged(before: Regulator, cost: Cost, timeMs: number): Regulato
     outputTatMs: plan.output === undefined ? NOTHING_OWED : charge(plan.output, before.outputTatMs, cost.output, timeMs),
     rate,
     learnedTatMs: rate === undefined ? NOTHING_OWED : fromMs + paceMs + (rate.tight ? JITTER_MS : 0),
+    providerTatMs:
+      rate === undefined ? NOTHING_OWED : Math.min(timeMs + LONGEST_PACE_MS, before.providerTatMs + unitsOf(rate, cost) / rate.ceiling),
     learnedUnits: rate === undefined ? 0 : before.learnedUnits + paceMs * rate.perMs,
   };
 }
@@ -233,6 +250,9 @@ function corrected(regulator: Regulator, chargedBy: RegulatorPlan, cost: Cost, r
     inputTatMs: afterwards(plan.input, chargedBy.input, regulator.inputTatMs, input, timeMs),
     outputTatMs: afterwards(plan.output, chargedBy.output, regulator.outputTatMs, output, timeMs),
     learnedTatMs,
+    providerTatMs: learns
+      ? Math.min(timeMs + LONGEST_PACE_MS, regulator.providerTatMs + (input + output) / rate.ceiling)
+      : regulator.providerTatMs,
     learnedUnits:
       regulator.learnedUnits + (learns ? debtMs(learnedTatMs, timeMs) - debtMs(regulator.learnedTatMs, timeMs) : 0) * (rate?.perMs ?? 0),
   };
@@ -290,8 +310,9 @@ function taught(
   const debt = debtMs(next.learnedTatMs, timeMs);
   // A bucket of a single call has lost nothing by a refusal. An exact Retry-After says when it is full:
   // the next call need not wait also for the turn of the one that was not taken.
-  const exact = refusal && (report.retryAfterMs ?? 0) % 1_000 !== 0;
-  const returned = exact && rate.tight ? Math.min(units, debt * rate.perMs) : 0;
+  const retryAfterMs =
+    report.retryAfterMs !== undefined && report.retryAfterMs > 0 ? Math.min(LONGEST_HOLD_MS, report.retryAfterMs) : undefined;
+  const returned = refusal && isExact(retryAfterMs) && rate.tight ? Math.min(units, debt * rate.perMs) : 0;
   const after = learned(rate, {
     returned,
     end: refusal ? 'refused' : told(unusual(regulator.health), unusual(health), end),
@@ -300,7 +321,7 @@ function taught(
     worked: next.learnedUnits - debt * rate.perMs,
     demanded,
     grantedMs,
-    retryAfterMs: report.retryAfterMs !== undefined && report.retryAfterMs > 0 ? Math.min(LONGEST_HOLD_MS, report.retryAfterMs) : undefined,
+    retryAfterMs,
     timeMs,
   });
   // What is owed stays the same in units, so it takes another time; but no longer than the longest.
@@ -310,10 +331,16 @@ function taught(
   return {
     ...next,
     rate: after,
+    providerTatMs: refusal ? emptiedMs(units / after.ceiling, retryAfterMs, timeMs) : next.providerTatMs,
     learnedTatMs: debt === 0 ? next.learnedTatMs : timeMs + debtAfterMs,
     learnedUnits: next.learnedUnits - forgiven - (refusal ? units : 0),
     heldUntilMs: Math.max(next.heldUntilMs, after.holdUntilMs),
   };
+}
+
+/** When the provider's bucket was empty, by a refusal of a call that takes so long: what an exact Retry-After says, else between nothing and not quite enough. */
+function emptiedMs(callMs: number, retryAfterMs: number | undefined, timeMs: number): number {
+  return isExact(retryAfterMs) ? timeMs + retryAfterMs - callMs : timeMs - callMs / 2;
 }
 
 /** What is unusual cuts once, when it begins. As long as calls fail unusually often nothing grows; that they are slow may become the usual. */

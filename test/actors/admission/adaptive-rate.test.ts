@@ -54,7 +54,10 @@ describe('a congestion', () => {
   test('cuts once an episode, whatever else is refused in it', () => {
     const cut = refuse(busy(fresh(), 6_000));
     let next = cut;
-    for (let call = 1; call < 50; call += 1) next = refuse(next, { timeMs: cut.atMs + call * 50, grantedMs: cut.atMs + call * 50 });
+    for (let call = 1; call < 50; call += 1) {
+      const timeMs = cut.atMs + (call * EPISODE_MS) / 50;
+      next = refuse(next, { timeMs, grantedMs: timeMs });
+    }
     expect(next.perMs).toBe(cut.perMs);
     expect(refuse(next, { timeMs: cut.atMs + EPISODE_MS, grantedMs: cut.atMs + EPISODE_MS }).perMs).toBeLessThan(cut.perMs);
   });
@@ -90,13 +93,65 @@ describe('a congestion', () => {
   });
 });
 
+describe('a congestion after a quiet time', () => {
+  /** A minute at a rate of one a millisecond, without a congestion, and then five seconds at a higher one. */
+  const probed = (bucketMs: number): RateControl => {
+    const start = busy(fresh(), 6_000);
+    const latest = { fromMs: start.atMs, atMs: start.atMs, units: start.worked, cost: 0 };
+    const known = { ...start, perMs: 1, ceiling: 1, starting: false, samples: [], bucketMs, latest };
+    const quiet = busy(known, 60_000, { end: 'silent' });
+    return busy({ ...quiet, perMs: 1.2 }, 5_000, { end: 'silent' });
+  };
+
+  test('brings the rate back to what was delivered since the last one, when the bucket can have given the rest', () => {
+    expect(refuse(probed(1_000), { cost: 0 }).ceiling).toBeCloseTo(66 / 65, 2);
+  });
+
+  test('shows that there is more now, when the bucket cannot', () => {
+    expect(refuse(probed(0), { cost: 0 }).ceiling).toBeCloseTo(1.2, 2);
+  });
+
+  test('does not believe a provider that speaks of more than anything has shown, for a neighbour has a part of it', () => {
+    const beside = probed(1_000);
+    expect(refuse(beside, { cost: 0.5 * 1.15, retryAfterMs: 0.5 }).ceiling).toBeLessThan(1.03);
+  });
+
+  test('fades what is known of the bucket a little', () => {
+    const after = refuse(probed(1_000));
+    expect(after.bucketMs).toBeGreaterThan(800);
+    expect(after.bucketMs).toBeLessThan(1_000);
+  });
+});
+
+test('a provider that was lowered says nothing about its bucket', () => {
+  const rate = busy(fresh(), 6_000);
+  const known = { ...rate, starting: false, ceiling: rate.perMs, samples: [], latest: { fromMs: 0, atMs: 0, units: 0, cost: 0 } };
+  const first = refuse(busy(known, 20_000, { demanded: false }), { cost: 0 });
+  // A half of it is delivered for six seconds.
+  const worked = first.worked + first.perMs * 3_000;
+  const lowered = learned(first, outcome({ end: 'refused', cost: 0, worked, units: worked, timeMs: first.atMs + 6_000 }));
+  expect(lowered.ceiling / first.ceiling).toBeLessThan(0.6);
+  expect([lowered.bucketMs, lowered.samples]).toEqual([first.bucketMs, []]);
+});
+
+test('far below what there was of late no ceiling is trusted, and a probe comes soon again', () => {
+  const rate = busy(fresh(), 6_000);
+  const latest = { fromMs: rate.atMs - 60_000, atMs: rate.atMs - 60_000, units: rate.worked - 60_000 * rate.perMs, cost: 0 };
+  const low = { ...rate, starting: false, ceiling: rate.perMs, samples: [], latest, cutAtMs: rate.atMs };
+  expect(refuse({ ...low, best: 2 * rate.perMs }).doubtful).toBe(false);
+  expect(refuse({ ...low, best: 3 * rate.perMs }).doubtful).toBe(true);
+});
+
 describe('the way back', () => {
   /** Cut, after a quiet time at a rate that was there. */
-  const cutFrom = (rate: RateControl): RateControl => refuse({ ...rate, starting: false, ceiling: rate.perMs, samples: [] });
+  const cutFrom = (rate: RateControl): RateControl => {
+    const latest = { fromMs: rate.atMs - 60_000, atMs: rate.atMs - 60_000, units: rate.worked - 60_000 * rate.perMs, cost: 0 };
+    return refuse({ ...rate, starting: false, ceiling: rate.perMs, samples: [], latest });
+  };
 
   test('ends below the ceiling as long as few calls have paid for the refusals', () => {
     const cut = cutFrom(busy(fresh(), 6_000));
-    expect(busy(cut, 150_000, {}, 2_000).perMs).toBeLessThanOrEqual(cut.ceiling);
+    expect(busy(cut, 100_000, {}, 2_000).perMs).toBeLessThanOrEqual(cut.ceiling);
   });
 
   test('goes above it soon when many calls have paid', () => {
@@ -161,6 +216,16 @@ describe('against a limit that nobody has told', () => {
       const { rates } = closedLoop({ ...steady, seed, capacity });
       expect(rates.findIndex((rate, second) => second >= 200 && rate < 1_150) - 200).toBeLessThanOrEqual(10);
       expect(rates.findIndex((rate, second) => second >= 400 && rate > 1_800) - 400).toBeLessThanOrEqual(60);
+    }
+  });
+
+  test('one refusal is enough to find back to it: seldom does another cut follow soon', () => {
+    for (const bucketMs of [1_000, 60_000]) {
+      for (const seed of [1, 2, 3]) {
+        const late = closedLoop({ ...steady, seed, bucketMs }).cuts.filter(({ atMs }) => atMs > 120_000);
+        const soon = late.filter(({ atMs }, at) => at > 0 && atMs - late[at - 1]!.atMs < 10_000);
+        expect(soon.length / late.length).toBeLessThan(0.34);
+      }
     }
   });
 

@@ -131,6 +131,36 @@ test('beside a bucket that holds no more than a call, nothing comes back to the 
   expect(settled(next, next.plan, cost, fine(cost, { usedInput: 1 }), false, 5_010).learnedTatMs).toBeGreaterThanOrEqual(next.learnedTatMs);
 });
 
+describe('after a refusal, whose Retry-After says when there is enough for it', () => {
+  const cost = call(1_000);
+  const charge = (regulator: Regulator): Regulator => charged(regulator, cost, 0);
+  const refused = home(
+    charge(regulatorOf({ adapt: 'aimd' })),
+    cost,
+    fine(cost, { end: 'rate-limited', retryAfterMs: 501, grantedMs: 0 }),
+    10,
+  );
+  const { ceiling } = refused.rate!;
+
+  test('a call that is larger waits until there is enough for it too', () => {
+    expect(earliestMs(refused, call(3_000), 10)).toBeGreaterThanOrEqual(511 + 2_000 / ceiling);
+  });
+
+  test('a smaller one goes before, at its turn', () => {
+    expect(earliestMs(refused, call(10), 10)).toBe(Math.max(511, refused.learnedTatMs));
+  });
+
+  test('without one the size of the next call makes no difference', () => {
+    const before = charge(regulatorOf({ adapt: 'aimd' }));
+    expect(earliestMs(before, call(3_000), 10)).toBe(earliestMs(before, call(10), 10));
+  });
+
+  test('one that is larger than anything waits for ten seconds and no more', () => {
+    const largest = earliestMs(refused, call(1e12), 10);
+    expect(largest).toBeLessThan(511 + 10_100);
+  });
+});
+
 describe('remaining quota', () => {
   const cost = call(100);
   const after = (tokens: NonNullable<CallReport['quota']>['tokens'], over: Partial<CallReport> = {}): number =>
