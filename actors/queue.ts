@@ -2,95 +2,59 @@
  * Queue: the mailboxes of all workers of one kind, on one node.
  *
  *     store ── claim ──▶ mailbox of a worker ── start ──▶ its run ── ended ──▶ next
- *                            │      ▲
- *                            └ steal ┘  an idle peer, past the threshold
+ *       ▲ │                  │ │      ▲
+ *       │ └─── its box ◀─────┘ └ steal ┘  an idle peer, past the threshold
+ *       └───── release           a full mailbox spills, and claims again when there is room
  *
  * A mailbox holds tasks under lease and nothing else: no lock, no permit. Claims are asked for when
- * a worker could use them, one at a time, as many as fit; what does not fit stays in the store.
+ * a worker could use them, as many as fit; what does not fit stays in the store. Three modes: a
+ * mailbox for each worker (`dedicated`: strict affinity), the same with stealing (`steal`), or one line
+ * for all (`shared`). What waits moves when the mode changes; what runs stays where it is.
  *
- * Stealing: a worker without work takes from the deepest mailbox when that is deeper than
- * `stealAbove`, and only from behind the threshold: the older half of that excess, rounded up. The
- * lease, the fence and the id of a stolen task stay as they are.
+ * The rooms of one turn, in this order: something happens (here), tasks are placed (`placing`), idle
+ * workers start what they have and steal (`stealing`), what is too much is spilled, more is asked for
+ * (`claiming`), and workers are told how they stand.
  *
- * Invariant: a task is in one mailbox or one slot, never in two.
+ * Invariant: a task is in one mailbox, the line, or one slot, never in two.
  */
 import { fromDecider, NOTHING } from './kernel/decider.ts';
 import type { Decision } from './kernel/decider.ts';
 import { send } from './kernel/effects.ts';
-import type { ActorId, Exited, ExitReason, HostEffect } from './kernel/effects.ts';
+import type { ActorId, Exited } from './kernel/effects.ts';
 import type { Clock } from './kernel/clock.ts';
 import type { ClaimedTask, Held } from './ports/store.ts';
+import { claimMore, fetched } from './queue/claiming.ts';
+import { EMPTY, waitingIn, without } from './queue/line.ts';
+import type { Mailboxes, QueueEffect, QueueInput, QueueMessage } from './queue/messages.ts';
+import { place, spillOver } from './queue/placing.ts';
+import { hashOf } from './queue/rendezvous.ts';
+import { begin, isAmong, unbox } from './queue/state.ts';
+import type { QueueState, Slot, Turn } from './queue/state.ts';
+import { stealForIdle } from './queue/stealing.ts';
 
-// 1. Messages
-
-export type QueueMessage =
-  /** A worker's incarnation is ready for tasks. */
-  | { readonly type: 'queue.joined'; readonly worker: ActorId; readonly incarnation: number }
-  /** A worker takes nothing more; it is told `worker.drained` when its slot is empty. */
-  | { readonly type: 'queue.leaving'; readonly worker: ActorId }
-  /** The store may have something: a hint. */
-  | { readonly type: 'queue.ready' }
-  | { readonly type: 'queue.claimed'; readonly tasks: readonly ClaimedTask[]; readonly asked: number }
-  /** Runs that are over, however they ended. */
-  | { readonly type: 'queue.ended'; readonly runs: readonly Held[] }
-  /** Leases that are gone: the tasks are somebody else's. */
-  | { readonly type: 'queue.revoked'; readonly tasks: readonly Held[] }
-  /** Claims nothing more and gives back what waits. What runs may end. */
-  | { readonly type: 'queue.drain' }
-  | Exited;
-
-export type QueueEffect =
-  | HostEffect
-  | { readonly type: 'queue.claim'; readonly limit: number }
-  | { readonly type: 'queue.start'; readonly starts: readonly Start[] }
-  | { readonly type: 'queue.release'; readonly tasks: readonly ClaimedTask[] }
-  /** The worker of these runs is gone; `reason` says whether the run counts as lost. */
-  | { readonly type: 'queue.orphan'; readonly tasks: readonly ClaimedTask[]; readonly reason: ExitReason }
-  | { readonly type: 'queue.stole'; readonly thief: ActorId; readonly victim: ActorId; readonly count: number };
-
-export interface Start {
-  readonly worker: ActorId;
-  readonly incarnation: number;
-  readonly task: ClaimedTask;
-}
-
-// 2. State
-
-export interface QueueInput {
-  readonly capacity: number;
-  readonly stealAbove: number;
-  /** Workers that may have joined a former incarnation, which this one knows nothing of. Default none. */
-  readonly workers?: readonly ActorId[];
-}
-
-export interface Slot {
-  readonly worker: ActorId;
-  readonly incarnation: number;
-  readonly leaving: boolean;
-  readonly mailbox: readonly ClaimedTask[];
-  readonly run: ClaimedTask | null;
-  /** What the worker was told last: its machine moves when its condition changes, not for every task. */
-  readonly busy: boolean;
-}
-
-export interface QueueState {
-  readonly input: Omit<QueueInput, 'workers'>;
-  readonly slots: readonly Slot[];
-  /** One claim at a time; `hinted` remembers that more came while it was under way. */
-  readonly claiming: boolean;
-  readonly hinted: boolean;
-  /** The last claim got all it asked for, so there may be more. */
-  readonly more: boolean;
-  readonly draining: boolean;
-}
+export type { Mailboxes, QueueEffect, QueueInput, QueueMessage, QueueMode, Start } from './queue/messages.ts';
+export type { QueueState, Slot } from './queue/state.ts';
 
 type Decided = Decision<QueueState, QueueEffect>;
 
-// 3. Transitions
+// 1. Transitions
 
-export function initial({ workers = [], ...input }: QueueInput): Decided {
-  const opened = workers.map((worker) => send(worker, { type: 'queue.opened' }));
-  return [{ input, slots: [], claiming: false, hinted: false, more: true, draining: false }, opened];
+export function initial({ workers = [], mode = 'steal', capacity, stealAbove, seed = 0 }: QueueInput): Decided {
+  const state: QueueState = {
+    input: { mode, capacity, stealAbove },
+    slots: [],
+    line: EMPTY,
+    claiming: false,
+    hinted: false,
+    more: true,
+    sparse: false,
+    fetches: [],
+    draining: false,
+    chance: seed | 0,
+  };
+  // What a former incarnation spilled nobody knows of any more.
+  const opened = workers.flatMap((worker): QueueEffect[] => [{ type: 'queue.unbox', worker }, send(worker, { type: 'queue.opened' })]);
+  return [state, opened];
 }
 
 export function decide(state: QueueState, message: QueueMessage): Decided {
@@ -100,13 +64,15 @@ export function decide(state: QueueState, message: QueueMessage): Decided {
     case 'queue.leaving':
       return leaving(state, message.worker);
     case 'queue.ready':
-      return state.claiming ? [{ ...state, hinted: true }, NOTHING] : settle({ ...state, more: true }, []);
+      return state.claiming ? [{ ...state, hinted: true }, NOTHING] : lookedAgain(state);
     case 'queue.claimed':
-      return claimed(state, message.tasks, message.asked);
+      return claimed(state, message.tasks, message.asked, message.box);
     case 'queue.ended':
       return ended(state, message.runs);
     case 'queue.revoked':
       return revoked(state, message.tasks);
+    case 'queue.configure':
+      return configured(state, message);
     case 'queue.drain':
       return drain(state);
     case 'exited':
@@ -116,171 +82,194 @@ export function decide(state: QueueState, message: QueueMessage): Decided {
   }
 }
 
-function joined(state: QueueState, worker: ActorId, incarnation: number): Decided {
-  const former = state.slots.find((slot) => slot.worker === worker);
-  if (former !== undefined && former.incarnation >= incarnation) return [state, NOTHING];
-  const slot: Slot = { worker, incarnation, leaving: false, mailbox: [], run: null, busy: false };
-  const slots = [...state.slots.filter((other) => other !== former), slot];
+function joined(before: QueueState, worker: ActorId, incarnation: number): Decided {
+  const former = before.slots.find((slot) => slot.worker === worker);
+  if (former !== undefined && former.incarnation >= incarnation) return [before, NOTHING];
+  const turn = begin({ ...before, slots: before.slots.filter((other) => other !== former) });
+  const { mailbox = [], spilled = 0 } = former ?? {};
+  turn.state.slots.push({ worker, incarnation, leaving: false, mailbox, run: null, busy: false, spilled, hash: hashOf(worker) });
   // The news of its former life's end is still on its way.
-  const orphan: readonly QueueEffect[] =
-    former === undefined || former.run === null ? [] : [{ type: 'queue.orphan', tasks: [former.run], reason: { at: 'killed' } }];
-  return place({ ...state, slots }, former?.mailbox ?? [], orphan);
+  const run = former?.run ?? null;
+  if (run !== null) turn.effects.push({ type: 'queue.orphan', tasks: [run], reason: { at: 'killed' } });
+  return settle(turn);
 }
 
-function leaving(state: QueueState, worker: ActorId): Decided {
-  const slot = state.slots.find((candidate) => candidate.worker === worker);
+function leaving(before: QueueState, worker: ActorId): Decided {
+  const at = before.slots.findIndex((candidate) => candidate.worker === worker);
   // It never joined, or has left already: nothing of it is here.
-  if (slot === undefined) return [state, [send(worker, { type: 'worker.drained' })]];
-  const slots = state.slots.map((other) => (other === slot ? { ...slot, leaving: true, mailbox: [] } : other));
-  return place({ ...state, slots }, slot.mailbox, []);
+  if (at < 0) return [before, [send(worker, { type: 'worker.drained' })]];
+  const turn = begin(before);
+  const slot = before.slots[at]!;
+  unbox(turn, slot);
+  turn.state.slots[at] = { ...slot, leaving: true, mailbox: [], spilled: 0 };
+  place(turn, slot.mailbox);
+  return settle(homed(turn));
 }
 
-function claimed(state: QueueState, tasks: readonly ClaimedTask[], asked: number): Decided {
-  // Unasked: the answer to a claim of a former incarnation. It may be older than the last hint.
-  const known = state.hinted || (!state.claiming && state.more);
-  const next = { ...state, claiming: false, hinted: false, more: known || tasks.length >= asked };
-  return place(next, tasks, []);
+function lookedAgain(before: QueueState): Decided {
+  const turn = begin(before);
+  turn.state.more = true;
+  return settle(turn);
 }
 
-function ended(state: QueueState, runs: readonly Held[]): Decided {
+function claimed(before: QueueState, tasks: readonly ClaimedTask[], asked: number, box: ActorId | undefined): Decided {
+  const turn = begin(before);
+  const { state } = turn;
+  if (box === undefined) {
+    // Unasked: the answer to a claim of a former incarnation. It may be older than the last hint.
+    const known = before.hinted || (!before.claiming && before.more);
+    state.claiming = false;
+    state.hinted = false;
+    state.more = known || tasks.length >= asked;
+    turn.arrived = tasks.length;
+    place(turn, tasks);
+  } else fetched(turn, box, tasks, asked);
+  return settle(turn);
+}
+
+function ended(before: QueueState, runs: readonly Held[]): Decided {
+  const turn = begin(before);
+  const { slots } = turn.state;
   // A burst is as long as there are slots: comparing all costs less than an index of them.
-  const slots = state.slots.map((slot) => (slot.run !== null && isAmong(runs, slot.run) ? { ...slot, run: null } : slot));
-  return settle({ ...state, slots }, []);
-}
-
-function revoked(state: QueueState, tasks: readonly Held[]): Decided {
-  const kept = (task: ClaimedTask): boolean => !isAmong(tasks, task);
-  const slots = state.slots.map((slot) => (slot.mailbox.every(kept) ? slot : { ...slot, mailbox: slot.mailbox.filter(kept) }));
-  return settle({ ...state, slots }, []);
-}
-
-function drain(state: QueueState): Decided {
-  const waiting = state.slots.flatMap((slot) => slot.mailbox);
-  const slots = state.slots.map((slot) => (slot.mailbox.length === 0 ? slot : { ...slot, mailbox: [] }));
-  const release: readonly QueueEffect[] = waiting.length === 0 ? [] : [{ type: 'queue.release', tasks: waiting }];
-  return settle({ ...state, slots, draining: true }, release);
-}
-
-function workerExited(state: QueueState, message: Exited): Decided {
-  const slot = state.slots.find((candidate) => candidate.worker === message.id && candidate.incarnation === message.incarnation);
-  if (slot === undefined) return [state, NOTHING];
-  const orphan: readonly QueueEffect[] = slot.run === null ? [] : [{ type: 'queue.orphan', tasks: [slot.run], reason: message.reason }];
-  return place({ ...state, slots: state.slots.filter((other) => other !== slot) }, slot.mailbox, orphan);
-}
-
-/** Puts tasks into the shallowest mailboxes; what finds no place, or comes while draining, goes back. */
-function place(state: QueueState, tasks: readonly ClaimedTask[], effects: readonly QueueEffect[]): Decided {
-  if (tasks.length === 0) return settle(state, effects);
-  const open = state.slots.map((slot) => !slot.leaving && !state.draining);
-  const depths = state.slots.map((slot) => slot.mailbox.length + (slot.run === null ? 0 : 1));
-  const mailboxes: ClaimedTask[][] = [];
-  const homeless: ClaimedTask[] = [];
-  for (const task of tasks) {
-    let shallowest = -1;
-    for (let at = 0; at < depths.length; at += 1) {
-      if (open[at]! && (shallowest < 0 || depths[at]! < depths[shallowest]!)) shallowest = at;
-    }
-    if (shallowest < 0 || depths[shallowest]! > state.input.capacity) {
-      homeless.push(task);
-      continue;
-    }
-    (mailboxes[shallowest] ??= [...state.slots[shallowest]!.mailbox]).push(task);
-    depths[shallowest]! += 1;
+  for (let at = 0, left = runs.length; left > 0 && at < slots.length; at += 1) {
+    const slot = slots[at]!;
+    if (slot.run === null || !isAmong(runs, slot.run)) continue;
+    slots[at] = { ...slot, run: null };
+    left -= 1;
   }
-  const slots = state.slots.map((slot, at) => (mailboxes[at] === undefined ? slot : { ...slot, mailbox: mailboxes[at] }));
-  const release: readonly QueueEffect[] = homeless.length === 0 ? [] : [{ type: 'queue.release', tasks: homeless }];
-  return settle({ ...state, slots }, [...effects, ...release]);
+  return settle(turn);
 }
 
-/** After any change: fills idle slots, steals for those still idle, asks for more, and tells workers. */
-function settle(before: QueueState, given: readonly QueueEffect[]): Decided {
-  const slots = [...before.slots];
-  const effects: QueueEffect[] = [...given];
-  const starts: Start[] = [];
+function revoked(before: QueueState, tasks: readonly Held[]): Decided {
+  const turn = begin(before);
+  const { slots } = turn.state;
+  const kept = (task: ClaimedTask): boolean => !isAmong(tasks, task);
+  for (const [at, slot] of slots.entries()) {
+    if (!slot.mailbox.every(kept)) slots[at] = { ...slot, mailbox: slot.mailbox.filter(kept) };
+  }
+  const waiting = waitingIn(before.line);
+  if (!waiting.every(kept)) turn.state.line = { tasks: waiting.filter(kept), taken: 0 };
+  return settle(turn);
+}
+
+/** Within a mode nothing moves but what no longer fits. Another one places anew what it cannot leave where it is. */
+function configured(before: QueueState, change: Partial<Mailboxes>): Decided {
+  const { mode = before.input.mode, capacity = before.input.capacity, stealAbove = before.input.stealAbove } = change;
+  const turn = begin(before);
+  const { state } = turn;
+  state.input = { mode, capacity, stealAbove };
+  // There may be more room.
+  state.more = true;
+  turn.overfull = true;
+  if (mode === before.input.mode) return settle(turn);
+  if (mode === 'shared') place(turn, emptied(turn));
+  else if (before.input.mode === 'shared') {
+    state.line = EMPTY;
+    place(turn, waitingIn(before.line));
+  }
+  return settle(turn);
+}
+
+function drain(before: QueueState): Decided {
+  const turn = begin(before);
+  const waiting = [...emptied(turn), ...waitingIn(before.line)];
+  turn.state.line = EMPTY;
+  turn.state.draining = true;
+  if (waiting.length > 0) turn.effects.push({ type: 'queue.release', tasks: waiting });
+  return settle(turn);
+}
+
+function workerExited(before: QueueState, message: Exited): Decided {
+  const slot = before.slots.find((candidate) => candidate.worker === message.id && candidate.incarnation === message.incarnation);
+  if (slot === undefined) return [before, NOTHING];
+  const turn = begin({ ...before, slots: before.slots.filter((other) => other !== slot) });
+  if (slot.run !== null) turn.effects.push({ type: 'queue.orphan', tasks: [slot.run], reason: message.reason });
+  unbox(turn, slot);
+  place(turn, slot.mailbox);
+  return settle(homed(turn));
+}
+
+/** Takes everything out of mailboxes and boxes: the heads of all first, then what is second, and so on. */
+function emptied(turn: Turn): ClaimedTask[] {
+  const { slots } = turn.state;
+  const waiting: ClaimedTask[] = [];
+  const deepest = Math.max(0, ...slots.map(({ mailbox }) => mailbox.length));
+  for (let nth = 0; nth < deepest; nth += 1) {
+    for (const { mailbox } of slots) if (nth < mailbox.length) waiting.push(mailbox[nth]!);
+  }
+  for (const [at, slot] of slots.entries()) {
+    unbox(turn, slot);
+    if (slot.mailbox.length > 0 || slot.spilled > 0) slots[at] = { ...slot, mailbox: [], spilled: 0 };
+  }
+  return waiting;
+}
+
+/** A line that has nobody left to serve goes back. */
+function homed(turn: Turn): Turn {
+  const { state, effects } = turn;
+  const waiting = waitingIn(state.line);
+  if (waiting.length === 0 || state.slots.some((slot) => !slot.leaving)) return turn;
+  effects.push({ type: 'queue.release', tasks: waiting });
+  state.line = EMPTY;
+  return turn;
+}
+
+/** After any change: fills idle slots, steals for those still idle, spills, asks for more, and tells workers. */
+function settle(turn: Turn): Decided {
+  const { state, effects, starts } = turn;
+  const { slots } = state;
   let left = false;
   let idle = false;
   for (let at = 0; at < slots.length; at += 1) {
     const slot = slots[at]!;
+    if (slot.spilled > 0) turn.boxed = true;
     if (slot.run !== null) continue;
     if (slot.leaving) {
       effects.push(send(slot.worker, { type: 'worker.drained' }));
       left = true;
-    } else if (!startNext(slots, at, starts)) idle = true;
+    } else if (!startNext(turn, at)) idle = true;
   }
   // Only now, so that nobody is robbed of what it is about to start itself.
-  if (idle && !before.draining) {
-    for (let at = 0; at < slots.length; at += 1) {
-      if (slots[at]!.run !== null || slots[at]!.leaving) continue;
-      steal(slots, at, before.input.stealAbove, effects);
-      startNext(slots, at, starts);
-    }
-  }
+  if (idle && !state.draining && state.input.mode === 'steal') stealForIdle(turn, startNext);
+  const spilled = turn.overfull || turn.spills !== undefined ? spillOver(turn) : 0;
+  if (turn.arrived > 0) state.sparse = spilled * 2 > turn.arrived;
   if (starts.length > 0) effects.push({ type: 'queue.start', starts });
-  const state = claimMore({ ...before, slots: left ? slots.filter((slot) => !slot.leaving || slot.run !== null) : slots }, effects);
-  return [tell(state, effects), effects];
+  if (left) slots.splice(0, slots.length, ...slots.filter((slot) => !slot.leaving || slot.run !== null));
+  state.line = without(state.line, turn.taken);
+  turn.taken = 0;
+  claimMore(turn);
+  tell(turn);
+  return [state, effects];
 }
 
-/** Starts the first task of a mailbox; false when there is none. */
-function startNext(slots: Slot[], at: number, starts: Start[]): boolean {
-  const slot = slots[at]!;
-  const task = slot.mailbox[0];
-  if (task === undefined) return false;
-  slots[at] = { ...slot, mailbox: slot.mailbox.slice(1), run: task };
+/** Starts the first task that waits for this worker; false when there is none. */
+function startNext(turn: Turn, at: number): boolean {
+  const { state, starts } = turn;
+  const slot = state.slots[at]!;
+  let task = slot.mailbox[0];
+  if (task !== undefined) state.slots[at] = { ...slot, mailbox: slot.mailbox.slice(1), run: task };
+  else {
+    task = state.line.tasks[state.line.taken + turn.taken];
+    if (task === undefined) return false;
+    turn.taken += 1;
+    state.slots[at] = { ...slot, run: task };
+  }
   starts.push({ worker: slot.worker, incarnation: slot.incarnation, task });
   return true;
 }
 
-/** Workers whose condition has changed. With a claim under way nobody is idle yet. */
-function tell(state: QueueState, effects: QueueEffect[]): QueueState {
-  let slots: Slot[] | undefined;
-  for (let at = 0; at < state.slots.length; at += 1) {
-    const slot = state.slots[at]!;
+/** Workers whose condition has changed. Who has asked for something is not idle yet. */
+function tell({ state, effects }: Turn): void {
+  const { slots, claiming, fetches } = state;
+  for (let at = 0; at < slots.length; at += 1) {
+    const slot: Slot = slots[at]!;
     const busy = slot.run !== null;
-    if (busy === slot.busy || (!busy && state.claiming)) continue;
-    slots ??= [...state.slots];
+    if (busy === slot.busy || (!busy && (claiming || fetches.some(({ taker }) => taker === slot.worker)))) continue;
     slots[at] = { ...slot, busy };
     effects.push(send(slot.worker, { type: busy ? 'worker.busy' : 'worker.idle' }));
   }
-  return slots === undefined ? state : { ...state, slots };
 }
 
-/** Takes the older half of what lies behind the threshold of the deepest mailbox. */
-function steal(slots: Slot[], thief: number, stealAbove: number, effects: QueueEffect[]): void {
-  let deepest = -1;
-  for (let at = 0; at < slots.length; at += 1) {
-    if (slots[at]!.mailbox.length > stealAbove && (deepest < 0 || slots[at]!.mailbox.length > slots[deepest]!.mailbox.length)) deepest = at;
-  }
-  if (deepest < 0) return;
-  const victim = slots[deepest]!;
-  const count = Math.ceil((victim.mailbox.length - stealAbove) / 2);
-  const stolen = victim.mailbox.slice(stealAbove, stealAbove + count);
-  slots[deepest] = { ...victim, mailbox: victim.mailbox.toSpliced(stealAbove, count) };
-  slots[thief] = { ...slots[thief]!, mailbox: stolen };
-  effects.push({ type: 'queue.stole', thief: slots[thief].worker, victim: victim.worker, count });
-}
-
-/** Asks for as many as fit once half of the room is free, so that claims come in batches. */
-function claimMore(state: QueueState, effects: QueueEffect[]): QueueState {
-  if (state.claiming || state.draining || !state.more) return state;
-  let room = 0;
-  let capacity = 0;
-  let idle = false;
-  for (const slot of state.slots) {
-    if (slot.leaving) continue;
-    capacity += state.input.capacity;
-    room += state.input.capacity - slot.mailbox.length + (slot.run === null ? 1 : 0);
-    if (slot.run === null) idle = true;
-  }
-  if (room <= 0 || (!idle && room * 2 < capacity)) return state;
-  effects.push({ type: 'queue.claim', limit: room });
-  return { ...state, claiming: true, hinted: false };
-}
-
-function isAmong(tasks: readonly Held[], { id, fence }: Held): boolean {
-  for (const task of tasks) if (task.fence === fence && task.id === id) return true;
-  return false;
-}
-
-// 4. Logic
+// 2. Logic
 
 export const queueLogic = (clock: Clock) => fromDecider<QueueState, QueueMessage, QueueInput, QueueEffect>({ initial, decide }, clock);

@@ -235,37 +235,21 @@ async function storedRate(synchronous: 'full' | 'normal'): Promise<Traffic & { r
   }
 }
 
+/** The commands whose batches are counted: those that pass with every task. */
+const BATCHED: ReadonlySet<string | symbol> = new Set(['submit', 'claim', 'start', 'remember', 'settle', 'takeBudget', 'returnBudget']);
+
 /** The same store, with its batches counted. */
 function counting(store: Store): { readonly store: Store; batches(): number } {
   let batches = 0;
-  const counted = <A extends unknown[], R>(command: (...args: A) => R): ((...args: A) => R) => {
-    return (...args) => {
-      batches += 1;
-      return command.apply(store, args);
-    };
-  };
-  const { name } = store;
-  return {
-    batches: () => batches,
-    store: {
-      name,
-      open: (command) => store.open(command),
-      submit: counted(store.submit),
-      claim: counted(store.claim),
-      start: counted(store.start),
-      remember: counted(store.remember),
-      renew: (items, nowMs) => store.renew(items, nowMs),
-      settle: counted(store.settle),
-      sweep: (nowMs) => store.sweep(nowMs),
-      get: (ids) => store.get(ids),
-      list: (query) => store.list(query),
-      counts: () => store.counts(),
-      takeBudget: counted(store.takeBudget),
-      returnBudget: counted(store.returnBudget),
-      readBudgets: (items) => store.readBudgets(items),
-      registerIntents: counted(store.registerIntents),
-      withdrawIntents: (items) => store.withdrawIntents(items),
-      close: () => store.close(),
+  const counted = new Proxy(store, {
+    get(target, name) {
+      const member: unknown = Reflect.get(target, name, target);
+      if (typeof member !== 'function') return member;
+      return (...args: unknown[]): unknown => {
+        if (BATCHED.has(name)) batches += 1;
+        return Reflect.apply(member, target, args);
+      };
     },
-  };
+  });
+  return { batches: () => batches, store: counted };
 }

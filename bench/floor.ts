@@ -43,6 +43,8 @@ export interface FloorResult {
 
 const NOW_MS = 1_763_751_234_567.25;
 const KIND = 'triage';
+/** Numbers of workers, as the store gives them. */
+const FIRST_WORKER = 1_001;
 
 /** Tasks a second from submit to completed, on an empty database of its own. */
 export function rawFloor(options: FloorOptions): FloorResult {
@@ -104,31 +106,31 @@ type Rows = readonly (readonly unknown[])[];
 function prepareSteps(db: DatabaseSync, batch: number) {
   const places = (row: string): string => Array<string>(batch).fill(row).join(',');
   const insert =
-    db.prepare(`insert into task (seq, id, kind, version, status, priority, max_attempts, max_losses, depth, submitted_ms, at_ms, input)
-    values ${places('(?,?,?,?,10,?,?,?,?,?,?,?)')} on conflict (id) do nothing`);
-  const best = db.prepare(`select seq, id, kind, version, input, priority, fence, depth, parent from task
-    where status = 10 and kind = ? order by resumed desc, priority desc, seq limit ?`);
+    db.prepare(`insert into task (submitted_ms, at_ms, claimed_ms, started_ms, rank, seq, id, kind, version, status, priority, max_attempts, max_losses, depth, input)
+    values ${places('(?1,?1,?1,?1,?1,?,?,?,?,10,?,?,?,?,?)')} on conflict (id) do nothing`);
+  const best = db.prepare(`select seq, id, kind, version, input, priority, fence, depth, parent from task indexed by task_ready
+    where status = 10 and box is null and kind = ? order by resumed desc, tenant, rank, seq limit ?`);
   best.setReturnArrays(true);
-  const lease = db.prepare(`update task set status = 11, fence = fence + 1, at_ms = ? where seq in (${places('?')})`);
-  const start = db.prepare(`update task set status = 12, attempt = attempt + 1 where seq in (${places('?')})`);
+  const lease = db.prepare(`update task set status = 11, fence = fence + 1, at_ms = ?, claimed_ms = ? where seq in (${places('?')})`);
+  const start = db.prepare(`update task set status = 12, attempt = attempt + 1, started_ms = ?, worker = new.column2
+    from (values ${places('(?,?)')}) as new where seq = new.column1`);
   const complete = db.prepare(`update task set status = 30, result = new.column2, at_ms = ?
     from (values ${places('(?,?)')}) as new where seq = new.column1`);
   const tally = db.prepare('insert into tally values (?, ?, ?) on conflict do update set n = n + excluded.n');
   let seq = 0;
   return {
     submit(inputs: readonly string[], from: number): void {
-      const cells: (string | number)[] = [];
-      for (let at = from; at < from + batch; at += 1)
-        cells.push((seq += 1), `task-${at}`, KIND, '1', 0, 3, 3, 0, NOW_MS, NOW_MS, inputs[at]!);
+      const cells: (string | number)[] = [NOW_MS];
+      for (let at = from; at < from + batch; at += 1) cells.push((seq += 1), `task-${at}`, KIND, '1', 0, 3, 3, 0, inputs[at]!);
       insert.run(...cells);
     },
     claim(): Rows {
       const rows = best.all(KIND, batch) as unknown as Rows;
-      if (rows.length > 0) lease.run(NOW_MS + 30_000, ...rows.map((row) => row[0] as number));
+      if (rows.length > 0) lease.run(NOW_MS + 30_000, NOW_MS, ...rows.map((row) => row[0] as number));
       return rows;
     },
     start(rows: Rows): void {
-      if (rows.length > 0) start.run(...rows.map((row) => row[0] as number));
+      if (rows.length > 0) start.run(NOW_MS, ...rows.flatMap((row, at) => [row[0] as number, FIRST_WORKER + at]));
     },
     complete(rows: Rows): void {
       const cells: (string | number)[] = [];

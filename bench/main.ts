@@ -1,7 +1,11 @@
-/** `npm run bench -- NAME [--json] [--data DIR]`: each benchmark runs its own control and its peers in the same process run. */
+/** `npm run bench -- NAME [--json] [--data DIR]`: each benchmark runs its own control and its peers in the same process run. `admission` takes about eight minutes. */
 import { parseArgs } from 'node:util';
 import { admissionBench } from './admission.ts';
+import { chaos80 } from './chaos80.ts';
 import { core } from './core.ts';
+import { philosophersBench } from './philosophers.ts';
+import { stealing } from './stealing.ts';
+import { storeBench } from './store.ts';
 import { supervision } from './supervision.ts';
 import { testing } from './testing.ts';
 import { print } from './report.ts';
@@ -14,7 +18,16 @@ interface Options {
 
 type Bench = (say: (text: string) => void, options: Options) => Promise<Report>;
 
-const BENCHES: Readonly<Record<string, Bench>> = { admission: admissionBench, core, supervision, testing };
+const BENCHES: Readonly<Record<string, Bench>> = {
+  admission: admissionBench,
+  chaos80,
+  core,
+  philosophers: philosophersBench,
+  stealing,
+  store: storeBench,
+  supervision,
+  testing,
+};
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,

@@ -1,6 +1,6 @@
 /** Drover: a supervision runtime for fleets of LLM agents. Public names, no logic. */
 export { agent } from './topology/agent.ts';
-export type { Agent, AgentSpec, BackoffSpec, BudgetTree, Isolation } from './topology/agent.ts';
+export type { Agent, AgentSpec, BackoffSpec, BudgetTree, Isolation, MailboxMode } from './topology/agent.ts';
 export { bulkhead } from './topology/bulkhead.ts';
 export type { Bulkhead, BulkheadSpec } from './topology/bulkhead.ts';
 export { contract } from './topology/contract.ts';
@@ -23,10 +23,19 @@ export type {
 } from './topology/dependency.ts';
 export { defineFleet } from './topology/fleet.ts';
 export type { AgentMap, BoundsSpec, FleetSpec, KindPlan, SupervisionSpec, Topology } from './topology/fleet.ts';
+export type { MachineAgentSpec } from './topology/machine.ts';
+export { operation, OperationOutsideError, operations } from './topology/operation.ts';
+export type { OperationLogic } from './topology/operation.ts';
 export { TopologyError } from './topology/topology-error.ts';
 export { startFleet } from './runtime/fleet.ts';
 export type { CloseOptions, Fleet, FleetOptions, SubmitItem, SubmitOptions } from './runtime/fleet.ts';
-export type { TaskHandle } from './runtime/handle.ts';
+export type { ByOptions, SignalOptions, Steered, TaskHandle } from './runtime/handle.ts';
+export type { DrainOptions, MailboxOptions } from './runtime/kinds.ts';
+export type { ScheduleLook } from './runtime/schedules.ts';
+export type { SharedState, StateEntry, StateQuery } from './runtime/shared-state.ts';
+export type { ApprovalLook, DecideOptions } from './runtime/signals.ts';
+export type { TaskStory } from './runtime/tasks.ts';
+export type { ScheduleSpec } from './topology/schedule.ts';
 export type { SuspendReason, WorkerInfo } from './runtime/operator.ts';
 export type { PersonCall } from './runtime/steering.ts';
 export type { AutoscaleSpec } from '../supervisors/autoscale-policy.ts';
@@ -35,6 +44,8 @@ export type { RuleSpec } from '../supervisors/meta-agent/rules.ts';
 export type { Decision } from '../supervisors/meta-agent/watch.ts';
 export type { FleetEvents, FleetStats, TaskRef } from './runtime/events.ts';
 export * from './runtime/errors.ts';
+export * from './runtime/machine/errors.ts';
+export * from './runtime/work-errors.ts';
 export { admission } from './admission/gate.ts';
 export type { Admission, AdmissionEvent, AdmissionLook, AdmissionSpec, AdmittedCall } from './admission/gate.ts';
 export type { BudgetFact, BudgetLook, BudgetSpec, BudgetStore } from './admission/budgets.ts';

@@ -14,6 +14,7 @@ const ROOMS = [
   'src/admission',
   'src/providers',
   'src/stores',
+  'src/coordination',
   'src/isolation',
   'src/runtime',
   'src/isolation/child',

@@ -34,6 +34,24 @@ test('the script that the README shows calls what it is let, and knows what it c
   expect(execFileSync(process.execPath, flags, { encoding: 'utf8' })).toBe('one! two! three! 0.003\n');
 });
 
+test('the order that the README shows is paid, approved and shipped', () => {
+  const code = blocks.find((block) => block.includes('approval.asked'))!;
+  const flags = ['--conditions=drover-source', '--input-type=module-typescript', '--eval', code];
+  expect(execFileSync(process.execPath, flags, { encoding: 'utf8', timeout: 15_000 })).toBe('lamp for 4900, by Ada\n');
+});
+
+test('the lock and the leader that the README shows are had without a fleet', () => {
+  const code = blocks.find((block) => block.includes('drover/coordination'))!;
+  const flags = ['--conditions=drover-source', '--input-type=module-typescript', '--eval', code];
+  expect(execFileSync(process.execPath, flags, { encoding: 'utf8', timeout: 15_000 })).toBe('written under token 1, false true true\n');
+});
+
+test('the statechart that the README shows is run as an agent', () => {
+  const code = blocks.find((block) => block.includes('agent({ ...declared, machine })'))!;
+  const flags = ['--conditions=drover-source', '--input-type=module-typescript', '--eval', code];
+  expect(execFileSync(process.execPath, flags, { encoding: 'utf8' })).toMatch(/hello! \(eve\)\n$/);
+});
+
 const ERRORS = [
   'actors/budget/errors.ts',
   'actors/host/host.ts',
@@ -41,8 +59,13 @@ const ERRORS = [
   'src/admission/call-errors.ts',
   'src/admission/errors.ts',
   'src/admission/scorers/scorer-error.ts',
+  'src/coordination/errors.ts',
   'src/isolation/errors.ts',
   'src/runtime/errors.ts',
+  'src/runtime/machine/errors.ts',
+  'src/runtime/run/errors.ts',
+  'src/runtime/work-errors.ts',
+  'src/topology/operation.ts',
   'src/topology/topology-error.ts',
   'supervisors/meta-agent/check.ts',
   'supervisors/spec.ts',

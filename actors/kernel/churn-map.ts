@@ -47,6 +47,10 @@ export class ChurnMap<K, V> {
     this.#capacity = SMALLEST;
   }
 
+  keys(): IterableIterator<K> {
+    return this.#map.keys();
+  }
+
   values(): IterableIterator<V> {
     return this.#map.values();
   }

@@ -33,33 +33,24 @@ export async function makeStore(choice: StoreChoice): Promise<Store> {
  * asked of a closed one. A last look that fails does not keep it from closing.
  */
 export function withLooks(store: Store, looks: { readonly first: () => Promise<void>; readonly last: () => Promise<void> }): Store {
-  return {
-    name: store.name,
+  const looked: Pick<Store, 'open' | 'close'> = {
     async open(command) {
       const opened = await store.open(command);
       await looks.first();
       return opened;
     },
-    submit: (tasks, nowMs) => store.submit(tasks, nowMs),
-    claim: (command) => store.claim(command),
-    start: (items, nowMs) => store.start(items, nowMs),
-    remember: (items, nowMs) => store.remember(items, nowMs),
-    renew: (items, nowMs) => store.renew(items, nowMs),
-    settle: (items, nowMs) => store.settle(items, nowMs),
-    sweep: (nowMs) => store.sweep(nowMs),
-    get: (ids) => store.get(ids),
-    list: (query) => store.list(query),
-    counts: () => store.counts(),
-    takeBudget: (items) => store.takeBudget(items),
-    returnBudget: (items) => store.returnBudget(items),
-    readBudgets: (items) => store.readBudgets(items),
-    registerIntents: (items, nowMs) => store.registerIntents(items, nowMs),
-    withdrawIntents: (items) => store.withdrawIntents(items),
     async close() {
       await looks.last().catch(() => {});
       await store.close();
     },
   };
+  return new Proxy(store, {
+    get(_, name) {
+      if (Object.hasOwn(looked, name)) return Reflect.get(looked, name) as unknown;
+      const value: unknown = Reflect.get(store, name, store);
+      return typeof value === 'function' ? (value.bind(store) as unknown) : value;
+    },
+  });
 }
 
 /** Unfinished tasks of the kinds of this fleet, summed; `others` are of kinds that it does not have. */

@@ -25,8 +25,9 @@ export class RemoteRun {
   readonly #run: IsolatedRun;
   readonly #number: number;
   readonly #post: (message: ToChild) => void;
-  /** Steps that the child does now. */
+  /** Steps, and what is like them, that the child does now. */
   readonly #steps = new Map<number, PromiseWithResolvers<unknown>>();
+  #undone = 0;
 
   constructor(run: IsolatedRun, number: number, post: (message: ToChild) => void) {
     this.#run = run;
@@ -57,6 +58,32 @@ export class RemoteRun {
         return this.#take(said.ticket)?.reject(fromWire(said.error));
       case 'ask':
         return this.#answer(said.ticket, `result of ${said.kind}`, ctx.ask(said.kind as never, decode(said.input), said.options));
+      case 'sleep':
+        return this.#answer(said.ticket, 'sleep', ctx.sleep(said.until));
+      case 'wait-for':
+        return this.#answer(said.ticket, `event ${said.name}`, ctx.waitFor(said.name as never, said.options));
+      case 'approval':
+        return this.#answer(said.ticket, `approval of ${said.name}`, ctx.approval(said.name, decode(said.request), said.options));
+      case 'compensate':
+        return this.#answer(
+          said.ticket,
+          `compensation ${said.name}`,
+          ctx.compensate(said.name, (step) => this.#undo(said.name, step.idempotencyKey)),
+        );
+      case 'widen':
+        return this.#answer(said.ticket, 'widen', ctx.widen(said.resources));
+      case 'state-get':
+        return this.#answer(said.ticket, `row ${said.key}`, ctx.state.get(said.key));
+      case 'state-set':
+        return this.#answer(said.ticket, `row ${said.key}`, ctx.state.set(said.key, decode(said.value), said.version));
+      case 'state-delete':
+        return this.#answer(said.ticket, `row ${said.key}`, ctx.state.delete(said.key, said.version));
+      case 'state-update':
+        return this.#answer(
+          said.ticket,
+          `row ${said.key}`,
+          ctx.state.update(said.key, (value) => this.#change(said.ticket, value)),
+        );
       case 'send':
         return this.#try(() => ctx.send(said.kind as never, decode(said.input), said.options));
       case 'score':
@@ -92,6 +119,22 @@ export class RemoteRun {
     const step = Promise.withResolvers<unknown>();
     this.#steps.set(ticket, step);
     this.#post({ at: 'do-step', run: this.#number, ticket, idempotencyKey });
+    return step.promise;
+  }
+
+  /** Tickets of what the child has not asked for are below 0. */
+  #undo(name: string, idempotencyKey: string): Promise<unknown> {
+    const ticket = -(this.#undone += 1);
+    const step = Promise.withResolvers<unknown>();
+    this.#steps.set(ticket, step);
+    this.#post({ at: 'do-undo', run: this.#number, ticket, name, idempotencyKey });
+    return step.promise;
+  }
+
+  #change(ticket: number, value: unknown): Promise<unknown> {
+    const step = Promise.withResolvers<unknown>();
+    this.#steps.set(ticket, step);
+    this.#post({ at: 'do-change', run: this.#number, ticket, value: value === undefined ? '' : JSON.stringify(value) });
     return step.promise;
   }
 

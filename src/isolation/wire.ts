@@ -3,7 +3,8 @@
  *
  *     fleet ── load ─▶ child                     once; answered ready | unable
  *     fleet ── ping ─▶ child ── pong ─▶ fleet    from the child's event loop
- *     fleet ── run ──▶ child ── call, step, ask, send, progress, score, log ─▶ fleet
+ *     fleet ── run ──▶ child ── what it does on `ctx`: call, step, ask, sleep, state, ... ─▶ fleet
+ *     fleet ── do-undo ─▶ child                  what a compensation has registered; it ends as a step does
  *     fleet ◀── returned | threw ── child        the run has ended
  *     fleet ── over ─▶ child                     the run is over, whoever ended it
  *
@@ -13,7 +14,7 @@
  */
 import { toErrorRecord } from '../../actors/kernel/errors.ts';
 import type { ErrorRecord } from '../../actors/kernel/errors.ts';
-import type { AskOptions, HoldOptions } from '../topology/context.ts';
+import type { AskOptions, Context, HoldOptions, WaitOptions } from '../topology/context.ts';
 
 /** What a child is started for. */
 export interface ChildPurpose {
@@ -24,7 +25,7 @@ export interface ChildPurpose {
 
 export interface RunOrder {
   readonly run: number;
-  readonly task: { readonly id: string; readonly kind: string; readonly attempt: number; readonly fence: number };
+  readonly task: Context['task'];
   /** As the store has it. */
   readonly input: string;
   /** How deep below a submitted task this one is. */
@@ -39,6 +40,10 @@ export type ToChild =
   | { readonly at: 'rejected'; readonly run: number; readonly ticket: number; readonly error: WireError }
   /** No earlier run has done this step: do it. */
   | { readonly at: 'do-step'; readonly run: number; readonly ticket: number; readonly idempotencyKey: string }
+  /** The task is to be undone: do what was registered under that name. Tickets of these are below 0. */
+  | { readonly at: 'do-undo'; readonly run: number; readonly ticket: number; readonly name: string; readonly idempotencyKey: string }
+  /** What the row is, for the change that the child makes of it: answered as a step is. */
+  | { readonly at: 'do-change'; readonly run: number; readonly ticket: number; readonly value: string }
   | { readonly at: 'over'; readonly run: number; readonly error: WireError }
   | { readonly at: 'ping' }
   | { readonly at: 'end' };
@@ -55,6 +60,19 @@ export type FromRun =
   | { readonly at: 'step-failed'; readonly ticket: number; readonly error: WireError }
   | { readonly at: 'ask'; readonly ticket: number; readonly kind: string; readonly input: string; readonly options: AskOptions }
   | { readonly at: 'send'; readonly kind: string; readonly input: string; readonly options: AskOptions }
+  | { readonly at: 'sleep'; readonly ticket: number; readonly until: number | Date }
+  | { readonly at: 'wait-for'; readonly ticket: number; readonly name: string; readonly options: WaitOptions }
+  /** `request`: JSON. */
+  | { readonly at: 'approval'; readonly ticket: number; readonly name: string; readonly request: string; readonly options: WaitOptions }
+  /** What undoes a step stays in the child, by this name. */
+  | { readonly at: 'compensate'; readonly ticket: number; readonly name: string }
+  | { readonly at: 'widen'; readonly ticket: number; readonly resources: readonly string[] }
+  | { readonly at: 'state-get'; readonly ticket: number; readonly key: string }
+  /** `value`: JSON. */
+  | { readonly at: 'state-set'; readonly ticket: number; readonly key: string; readonly value: string; readonly version: number | null }
+  | { readonly at: 'state-delete'; readonly ticket: number; readonly key: string; readonly version: number }
+  /** Answered by `do-change` with the row as it is. */
+  | { readonly at: 'state-update'; readonly ticket: number; readonly key: string }
   | { readonly at: 'score'; readonly quality: number }
   | { readonly at: 'progress'; readonly done: number; readonly total: number | undefined }
   | { readonly at: 'log'; readonly level: Level; readonly facts: object; readonly message: string | undefined }

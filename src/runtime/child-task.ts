@@ -1,6 +1,6 @@
 /** Child task: what a run gives to `ask` and `send`, checked, as text. */
 import type { AskOptions } from '../topology/context.ts';
-import type { AnyContract } from '../topology/contract.ts';
+import type { AnyContract, Schema } from '../topology/contract.ts';
 import type { KindPlan, Topology } from '../topology/fleet.ts';
 import { BoundReachedError, UndeclaredError } from './errors.ts';
 import { encode, parse } from './payload.ts';
@@ -17,20 +17,31 @@ export interface Asking {
   readonly bounds: Topology['bounds'];
 }
 
+export interface CheckedChild {
+  readonly input: string;
+  /** What `schema`, that of whoever declares the child, makes of the input. */
+  readonly parsed: unknown;
+  readonly schema: Schema | undefined;
+  readonly priority: number;
+  readonly depth: number;
+}
+
 /** @throws UndeclaredError, BoundReachedError, SubmitOptionError, PayloadInvalidError and its like */
 export function childTask(
   { plan, id, depth, priority, offspring, bounds }: Asking,
   kind: string,
   input: unknown,
   options: AskOptions,
-): { readonly input: string; readonly priority: number; readonly depth: number } {
+): CheckedChild {
   const { asks, agent } = plan;
   if (!asks.includes(kind)) throw new UndeclaredError({ kind: plan.kind, field: 'asks', name: kind }, asks);
   if (offspring >= bounds.fanOut) throw new BoundReachedError({ id, bound: 'fanOut', limit: bounds.fanOut });
   if (depth >= bounds.depth) throw new BoundReachedError({ id, bound: 'depth', limit: bounds.depth });
   const declared = (agent.spec.asks as Record<string, AnyContract>)[kind]!;
-  parse(declared.input, input, `input of ${kind}`);
+  const parsed = parse(declared.input, input, `input of ${kind}`);
   return {
+    parsed,
+    schema: declared.input,
     input: encode(input, `input of ${kind}`, bounds.payloadBytes),
     priority: options.priority === undefined ? priority : checkPriority(options.priority),
     depth: depth + 1,

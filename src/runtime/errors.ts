@@ -3,15 +3,17 @@ import { describe, DroverError, toErrorRecord } from '../../actors/kernel/errors
 import type { ErrorRecord } from '../../actors/kernel/errors.ts';
 import type { TaskStatus } from '../../actors/ports/store.ts';
 
+export * from './run/errors.ts';
+
 /** A value does not fit the schema of its kind. */
 export class PayloadInvalidError extends DroverError {
   readonly code = 'DROVER_PAYLOAD_INVALID';
   /** True for what a run has brought: a model may answer better next time. */
   readonly retryable: boolean;
   override readonly detail: { readonly what: string; readonly issues: readonly { readonly path: string; readonly message: string }[] };
-  constructor(what: string, issues: PayloadInvalidError['detail']['issues'], value: unknown, retryable: boolean) {
+  constructor(what: string, issues: PayloadInvalidError['detail']['issues'], value: unknown, retryable: boolean, options?: ErrorOptions) {
     const said = issues.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`)).join('; ');
-    super(`${what}: ${said}; got ${describe(value)}`);
+    super(`${what}: ${said}; got ${describe(value)}`, options);
     this.detail = { what, issues };
     this.retryable = retryable;
   }
@@ -132,17 +134,6 @@ export class TaskConflictError extends DroverError {
   }
 }
 
-/** The store holds as many unfinished tasks as `bounds.unfinished` allows. */
-export class FleetFullError extends DroverError {
-  readonly code = 'DROVER_FLEET_FULL';
-  readonly retryable = true;
-  override readonly detail: { readonly limit: number; readonly retryAfterMs: number };
-  constructor(limit: number) {
-    super(`${limit} unfinished tasks are in the store already (bounds.unfinished); submit again when some are done`);
-    this.detail = { limit, retryAfterMs: 1_000 };
-  }
-}
-
 /** The fleet is closing or closed, or stopped because it could not go on (`cause`). What was accepted stays in the store. */
 export class FleetClosedError extends DroverError {
   readonly code = 'DROVER_FLEET_CLOSED';
@@ -187,11 +178,11 @@ export class ChildFailedError extends DroverError {
   }
 }
 
-/** A run named a dependency or a kind that its agent does not declare. */
+/** Somebody named a dependency, a kind or an event that the agent does not declare. */
 export class UndeclaredError extends DroverError {
   readonly code = 'DROVER_UNDECLARED';
   readonly retryable = false;
-  override readonly detail: { readonly kind: string; readonly field: 'uses' | 'asks'; readonly name: string };
+  override readonly detail: { readonly kind: string; readonly field: 'uses' | 'asks' | 'events'; readonly name: string };
   constructor(detail: UndeclaredError['detail'], declared: readonly string[]) {
     super(`${detail.kind}: ${describe(detail.name)} is not in its ${detail.field}; there are ${declared.join(', ') || 'none'}`);
     this.detail = detail;
@@ -206,41 +197,6 @@ export class BulkheadOrderError extends DroverError {
   constructor(detail: BulkheadOrderError['detail']) {
     const { kind, held, wanted } = detail;
     super(`${kind}: holds a place of ${held} and wants ${wanted}; nested places rise in rank, and a child is asked without any`);
-    this.detail = detail;
-  }
-}
-
-/** A run took another way than the run before it, so what is remembered does not fit. */
-export class ReplayDivergedError extends DroverError {
-  readonly code = 'DROVER_REPLAY_DIVERGED';
-  readonly retryable = false;
-  override readonly detail: { readonly id: string; readonly place: string };
-  constructor(detail: ReplayDivergedError['detail']) {
-    super(
-      `task ${detail.id}: at ${detail.place} an earlier run asked for something else; what a run does must follow from its input and from ctx alone (no clock, random or outside state)`,
-    );
-    this.detail = detail;
-  }
-}
-
-/** One run used a step's name twice. */
-export class DuplicateStepError extends DroverError {
-  readonly code = 'DROVER_DUPLICATE_STEP';
-  readonly retryable = false;
-  override readonly detail: { readonly id: string; readonly step: string };
-  constructor(detail: DuplicateStepError['detail']) {
-    super(`task ${detail.id}: step ${describe(detail.step)} is used twice in one run; a step is remembered by its name, give each its own`);
-    this.detail = detail;
-  }
-}
-
-/** A bound of the topology was reached. */
-export class BoundReachedError extends DroverError {
-  readonly code = 'DROVER_BOUND_REACHED';
-  readonly retryable = false;
-  override readonly detail: { readonly id: string; readonly bound: string; readonly limit: number };
-  constructor(detail: BoundReachedError['detail']) {
-    super(`task ${detail.id}: bounds.${detail.bound} is ${detail.limit}; raise it, or split the task`);
     this.detail = detail;
   }
 }
@@ -270,4 +226,14 @@ export class RunOverError extends DroverError {
 }
 
 /** ended: it has returned or thrown. The others leave its promise pending for ever. */
-export type RunOverReason = 'ended' | 'parked' | 'timeout' | 'stalled' | 'lease-lost' | 'worker-gone' | 'shutdown';
+export type RunOverReason =
+  | 'ended'
+  | 'parked'
+  | 'timeout'
+  | 'stalled'
+  | 'deadline'
+  | 'cancelled'
+  | 'paused'
+  | 'lease-lost'
+  | 'worker-gone'
+  | 'shutdown';

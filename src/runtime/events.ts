@@ -3,6 +3,7 @@ import type { EventEmitter } from 'eventemitter3';
 import type { Logger } from 'pino';
 import type { BreakerLook } from '../../actors/breaker/breaker.ts';
 import type { ErrorRecord } from '../../actors/kernel/errors.ts';
+import type { SteerAction } from '../../actors/ports/store.ts';
 import type { ExitReason } from '../../actors/kernel/effects.ts';
 import type { MetaAgentFact } from '../../supervisors/meta-agent/meta-agent.ts';
 import type { Decision } from '../../supervisors/meta-agent/watch.ts';
@@ -38,6 +39,44 @@ export interface FleetEvents {
   'task.failed': (
     event: TaskRef & { readonly atMs: number; readonly status: 'failed' | 'dead'; readonly error: ErrorRecord | null },
   ) => void;
+  /** It has ended as cancelled; what it had registered to be undone has been. Its story, and `task.steered`, say by whom and why. */
+  'task.cancelled': (event: TaskRef & { readonly atMs: number }) => void;
+  /** An operator's word on a task: done at once, or noted until its run lets go. */
+  'task.steered': (
+    event: TaskRef & {
+      readonly atMs: number;
+      readonly action: SteerAction;
+      readonly by: string;
+      readonly reason: string | null;
+      readonly at: 'done' | 'noted';
+    },
+  ) => void;
+  /** It is kept from running until somebody says otherwise. */
+  'task.paused': (event: TaskRef & { readonly atMs: number }) => void;
+  /** It was about to start, but `holder`, another task, has `resource`: it waits for that without a worker. */
+  'task.blocked': (event: TaskRef & { readonly atMs: number; readonly resource: string; readonly holder: string }) => void;
+  /** It was told of an outside event; not of one that it had been told of under the same key before. */
+  'task.signalled': (event: TaskRef & { readonly atMs: number; readonly name: string }) => void;
+  /** A run waits for a person. */
+  'approval.asked': (event: TaskRef & { readonly atMs: number; readonly name: string; readonly expiresAtMs: number | null }) => void;
+  'approval.decided': (
+    event: TaskRef & { readonly atMs: number; readonly name: string; readonly approved: boolean; readonly by: string },
+  ) => void;
+  /**
+   * The turn of a schedule at `turnMs` is over. `task`: what it has made; null when it let the turn pass, as `why` says:
+   * the task before it has not ended (`overlap`), no fleet ran then (`missed`), or its kind or input is none any more (`invalid`).
+   */
+  'schedule.fired': (event: {
+    readonly atMs: number;
+    readonly schedule: string;
+    readonly kind: string;
+    readonly turnMs: number;
+    readonly task: string | null;
+    readonly why: 'overlap' | 'missed' | 'invalid' | null;
+  }) => void;
+  /** Nothing of the kind is begun until it is unpaused, over restarts too. */
+  'kind.paused': (event: { readonly atMs: number; readonly kind: string }) => void;
+  'kind.unpaused': (event: { readonly atMs: number; readonly kind: string }) => void;
   'task.progressed': (event: TaskRef & { readonly atMs: number; readonly done: number; readonly total?: number }) => void;
   /** This node no longer holds a task that it held: its lease ran out, or another owner came. */
   'lease.lost': (event: TaskRef & { readonly atMs: number; readonly fence: number }) => void;
@@ -128,6 +167,7 @@ export interface FleetStats {
   readonly completed: number;
   readonly failed: number;
   readonly dead: number;
+  readonly cancelled: number;
   readonly retried: number;
   readonly parked: number;
   readonly lost: number;

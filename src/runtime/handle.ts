@@ -3,10 +3,37 @@ import type { ChildRecord } from '../../actors/ports/store.ts';
 import { TaskFailedError } from './errors.ts';
 import { decode } from './payload.ts';
 import { readErrorRecord } from './task-error.ts';
+import { TaskCancelledError } from './work-errors.ts';
+
+/** Who orders something of a task, and why: kept in its story. */
+export interface ByOptions {
+  /** At most 512 characters. Default `operator`. */
+  readonly by?: string;
+  /** At most 4,096 characters. Default: none. */
+  readonly reason?: string;
+}
+
+export interface SignalOptions {
+  /** The same key for the same task and event name is the same event: it is told once. At most 512 characters. Default: none. */
+  readonly key?: string;
+}
+
+/** `noted`: a run has it under lease; it is done as soon as that lets go. A run that completes first has completed. */
+export type Steered = 'done' | 'noted';
+
+/** What a handle can have done to its task. */
+export interface TaskControl {
+  cancel(id: string, options?: ByOptions): Promise<Steered>;
+  signal(id: string, name: string, payload: unknown, options?: SignalOptions): Promise<void>;
+  whyCancelled(id: string): Promise<{ readonly by: string | null; readonly reason: string | null }>;
+  /** The task has ended: nobody needs to find this handle again. */
+  forget(id: string): void;
+}
 
 export class TaskHandle<Out = unknown> {
   readonly id: string;
   readonly kind: string;
+  readonly #control: TaskControl | undefined;
   #ended: ChildRecord | undefined;
   #closed: { readonly error: unknown } | undefined;
   #result: Promise<Out> | undefined;
@@ -14,9 +41,10 @@ export class TaskHandle<Out = unknown> {
   #reject: ((error: unknown) => void) | undefined;
 
   /** Made by `fleet.submit`. */
-  constructor(id: string, kind: string) {
+  constructor(id: string, kind: string, control?: TaskControl) {
     this.id = id;
     this.kind = kind;
+    this.#control = control;
   }
 
   /**
@@ -24,6 +52,7 @@ export class TaskHandle<Out = unknown> {
    * task that nobody waits for can fail without an unhandled rejection.
    *
    * @throws TaskFailedError when the task failed for good; its `detail.error` says why.
+   * @throws TaskCancelledError when it was cancelled: by whom, and why.
    * @throws FleetClosedError when the fleet closed first. The task stays in the store: submit the
    * same id again after a restart to wait on.
    */
@@ -37,9 +66,20 @@ export class TaskHandle<Out = unknown> {
     return this.#result;
   }
 
+  /** As `fleet.cancel`. */
+  async cancel(options?: ByOptions): Promise<Steered> {
+    return this.#control!.cancel(this.id, options);
+  }
+
+  /** As `fleet.signal`. */
+  async signal(name: string, payload?: unknown, options?: SignalOptions): Promise<void> {
+    return this.#control!.signal(this.id, name, payload, options);
+  }
+
   /** The runtime's word that the task has ended. */
   ended(task: ChildRecord): void {
     this.#ended = task;
+    this.#control?.forget(this.id);
     if (this.#result !== undefined) this.#settle(task);
   }
 
@@ -53,7 +93,15 @@ export class TaskHandle<Out = unknown> {
   }
 
   #settle(task: ChildRecord): void {
+    const { id, kind } = this;
     if (task.status === 'completed') this.#resolve?.(decode(task.result) as never);
-    else this.#reject?.(new TaskFailedError({ id: this.id, kind: this.kind, status: task.status, error: readErrorRecord(task.error) }));
+    else if (task.status === 'cancelled') void this.#rejectCancelled();
+    else this.#reject?.(new TaskFailedError({ id, kind, status: task.status, error: readErrorRecord(task.error) }));
+  }
+
+  async #rejectCancelled(): Promise<void> {
+    const { id, kind } = this;
+    const why = (await this.#control?.whyCancelled(id)) ?? { by: null, reason: null };
+    this.#reject?.(new TaskCancelledError({ id, kind, ...why }));
   }
 }

@@ -10,6 +10,8 @@ export interface Lease {
   readonly task: ClaimedTask;
   untilMs: number;
   run: Run | undefined;
+  /** Its own, or what it has inherited. */
+  priority: number;
   /** The run will not begin: what becomes of the task once its start is answered; `settled`: that is decided already. */
   orphaned: 'lost' | 'released' | 'settled' | undefined;
 }
@@ -24,7 +26,8 @@ export class Leases {
   /** Returns the lease of an earlier claim of the task, where there still is one. */
   add(plan: KindPlan, task: ClaimedTask): Lease | undefined {
     const former = this.#held.get(task.id);
-    this.#held.set(task.id, { plan, task, untilMs: task.leaseUntilMs, run: undefined, orphaned: undefined });
+    const { leaseUntilMs: untilMs, priority } = task;
+    this.#held.set(task.id, { plan, task, untilMs, run: undefined, priority, orphaned: undefined });
     return former;
   }
 
@@ -35,8 +38,8 @@ export class Leases {
   }
 
   /** Under whatever fence. */
-  holds(id: string): boolean {
-    return this.#held.has(id);
+  of(id: string): Lease | undefined {
+    return this.#held.get(id);
   }
 
   drop(held: Held): void {

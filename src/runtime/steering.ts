@@ -14,6 +14,7 @@ import { toErrorRecord } from '../../actors/kernel/errors.ts';
 import type { LimiterState } from '../../actors/admission/limiter.ts';
 import type { Store, TaskRecord } from '../../actors/ports/store.ts';
 import type { QueueState } from '../../actors/queue.ts';
+import { waitingIn } from '../../actors/queue/line.ts';
 import { autoscalerLogic } from '../../supervisors/autoscaler.ts';
 import type { KindObserved } from '../../supervisors/autoscaler.ts';
 import { metaAgentMachine } from '../../supervisors/meta-agent/meta-agent.ts';
@@ -219,11 +220,12 @@ export class Steering {
   }
 }
 
-/** When each task was claimed that waits in a mailbox and would be stolen if there were one more worker. */
+/** When each task was claimed that waits here, and would wait less if there were one more worker. */
 function behindThreshold(host: Host, topology: Topology, { kind, leaseMs }: KindPlan): readonly number[] {
   const { state } = (host.snapshotOf(queueOf(topology, kind)) ?? {}) as { readonly state?: QueueState };
   if (state === undefined) return [];
-  return state.slots.flatMap(({ mailbox }) => mailbox.slice(state.input.stealAbove).map((task) => task.leaseUntilMs - leaseMs));
+  const waiting = [...waitingIn(state.line), ...state.slots.flatMap(({ mailbox }) => mailbox.slice(state.input.stealAbove))];
+  return waiting.map((task) => task.leaseUntilMs - leaseMs);
 }
 
 /** At the tightest dependency; nothing when none has a limit on what is in flight. */

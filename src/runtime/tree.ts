@@ -16,6 +16,8 @@
  */
 import type { Host } from '../../actors/host/host.ts';
 import type { ActorId, OwnEffect } from '../../actors/kernel/effects.ts';
+import type { Random } from '../../actors/kernel/random.ts';
+import type { Mailboxes } from '../../actors/queue.ts';
 import { spawnRoot } from '../../supervisors/guardian.ts';
 import type { Root } from '../../supervisors/guardian.ts';
 import type { ChildSpec, SupervisorSpec } from '../../supervisors/spec.ts';
@@ -31,6 +33,8 @@ export interface TreeOptions {
   readonly topology: Topology;
   readonly host: Host;
   readonly parts: Parts;
+  /** Whom thieves choose. */
+  readonly random: Random;
   /** Performs what the queue of a kind decides. */
   readonly performQueue: (plan: KindPlan, effect: OwnEffect) => void;
   /** A queue is about to start again after a crash. */
@@ -54,6 +58,8 @@ export class FleetTree implements Root {
   readonly #options: TreeOptions;
   /** How many workers each kind has now; replicas are numbered from 0. */
   readonly #replicas: Map<string, number>;
+  /** What an operator has changed of a kind's mailboxes: a queue that starts anew has it too. */
+  readonly #mailboxes = new Map<string, Partial<Mailboxes>>();
   /** Workers that were there from the start: the herd that is staggered. */
   #herd = 0;
 
@@ -68,6 +74,12 @@ export class FleetTree implements Root {
 
   stop(): void {
     this.#options.host.stop(this.#options.topology.name, Infinity);
+  }
+
+  configureMailboxes(kind: string, given: Partial<Mailboxes>): void {
+    const { host, topology } = this.#options;
+    this.#mailboxes.set(kind, { ...this.#mailboxes.get(kind), ...given });
+    host.send(queueOf(topology, kind), { type: 'queue.configure', ...given }, 'control');
   }
 
   replicasOf(kind: string): number {
@@ -127,7 +139,7 @@ export class FleetTree implements Root {
   }
 
   #queue(plan: KindPlan): ChildSpec {
-    const { host, topology, parts, performQueue, onQueueRestart } = this.#options;
+    const { host, topology, parts, random, performQueue, onQueueRestart } = this.#options;
     return {
       id: plan.kind,
       start: ({ life }) => {
@@ -135,7 +147,8 @@ export class FleetTree implements Root {
         // They joined the former incarnation, and join this one when they are told of it.
         const length = life > 1 ? this.replicasOf(plan.kind) : 0;
         const workers = Array.from({ length }, (_, replica) => workerOf(topology, plan.kind, replica));
-        return { logic: parts.queue(host.clock), input: { ...plan.mailbox, workers }, perform: (effect) => performQueue(plan, effect) };
+        const input = { ...plan.mailbox, ...this.#mailboxes.get(plan.kind), seed: Math.floor(random.next() * 2 ** 31), workers };
+        return { logic: parts.queue(host.clock), input, perform: (effect) => performQueue(plan, effect) };
       },
     };
   }

@@ -1,39 +1,47 @@
 /**
  * Checks: what no store can keep is refused before anything of the command has happened, by every
  * adapter with the same words.
- *
- * Texts must be well-formed Unicode, because a disk keeps UTF-8: a lone surrogate would come back
- * as another text, and two ids could become one. JSON made by `JSON.stringify` always is.
  */
-import { DroverError, describe } from '../../actors/kernel/errors.ts';
 import type {
-  BudgetReturn,
-  BudgetTake,
+  ApprovalRequest,
   ClaimCommand,
+  Decision,
+  Firing,
   Held,
-  Intent,
+  LockWant,
   NewTask,
+  OpenCommand,
   RememberItem,
   RenewItem,
   Settlement,
+  Signal,
+  StartItem,
+  Steering,
   Store,
 } from '../../actors/ports/store.ts';
+import { StoreInputError, checkTime, checkText, checkLimit, checkId, checkBound, checkCount } from './check-values.ts';
+import { checkWrites } from './checks-shared.ts';
 
-/** A command carries something that no store can keep. Nothing of it has happened. */
-export class StoreInputError extends DroverError {
-  readonly code = 'DROVER_STORE_INPUT';
-  readonly retryable = false;
-  override readonly detail: { readonly field: string };
-  constructor(field: string, expected: string, found: unknown) {
-    super(`${field}: expected ${expected}, got ${describe(found)}`);
-    this.detail = { field };
-  }
-}
-
-/** The longest id, in characters. */
-export const LONGEST_ID = 512;
+export { checkLimit, checkTime, LONGEST_ID, StoreInputError } from './check-values.ts';
+export * from './checks-shared.ts';
 
 // Each throws a `StoreInputError` for the first thing that is wrong.
+
+/** `open`. */
+export function checkOpen({ nowMs, maxFamily, agingMs, mostPassed, kinds }: OpenCommand): void {
+  checkTime(nowMs, 'nowMs');
+  if (maxFamily !== undefined) checkBound(maxFamily, 'maxFamily');
+  if (agingMs !== undefined && !(Number.isFinite(agingMs) && agingMs >= 1)) throw new StoreInputError('agingMs', 'at least 1', agingMs);
+  if (mostPassed !== undefined) checkCount(mostPassed, 0, 'mostPassed');
+  for (const [kind, limits] of Object.entries(kinds ?? {})) {
+    checkText(kind, 'kind');
+    if (limits.maxUnfinished !== undefined) checkBound(limits.maxUnfinished, 'maxUnfinished');
+    for (const [tenant, weight] of Object.entries(limits.weights ?? {})) {
+      checkId(tenant, 'tenant');
+      if (!(Number.isFinite(weight) && weight > 0)) throw new StoreInputError('weight', 'a number above 0', weight);
+    }
+  }
+}
 
 /** `submit`. */
 export function checkTasks(tasks: readonly NewTask[], nowMs: number): void {
@@ -48,10 +56,20 @@ export function checkClaim({ wants, leaseUntilMs, nowMs }: ClaimCommand): void {
   for (const want of wants) {
     checkText(want.kind, 'kind');
     checkLimit(want.limit);
+    if (want.box !== undefined) checkId(want.box, 'box');
   }
 }
 
-/** `start`, and the runs of every other command. */
+/** `start`. */
+export function checkStarts(items: readonly StartItem[], nowMs: number): void {
+  checkHeld(items, nowMs);
+  for (let at = 0; at < items.length; at += 1) {
+    const { worker } = items[at]!;
+    if (worker !== undefined) checkText(worker, 'worker');
+  }
+}
+
+/** The runs of a command. */
 export function checkHeld(items: readonly Held[], nowMs: number): void {
   checkTime(nowMs, 'nowMs');
   for (let at = 0; at < items.length; at += 1) checkId(items[at]!.id);
@@ -60,10 +78,11 @@ export function checkHeld(items: readonly Held[], nowMs: number): void {
 /** `remember`. */
 export function checkRemember(items: readonly RememberItem[], nowMs: number): void {
   checkHeld(items, nowMs);
-  for (const { place, hash, value } of items) {
+  for (const { place, hash, value, version } of items) {
     checkText(place, 'place');
     checkText(hash, 'hash');
     checkText(value, 'value');
+    if (version !== undefined) checkText(version, 'version');
   }
 }
 
@@ -82,6 +101,7 @@ export function checkSettlements(items: readonly Settlement[], nowMs: number): v
       case 'completed':
         if (outcome.result !== null) checkText(outcome.result, 'result');
         for (const task of outcome.sends) checkTask(task);
+        if (outcome.writes !== undefined) checkWrites(outcome.writes);
         break;
       case 'retry':
         checkText(outcome.error, 'error');
@@ -96,10 +116,85 @@ export function checkSettlements(items: readonly Settlement[], nowMs: number): v
         checkText(outcome.reason, 'reason');
         for (const id of outcome.children) checkId(id);
         if (outcome.wakeAtMs !== null) checkTime(outcome.wakeAtMs, 'wakeAtMs');
+        for (const event of outcome.events ?? []) {
+          checkId(event.name, 'name');
+          checkCount(event.n, 0, 'n');
+        }
+        if (outcome.gatherMs !== undefined && !(outcome.gatherMs >= 0))
+          throw new StoreInputError('gatherMs', 'at least 0', outcome.gatherMs);
+        if (outcome.locks !== undefined) checkLocks(outcome.locks);
         break;
       case 'released':
+        if (outcome.box !== undefined) checkId(outcome.box, 'box');
+        break;
+      case 'undone':
         break;
     }
+  }
+}
+
+/** `unbox`. */
+export function checkBoxes(items: Parameters<Store['unbox']>[0]): void {
+  for (const { kind, box } of items) {
+    checkText(kind, 'kind');
+    checkId(box, 'box');
+  }
+}
+
+/** `signal`. */
+export function checkSignals(items: readonly Signal[], nowMs: number): void {
+  checkTime(nowMs, 'nowMs');
+  for (const { id, name, value, key } of items) {
+    checkId(id);
+    checkId(name, 'name');
+    checkText(value, 'value');
+    if (key !== undefined) checkId(key, 'key');
+  }
+}
+
+/** `askApproval`. */
+export function checkApprovalRequests(items: readonly ApprovalRequest[], nowMs: number): void {
+  checkHeld(items, nowMs);
+  for (const { name, request, expiresAtMs } of items) {
+    checkId(name, 'name');
+    checkText(request, 'request');
+    if (expiresAtMs !== null) checkTime(expiresAtMs, 'expiresAtMs');
+  }
+}
+
+/** `decideApproval`. */
+export function checkDecisions(items: readonly Decision[], nowMs: number): void {
+  checkTime(nowMs, 'nowMs');
+  for (const { id, name, decision } of items) {
+    checkId(id);
+    checkId(name, 'name');
+    checkText(decision, 'decision');
+  }
+}
+
+/** `steer`. */
+export function checkSteerings(items: readonly Steering[], nowMs: number): void {
+  checkTime(nowMs, 'nowMs');
+  for (const { id, by, reason } of items) {
+    checkId(id);
+    checkText(by, 'by');
+    if (reason !== null) checkText(reason, 'reason');
+  }
+}
+
+/** `pauseKinds`. */
+export function checkPauses(items: Parameters<Store['pauseKinds']>[0]): void {
+  for (const { kind } of items) checkText(kind, 'kind');
+}
+
+/** `fireSchedules`. */
+export function checkFirings(items: readonly Firing[], nowMs: number): void {
+  checkTime(nowMs, 'nowMs');
+  for (const { name, atMs, nextAtMs, tasks } of items) {
+    checkId(name, 'name');
+    checkTime(atMs, 'atMs');
+    checkTime(nextAtMs, 'nextAtMs');
+    for (const task of tasks) checkTask(task);
   }
 }
 
@@ -115,77 +210,9 @@ export function checkQuery({ kind, after, limit }: Parameters<Store['list']>[0])
   checkLimit(limit);
 }
 
-/** `takeBudget`. */
-export function checkBudgetTakes(items: readonly BudgetTake[]): void {
-  for (const item of items) {
-    checkPeriod(item);
-    for (const field of ['wantNanoUsd', 'wantTokens', 'leastNanoUsd', 'leastTokens', 'overNanoUsd', 'overTokens'] as const)
-      checkCount(item[field], 0, field);
-    for (const field of ['limitNanoUsd', 'limitTokens'] as const) if (item[field] !== null) checkCount(item[field], 0, field);
-    if (item.leastNanoUsd > item.wantNanoUsd) throw new StoreInputError('leastNanoUsd', 'at most wantNanoUsd', item.leastNanoUsd);
-    if (item.leastTokens > item.wantTokens) throw new StoreInputError('leastTokens', 'at most wantTokens', item.leastTokens);
-    if (!(item.keepFromMs <= item.periodStartMs)) throw new StoreInputError('keepFromMs', 'at most periodStartMs', item.keepFromMs);
-  }
-}
-
-/** `returnBudget`. */
-export function checkBudgetReturns(items: readonly BudgetReturn[]): void {
-  for (const item of items) {
-    checkPeriod(item);
-    checkCount(item.nanoUsd, 0, 'nanoUsd');
-    checkCount(item.tokens, 0, 'tokens');
-  }
-}
-
-/** `readBudgets`. */
-export function checkBudgetReads(items: Parameters<Store['readBudgets']>[0]): void {
-  for (const item of items) checkPeriod(item);
-}
-
-/** `registerIntents`. */
-export function checkIntents(items: readonly Intent[], nowMs: number): void {
-  checkTime(nowMs, 'nowMs');
-  checkWithdrawals(items);
-  for (const { most, untilMs } of items) {
-    checkCount(most, 1, 'most');
-    checkTime(untilMs, 'untilMs');
-  }
-}
-
-/** `withdrawIntents`. */
-export function checkWithdrawals(items: Parameters<Store['withdrawIntents']>[0]): void {
-  for (const { gate, holder } of items) {
-    checkId(gate, 'gate');
-    checkId(holder, 'holder');
-  }
-}
-
 /** `list` was to go on after a task that is not there. */
 export function unknownAfter(after: string): StoreInputError {
   return new StoreInputError('after', 'the id of a stored task', after);
-}
-
-/** A time: any number, but not none. */
-export function checkTime(ms: number, field: string): void {
-  if (Number.isNaN(ms)) throw new StoreInputError(field, 'a time in milliseconds', ms);
-}
-
-function checkText(text: string, field: string): void {
-  if (!text.isWellFormed()) throw new StoreInputError(field, 'well-formed Unicode, without lone surrogates', text);
-}
-
-function checkLimit(limit: number): void {
-  if (Number.isNaN(limit)) throw new StoreInputError('limit', 'a number', limit);
-}
-
-function checkId(id: string, field = 'id'): void {
-  if (id.length > LONGEST_ID) throw new StoreInputError(field, `at most ${LONGEST_ID} characters`, id);
-  checkText(id, field);
-}
-
-function checkPeriod({ scope, periodStartMs }: { readonly scope: string; readonly periodStartMs: number }): void {
-  checkId(scope, 'scope');
-  if (!Number.isSafeInteger(periodStartMs)) throw new StoreInputError('periodStartMs', 'a whole number of milliseconds', periodStartMs);
 }
 
 function checkTask(task: NewTask): void {
@@ -197,11 +224,24 @@ function checkTask(task: NewTask): void {
   checkCount(task.maxAttempts, 1, 'maxAttempts');
   checkCount(task.maxLosses, 1, 'maxLosses');
   checkCount(task.depth, 0, 'depth');
-  if (task.parent === undefined) return;
-  checkId(task.parent.id);
-  checkText(task.parent.place, 'place');
+  if (task.parent !== undefined) {
+    checkId(task.parent.id);
+    checkText(task.parent.place, 'place');
+  }
+  if (task.rootId !== undefined) checkId(task.rootId, 'rootId');
+  if (task.tenant !== undefined) checkId(task.tenant, 'tenant');
+  if (task.affinity !== undefined) checkText(task.affinity, 'affinity');
+  if (task.orderKey !== undefined) checkText(task.orderKey, 'orderKey');
+  if (task.locks !== undefined) checkLocks(task.locks);
+  if (task.notBeforeMs !== undefined) checkTime(task.notBeforeMs, 'notBeforeMs');
+  if (task.deadlineMs !== undefined) checkTime(task.deadlineMs, 'deadlineMs');
 }
 
-function checkCount(count: number, least: number, field: string): void {
-  if (!Number.isSafeInteger(count) || count < least) throw new StoreInputError(field, `a whole number of at least ${least}`, count);
+function checkLocks(locks: readonly LockWant[]): void {
+  const seen = new Set<string>();
+  for (const { resource } of locks) {
+    checkId(resource, 'resource');
+    if (seen.has(resource)) throw new StoreInputError('locks', 'no resource twice', resource);
+    seen.add(resource);
+  }
 }

@@ -4,22 +4,8 @@
  */
 import { StoreClosedError, StoreOwnedError } from '../../actors/ports/store-errors.ts';
 import type { Store } from '../../actors/ports/store.ts';
-import {
-  checkBudgetReads,
-  checkBudgetReturns,
-  checkBudgetTakes,
-  checkClaim,
-  checkHeld,
-  checkIds,
-  checkIntents,
-  checkQuery,
-  checkRemember,
-  checkRenew,
-  checkSettlements,
-  checkTasks,
-  checkTime,
-  checkWithdrawals,
-} from './checks.ts';
+import * as check from './checks.ts';
+import { MemoryLeases } from './memory-leases.ts';
 import { MemoryBudgets, MemoryIntents } from './memory-shared.ts';
 import { MemoryTasks } from './memory-tasks.ts';
 
@@ -29,15 +15,23 @@ import { MemoryTasks } from './memory-tasks.ts';
  */
 export class MemoryDisk {
   /** For the stores over it only. */
-  readonly tasks = new MemoryTasks();
+  readonly tasks = new MemoryTasks(() => this.#nextToken());
   readonly budgets = new MemoryBudgets();
   readonly intents = new MemoryIntents();
+  readonly leases = new MemoryLeases(() => this.#nextToken());
   epoch = 0;
   owner: Store | undefined;
+  #lastToken = 0;
 
   /** Ends the ownership as `kill -9` would: nothing is handed back, and the old owner's commands reject. */
   crash(): void {
     this.owner = undefined;
+  }
+
+  /** Of locks, rows and leases: greater than every one before it. */
+  #nextToken(): number {
+    this.#lastToken += 1;
+    return this.#lastToken;
   }
 }
 
@@ -58,73 +52,158 @@ export function memoryStore(disk: MemoryDisk = new MemoryDisk()): Store {
 
   const store: Store = {
     name,
-    async open({ nowMs, ...limits }) {
-      checkTime(nowMs, 'nowMs');
+    async open(command) {
+      check.checkOpen(command);
       if (closed) throw new StoreClosedError(name);
       if (disk.owner !== undefined) throw new StoreOwnedError(name);
       disk.owner = store;
       disk.epoch += 1;
-      maxUnfinished = limits.maxUnfinished;
-      return { epoch: disk.epoch, recovered: disk.tasks.recover(nowMs) };
+      maxUnfinished = command.maxUnfinished;
+      return { epoch: disk.epoch, recovered: disk.tasks.open(command) };
     },
     async submit(newTasks, nowMs) {
-      checkTasks(newTasks, nowMs);
+      check.checkTasks(newTasks, nowMs);
       return tasks().submit(newTasks, maxUnfinished, nowMs);
     },
     async claim(command) {
-      checkClaim(command);
+      check.checkClaim(command);
       return tasks().claim(command);
     },
     async start(items, nowMs) {
-      checkHeld(items, nowMs);
-      return tasks().start(items);
+      check.checkStarts(items, nowMs);
+      return tasks().start(items, nowMs);
     },
     async remember(items, nowMs) {
-      checkRemember(items, nowMs);
+      check.checkRemember(items, nowMs);
       return tasks().remember(items);
     },
     async renew(items, nowMs) {
-      checkRenew(items, nowMs);
+      check.checkRenew(items, nowMs);
       return tasks().renew(items, nowMs);
     },
     async settle(items, nowMs) {
-      checkSettlements(items, nowMs);
+      check.checkSettlements(items, nowMs);
       return tasks().settle(items, nowMs);
     },
     async sweep(nowMs) {
-      checkTime(nowMs, 'nowMs');
+      check.checkTime(nowMs, 'nowMs');
       return tasks().sweep(nowMs);
     },
+    async unbox(items) {
+      check.checkBoxes(items);
+      tasks().unbox(items);
+    },
+    async readState(items, nowMs) {
+      check.checkStateReads(items, nowMs);
+      return tasks().readState(items);
+    },
+    async getState(keys) {
+      check.checkKeys(keys);
+      const { rows } = tasks();
+      return keys.map((key) => rows.get(key));
+    },
+    async listState(query) {
+      check.checkStateQuery(query);
+      return tasks().rows.list(query);
+    },
+    async setState(items, nowMs) {
+      check.checkStateWrites(items, nowMs);
+      const { rows } = tasks();
+      return items.map((item) => rows.write(item));
+    },
+    async signal(items, nowMs) {
+      check.checkSignals(items, nowMs);
+      return tasks().signal(items, nowMs);
+    },
+    async askApproval(items, nowMs) {
+      check.checkApprovalRequests(items, nowMs);
+      return tasks().askApproval(items, nowMs);
+    },
+    async decideApproval(items, nowMs) {
+      check.checkDecisions(items, nowMs);
+      return tasks().decideApproval(items, nowMs);
+    },
+    async approvals({ limit }) {
+      check.checkLimit(limit);
+      return tasks().approvals(limit);
+    },
+    async steer(items, nowMs) {
+      check.checkSteerings(items, nowMs);
+      return tasks().steer(items, nowMs);
+    },
+    async pauseKinds(items) {
+      check.checkPauses(items);
+      tasks().pauseKinds(items);
+    },
+    async pausedKinds() {
+      return tasks().pausedKinds();
+    },
+    async story(id) {
+      check.checkIds([id]);
+      return tasks().story(id);
+    },
+    async putSchedules(items) {
+      check.checkSchedules(items);
+      tasks().schedules.put(items);
+    },
+    async removeSchedules(names) {
+      check.checkNames(names);
+      tasks().schedules.remove(names);
+    },
+    async schedules() {
+      return tasks().schedules.list();
+    },
+    async fireSchedules(items, nowMs) {
+      check.checkFirings(items, nowMs);
+      return tasks().fireSchedules(items, nowMs);
+    },
     async get(ids) {
-      checkIds(ids);
+      check.checkIds(ids);
       return tasks().get(ids);
     },
     async list(query) {
-      checkQuery(query);
+      check.checkQuery(query);
       return tasks().list(query);
     },
     async counts() {
       return tasks().counts();
     },
     async takeBudget(items) {
-      checkBudgetTakes(items);
+      check.checkBudgetTakes(items);
       return owned().budgets.take(items);
     },
     async returnBudget(items) {
-      checkBudgetReturns(items);
+      check.checkBudgetReturns(items);
       owned().budgets.giveBack(items);
     },
     async readBudgets(items) {
-      checkBudgetReads(items);
+      check.checkBudgetReads(items);
       return owned().budgets.read(items);
     },
     async registerIntents(items, nowMs) {
-      checkIntents(items, nowMs);
+      check.checkIntents(items, nowMs);
       return owned().intents.register(items, nowMs);
     },
     async withdrawIntents(items) {
-      checkWithdrawals(items);
+      check.checkWithdrawals(items);
       owned().intents.withdraw(items);
+    },
+    async takeLeases(items, nowMs) {
+      check.checkLeaseRequests(items, nowMs);
+      return owned().leases.take(items, nowMs);
+    },
+    async renewLeases(items, nowMs) {
+      check.checkLeaseRenewals(items, nowMs);
+      return owned().leases.renew(items, nowMs);
+    },
+    async releaseLeases(items, nowMs) {
+      check.checkLeases(items, nowMs);
+      return owned().leases.release(items, nowMs);
+    },
+    async readLeases(names, nowMs) {
+      check.checkNames(names);
+      check.checkTime(nowMs, 'nowMs');
+      return owned().leases.read(names, nowMs);
     },
     async close() {
       closed = true;

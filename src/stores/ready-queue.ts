@@ -1,111 +1,93 @@
 /**
- * ReadyQueue: the claimable tasks of one kind, best first: resumed ones, then by priority, then by
- * arrival. A lane holds the tasks of one rank. New work arrives in order and costs a push; what
- * comes back (a retry, a release) is older than the newest and goes to the lane's heap.
+ * ReadyQueue: the claimable tasks of one kind, best first: resumed ones; then the tenants take turns;
+ * within a tenant by rank, then by arrival. While there is only one tenant, nobody keeps turns.
  */
 import type { MemoryTask } from './memory-task.ts';
+import { ReadyLane } from './ready-lane.ts';
+import { TenantTurns } from './tenant-turns.ts';
 
-/** Below this many lanes an empty one is kept: the next task of that rank needs none made. */
-const KEPT_LANES = 8;
-
-/** Above this many taken places the front of a lane's array is cut off. */
-const KEPT_PLACES = 1_024;
-
-interface Lane {
-  readonly resumed: boolean;
-  readonly priority: number;
-  /** In order of arrival from `head` on; before it, places that were taken. */
-  inOrder: (MemoryTask | undefined)[];
-  head: number;
-  /** Came back out of order: a binary heap by `seq`. */
-  readonly late: MemoryTask[];
+/** What one tenant has. */
+interface Lanes {
+  readonly tenant: string;
+  readonly resumed: ReadyLane;
+  readonly new: ReadyLane;
 }
 
-/** Of one kind. Nothing leaves it but by `pop`. */
+/** Of one kind, or of one box of it. */
 export class ReadyQueue {
-  /** Best rank first. */
-  readonly #lanes: Lane[] = [];
+  /** Those with something, and the one that had something last. */
+  readonly #tenants = new Map<string, Lanes>();
+  /** The only one in `#tenants`. */
+  #only: Lanes | undefined;
+  /** From when a second tenant comes until nobody has anything. */
+  #turns: TenantTurns | undefined;
+  #weights: ReadonlyMap<string, number> = new Map();
 
+  set weights(weights: ReadonlyMap<string, number>) {
+    this.#weights = weights;
+    if (this.#turns !== undefined) this.#turns.weights = weights;
+  }
+
+  /** With the rank and `resumed` that it has now, and keeps until it leaves. */
   push(task: MemoryTask): void {
-    const lane = this.#laneOf(task);
-    const newest = lane.inOrder[lane.inOrder.length - 1];
-    if (newest === undefined || newest.seq < task.seq) lane.inOrder.push(task);
-    else pushLate(lane.late, task);
+    const lanes = this.#lanesOf(task);
+    const lane = task.resumed ? lanes.resumed : lanes.new;
+    lane.push(task);
+    if (lane.size === 1) this.#turns?.enter(lanes.tenant, task.resumed ? 'resumed' : 'new');
   }
 
   /** Takes the best one out. */
   pop(): MemoryTask | undefined {
-    const lanes = this.#lanes;
-    for (let at = 0; at < lanes.length; at += 1) {
-      const task = take(lanes[at]!);
-      if (task !== undefined) return task;
-      if (lanes.length > KEPT_LANES) {
-        lanes.splice(at, 1);
-        at -= 1;
-      }
+    const only = this.#only;
+    if (only !== undefined) return only.resumed.pop() ?? only.new.pop();
+    const turns = this.#turns;
+    if (turns === undefined) return undefined;
+    const band = turns.next('resumed') === undefined ? 'new' : 'resumed';
+    const tenant = turns.next(band);
+    if (tenant === undefined) return undefined;
+    const task = this.#tenants.get(tenant)![band].peek()!;
+    turns.charge(tenant);
+    this.remove(task);
+    return task;
+  }
+
+  /** One that is in here. */
+  remove(task: MemoryTask): void {
+    const lanes = this.#lanesOf(task);
+    const lane = task.resumed ? lanes.resumed : lanes.new;
+    lane.remove(task);
+    if (lane.size > 0 || this.#turns === undefined) return;
+    this.#turns.leave(lanes.tenant, task.resumed ? 'resumed' : 'new');
+    if (lanes.resumed.size > 0 || lanes.new.size > 0) return;
+    this.#tenants.delete(lanes.tenant);
+    if (this.#tenants.size === 0) this.#turns = undefined;
+  }
+
+  #lanesOf({ tenant }: MemoryTask): Lanes {
+    const name = tenant ?? '';
+    if (this.#only?.tenant === name) return this.#only;
+    let lanes = this.#tenants.get(name);
+    if (lanes === undefined) {
+      lanes = { tenant: name, resumed: new ReadyLane(), new: new ReadyLane() };
+      this.#admit(lanes);
     }
-    return undefined;
+    return lanes;
   }
 
-  #laneOf({ resumed, priority }: MemoryTask): Lane {
-    const lanes = this.#lanes;
-    let low = 0;
-    let high = lanes.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      const lane = lanes[middle]!;
-      if (lane.resumed === resumed && lane.priority === priority) return lane;
-      if (lane.resumed === resumed ? lane.priority > priority : lane.resumed) low = middle + 1;
-      else high = middle;
+  #admit(lanes: Lanes): void {
+    const only = this.#only;
+    if (only !== undefined && only.resumed.size === 0 && only.new.size === 0) {
+      this.#tenants.delete(only.tenant);
+      this.#only = undefined;
     }
-    const lane: Lane = { resumed, priority, inOrder: [], head: 0, late: [] };
-    lanes.splice(low, 0, lane);
-    return lane;
+    if (this.#tenants.size === 0) this.#only = lanes;
+    else if (this.#only !== undefined) {
+      const { tenant, resumed, new: fresh } = this.#only;
+      this.#only = undefined;
+      this.#turns = new TenantTurns(this.#weights);
+      if (resumed.size > 0) this.#turns.enter(tenant, 'resumed');
+      if (fresh.size > 0) this.#turns.enter(tenant, 'new');
+    }
+    this.#tenants.set(lanes.tenant, lanes);
   }
-}
-
-function take(lane: Lane): MemoryTask | undefined {
-  const { late, head } = lane;
-  const next = lane.inOrder[head];
-  if (late.length > 0 && (next === undefined || late[0]!.seq < next.seq)) return popLate(late);
-  if (next === undefined) return undefined;
-  lane.inOrder[head] = undefined;
-  lane.head = head + 1;
-  if (lane.head === lane.inOrder.length) {
-    lane.inOrder = [];
-    lane.head = 0;
-  } else if (lane.head > KEPT_PLACES && lane.head * 2 > lane.inOrder.length) {
-    lane.inOrder = lane.inOrder.slice(lane.head);
-    lane.head = 0;
-  }
-  return next;
-}
-
-function pushLate(heap: MemoryTask[], task: MemoryTask): void {
-  let at = heap.length;
-  heap.push(task);
-  while (at > 0) {
-    const above = (at - 1) >> 1;
-    if (heap[above]!.seq < task.seq) break;
-    heap[at] = heap[above]!;
-    at = above;
-  }
-  heap[at] = task;
-}
-
-function popLate(heap: MemoryTask[]): MemoryTask | undefined {
-  const first = heap[0];
-  const last = heap.pop();
-  if (last === undefined || last === first) return first;
-  let at = 0;
-  for (;;) {
-    let below = at * 2 + 1;
-    if (below >= heap.length) break;
-    if (below + 1 < heap.length && heap[below + 1]!.seq < heap[below]!.seq) below += 1;
-    if (heap[below]!.seq > last.seq) break;
-    heap[at] = heap[below]!;
-    at = below;
-  }
-  heap[at] = last;
-  return first;
 }

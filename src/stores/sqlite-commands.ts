@@ -4,34 +4,43 @@
  */
 import type { DatabaseSync } from 'node:sqlite';
 import type {
-  ChildRecord,
   ClaimCommand,
   OpenCommand,
   Opened,
-  Remembered,
   SettleOutcome,
   SettleReply,
+  Signal,
+  SignalOutcome,
+  Decision,
   StartOutcome,
+  Steering,
+  SteerReply,
   Store,
+  StoryEntry,
   SubmitOutcome,
   SweepReply,
   TaskCounts,
   TaskRecord,
   TaskStatus,
 } from '../../actors/ports/store.ts';
+import { SqliteArrivals } from './sqlite-arrivals.ts';
 import { Endings } from './sqlite-endings.ts';
-import { HeldTasks } from './sqlite-held.ts';
-import type { Arrival, HeldRow, HeldTask, RowOutcome, SettledRow } from './sqlite-held.ts';
-import { bestFirst, toHeld, toRecord } from './sqlite-rows.ts';
+import { SqliteEvents } from './sqlite-events.ts';
+import type { Arrival, Completed, HeldRow, HeldTask, RememberRow, RowOutcome, SettledRow, StartRow } from './sqlite-held.ts';
+import { Known } from './sqlite-known.ts';
+import { SqliteLeases } from './sqlite-leases.ts';
+import { mergeBest, orderKeyOf, toHeld, toRecord } from './sqlite-rows.ts';
 import type { BestRow, RecordRow } from './sqlite-rows.ts';
-import { LONGEST_INLINE_INPUT } from './sqlite-schema.ts';
-import { prepareStatements } from './sqlite-statements.ts';
-import type { Cell, Statements } from './sqlite-statements.ts';
+import type { Cell } from './sqlite-rows-statement.ts';
+import { SqliteSchedules } from './sqlite-schedules.ts';
+import type { FiringRow } from './sqlite-schedules.ts';
 import { SqliteShared } from './sqlite-shared.ts';
-import { Tally } from './sqlite-tally.ts';
-import { LEASE_EXPIRED_ERROR, OWNER_GONE_ERROR, STATUS, STATUSES, statusOf } from './task-status.ts';
+import { SqliteStarts } from './sqlite-starts.ts';
+import { SqliteState } from './sqlite-state.ts';
+import { SqliteSteering } from './sqlite-steering.ts';
+import { earliest, MOST_SWEPT, sweepTasks } from './sqlite-sweep.ts';
+import { OWNER_GONE_ERROR, STATUS, STATUSES, statusOf } from './task-status.ts';
 
-const ACCEPTED: SubmitOutcome = { at: 'accepted' };
 const STALE = { at: 'stale' } as const;
 /** One object for each status: many references to one cost nothing on the way between threads. */
 const SETTLED = Object.fromEntries(STATUSES.map((status) => [status, { at: 'settled', status }])) as unknown as Readonly<
@@ -45,291 +54,271 @@ const MOST_ROWS = 1_000_000_000;
 export class SqliteTasks {
   /** Budgets and intents of the same database. */
   readonly shared: SqliteShared;
+  readonly state: SqliteState;
+  readonly events: SqliteEvents;
+  readonly schedules: SqliteSchedules;
+  readonly leases: SqliteLeases;
   readonly #db: DatabaseSync;
-  readonly #sql: Statements;
-  readonly #tally: Tally;
-  readonly #held: HeldTasks;
-  #lastSeq = 0;
-  #maxUnfinished = Infinity;
-  /** Version of the file that is known in memory; undefined when it must be read again. */
-  #knownVersion: number | undefined;
+  readonly #known: Known;
+  readonly #arrivals: SqliteArrivals;
+  readonly #starts: SqliteStarts;
 
   constructor(db: DatabaseSync) {
     this.#db = db;
-    this.#sql = prepareStatements(db);
-    this.#tally = new Tally(this.#sql);
-    this.#held = new HeldTasks(this.#sql);
-    this.shared = new SqliteShared(this.#sql);
+    this.#known = new Known(db);
+    this.#arrivals = new SqliteArrivals(this.#known);
+    this.#starts = new SqliteStarts(this.#known);
+    this.shared = new SqliteShared(this.#known.sql);
+    this.state = new SqliteState(this.#known);
+    this.events = new SqliteEvents(this.#known);
+    this.schedules = new SqliteSchedules(this.#known.sql);
+    this.leases = new SqliteLeases(this.#known);
   }
 
   /** Runs `commands` as one transaction. When it throws, all of them are rolled back. */
   transaction<T>(commands: () => T): T {
-    this.#sql.begin.run();
+    const { sql } = this.#known;
+    sql.begin.run();
     try {
-      this.#refresh();
+      this.#known.refresh();
       const result = commands();
-      this.#tally.flush();
-      this.#sql.commit.run();
+      this.#known.flush();
+      sql.commit.run();
       return result;
     } catch (thrown) {
-      this.#knownVersion = undefined;
+      this.#known.forget();
       // Some failures, such as a full disk, have rolled back already.
-      if (this.#db.isTransaction) this.#sql.rollback.run();
+      if (this.#db.isTransaction) sql.rollback.run();
       throw thrown;
     }
   }
 
   /** Rows changed so far. A number to compare: it counts what was rolled back too. */
   totalChanges(): number {
-    return (this.#sql.totalChanges.get() as unknown as [number])[0];
+    return (this.#known.sql.totalChanges.get() as unknown as [number])[0];
   }
 
   /** Begins a new epoch. Whoever held a lease is gone: only one owner at a time has the file. */
-  open({ nowMs, maxUnfinished }: OpenCommand): Opened {
-    this.#maxUnfinished = maxUnfinished;
-    const [epoch] = this.#sql.nextEpoch.get() as unknown as [number];
-    const orphans = this.#held.all();
-    const endings = this.#endings(nowMs);
-    for (const task of orphans) endings.giveBack(task, OWNER_GONE_ERROR);
+  open(command: OpenCommand): Opened {
+    const { sql, held } = this.#known;
+    this.#known.configure(command);
+    const [epoch, agingMs] = sql.nextEpoch.get() as unknown as [number, number];
+    if (agingMs !== this.#known.agingMs) {
+      sql.setAging.run(this.#known.agingMs);
+      sql.rankAgain.run(this.#known.agingMs);
+    }
+    sql.emptyBoxes.run();
+    const orphans = held.all();
+    const endings = new Endings(this.#known, command.nowMs);
+    for (const task of orphans) endings.giveBack(task, OWNER_GONE_ERROR, 'owner-gone');
     endings.write();
     return { epoch, recovered: orphans.length };
   }
 
   submit(tasks: readonly Arrival[], nowMs: number): SubmitOutcome[] {
-    const welcome = tasks.every(({ parent }) => parent === undefined) ? tasks : tasks.filter((task) => this.#mayArrive(task));
-    const roomForAll = this.#tally.unfinished + welcome.length <= this.#maxUnfinished;
-    const outcomes = roomForAll ? this.#insert(welcome, nowMs) : welcome.map((task) => this.#insertWithinLimit(task, nowMs));
-    if (welcome.length === tasks.length) return outcomes;
-    let at = 0;
-    return tasks.map((task) => (task === welcome[at] ? outcomes[at++]! : STALE));
+    const endings = new Endings(this.#known, nowMs);
+    const outcomes = this.#arrivals.submit(tasks, nowMs, endings);
+    endings.write();
+    return outcomes.map((outcome, at) =>
+      outcome.at === 'known' ? { at: 'known', task: this.#arrivals.recordOf(tasks[at]!.id)! } : outcome,
+    );
   }
 
   /** The rows as they were before, with the input of each. The fence of a claimed task is one higher. */
-  claim({ wants, leaseUntilMs }: ClaimCommand): readonly BestRow[] {
-    const claimed: BestRow[] = [];
-    for (const { kind, limit } of wants) {
-      const best = this.#sql.best.all(kind, rowLimit(limit)) as unknown as BestRow[];
-      this.#sql.lease.run(
-        best.map((row) => row[0]),
-        leaseUntilMs,
-      );
-      this.#tally.moved(kind, STATUS.queued, STATUS.leased, best.length);
+  claim({ wants, leaseUntilMs, nowMs }: ClaimCommand): readonly BestRow[] {
+    const { sql, turns, paused, tally, held } = this.#known;
+    const claimed = wants.map(({ kind, limit, box }) => {
+      if (paused.has(kind)) return NOTHING;
+      const best =
+        box === undefined ? turns.take(kind, rowLimit(limit)) : (sql.bestBoxed.all(kind, box, rowLimit(limit)) as unknown as BestRow[]);
+      const seqs = best.map((row) => row[0]);
+      sql.lease.run(seqs, leaseUntilMs, nowMs);
+      if (box === undefined) turns.taken();
+      else sql.emptyBox.run(seqs);
+      tally.moved(kind, STATUS.queued, STATUS.leased, best.length);
       for (const row of best) {
-        this.#held.add(toHeld(row, leaseUntilMs));
-        if (row[4] === null) [row[4]] = this.#sql.longInput.get(row[0]) as unknown as [string];
-        claimed.push(row);
+        held.add(toHeld(row, this.#known.takeOptions(row[0], row[15]), leaseUntilMs, nowMs));
+        if (row[4] === null) [row[4]] = sql.longInput.get(row[0]) as unknown as [string];
       }
-    }
-    return wants.length > 1 ? claimed.toSorted(bestFirst) : claimed;
-  }
-
-  start(items: readonly HeldRow[]): StartOutcome[] {
-    const held = items.map((item) => this.#held.get(item));
-    const seqs: number[] = [];
-    for (const task of held) {
-      // Sent again, a start finds the run started and does not count it twice.
-      if (task === undefined || task.status === STATUS.running) continue;
-      seqs.push(task.seq);
-      task.status = STATUS.running;
-      task.attempt += 1;
-      this.#tally.moved(task.kind, STATUS.leased, STATUS.running);
-    }
-    this.#sql.start.run(seqs);
-    let first: Extract<StartOutcome, { at: 'started' }> | undefined;
-    return held.map((task) => {
-      if (task === undefined) return STALE;
-      const { attempt, losses } = task;
-      if (!task.fresh) return { at: 'started', attempt, losses, memory: this.#memoryOf(task), children: this.#childrenOf(task) };
-      // Most are alike, see SETTLED.
-      if (first?.attempt === attempt && first.losses === losses) return first;
-      return (first = { at: 'started', attempt, losses, memory: NOTHING, children: NOTHING });
+      return best;
     });
+    return claimed.length === 1 ? claimed[0]! : mergeBest(claimed);
   }
 
-  remember(items: readonly (HeldRow & Remembered)[]): boolean[] {
-    const cells: Cell[] = [];
+  start(items: readonly StartRow[], nowMs: number): StartOutcome[] {
+    return this.#starts.start(items, nowMs);
+  }
+
+  remember(items: readonly RememberRow[]): boolean[] {
+    const { sql, held } = this.#known;
+    let cells: Cell[] = [];
     const outcomes = items.map((item) => {
-      const task = this.#held.get(item);
+      const task = held.get(item);
       if (task === undefined) return false;
       task.fresh = false;
-      cells.push(task.seq, item.place, item.hash, item.value);
+      const row = [task.seq, item.place, item.hash, item.value, item.failed === true ? 1 : 0, item.version ?? null];
+      if (item.replace) {
+        // Behind what was remembered before it, and ahead of what comes.
+        sql.remember.run(cells);
+        cells = [];
+        sql.rememberAgain.run(...row);
+      } else cells.push(...row);
       return true;
     });
-    this.#sql.remember.run(cells);
+    sql.remember.run(cells);
     return outcomes;
   }
 
   renew(items: readonly (HeldRow & { readonly leaseUntilMs: number })[], nowMs: number): boolean[] {
     const outcomes = items.map((item) => {
-      const task = this.#held.get(item);
+      const task = this.#known.held.get(item);
       if (task === undefined || task.untilMs <= nowMs) return false;
       task.untilMs = item.leaseUntilMs;
       return true;
     });
     // Written from the items, not from the tasks: of two for the same task the later one stands last.
-    this.#sql.renew.run(items.filter((_, at) => outcomes[at]).flatMap(({ seq, leaseUntilMs }) => [seq, leaseUntilMs]));
+    this.#known.sql.renew.run(items.filter((_, at) => outcomes[at]).flatMap(({ seq, leaseUntilMs }) => [seq, leaseUntilMs]));
     return outcomes;
   }
 
   settle(items: readonly SettledRow[], nowMs: number): SettleReply {
-    const endings = this.#endings(nowMs);
-    const sent: Arrival[] = [];
-    const outcomes: SettleOutcome[] = [];
-    for (const item of items) {
-      const task = this.#held.get(item);
-      if (task === undefined) {
-        outcomes.push(STALE);
-        continue;
-      }
-      const { outcome } = item;
-      if (outcome.at === 'completed') {
-        // Before the run ends: it may be the parent of what it sends.
-        sent.push(...outcome.sends.filter((send) => this.#mayArrive(send)));
-      }
-      const at = outcomes.push(SETTLED.parked) - 1;
-      if (outcome.at === 'parked') endings.park(task, outcome, (status) => (outcomes[at] = SETTLED[status]));
-      else outcomes[at] = SETTLED[letGo(task, outcome, endings)];
-    }
-    const sentOutcomes = this.#insert(sent, nowMs);
-    sent.forEach(({ kind }, at) => {
-      if (sentOutcomes[at] === ACCEPTED) endings.ready.add(kind);
+    const { held, sql } = this.#known;
+    const endings = new Endings(this.#known, nowMs);
+    this.state.begin();
+    /** Those whose status is seen when all is written. */
+    const open: { readonly at: number; readonly seq: number }[] = [];
+    const outcomes = items.map((item, at): SettleOutcome => {
+      const task = held.get(item);
+      // Nothing can have been undone of a run that was not told to.
+      if (task === undefined || (item.outcome.at === 'undone' && task.undo === null)) return STALE;
+      if (item.outcome.at === 'completed') return this.#complete(task, item.outcome, nowMs, endings);
+      const status = letGo(task, item.outcome, endings);
+      if (status !== undefined && task.noted === null && orderKeyOf(task.options) === null) return SETTLED[status];
+      open.push({ at, seq: task.seq });
+      return STALE;
     });
+    this.state.flush();
     endings.write();
-    return { outcomes, ready: [...endings.ready] };
+    for (const { at, seq } of open) outcomes[at] = SETTLED[statusOf((sql.statusOf.get(seq) as unknown as [number])[0])];
+    const { nextAtMs } = endings.waits;
+    return { outcomes, ready: [...endings.ready], ...(nextAtMs === undefined ? {} : { nextAtMs }) };
   }
 
   sweep(nowMs: number): SweepReply {
-    const endings = this.#endings(nowMs);
-    const expired = this.#held
-      .all()
-      .filter(({ untilMs }) => untilMs <= nowMs)
-      .map((task) => ({ id: task.id, fence: task.fence, status: endings.giveBack(task, LEASE_EXPIRED_ERROR) }));
-    endings.write();
-    for (const [seq, kind, status] of this.#sql.due.all(nowMs) as unknown as [number, string, number][]) {
-      this.#sql.queueDue.run(status === STATUS.parked ? 1 : 0, nowMs, seq);
-      this.#tally.moved(kind, status, STATUS.queued);
-      endings.ready.add(kind);
+    const swept = sweepTasks(this.#known, new Endings(this.#known, nowMs), nowMs);
+    const nextAtMs = earliest([swept.nextAtMs], [this.schedules.nextAtMs(nowMs)]);
+    return { ...swept, nextAtMs, schedules: this.schedules.due(nowMs, MOST_SWEPT) };
+  }
+
+  unbox(items: Parameters<Store['unbox']>[0]): void {
+    for (const { kind, box } of items) {
+      const rows = this.#known.sql.unbox.all(kind, box) as unknown as [tenant: string, resumed: number][];
+      for (const [tenant, resumed] of rows) this.#known.turns.queued(kind, tenant, resumed);
     }
-    const [nextAtMs] = this.#sql.nextDue.get() as unknown as [number | null];
-    return { ready: [...endings.ready], expired, nextAtMs };
+  }
+
+  signal(items: readonly Signal[], nowMs: number): { outcomes: SignalOutcome[]; ready: string[] } {
+    return this.#telling(nowMs, (endings) => this.events.signal(items, nowMs, endings));
+  }
+
+  decideApproval(items: readonly Decision[], nowMs: number): { outcomes: SignalOutcome[]; ready: string[] } {
+    return this.#telling(nowMs, (endings) => this.events.decide(items, nowMs, endings));
+  }
+
+  steer(items: readonly Steering[], nowMs: number): SteerReply {
+    return new SqliteSteering(this.#known, nowMs, new Endings(this.#known, nowMs)).steer(items);
+  }
+
+  pauseKinds(items: Parameters<Store['pauseKinds']>[0]): void {
+    const { sql, paused } = this.#known;
+    for (const { kind, paused: isPaused } of items) {
+      (isPaused ? sql.pause : sql.unpause).run(kind);
+      if (isPaused) paused.add(kind);
+      else paused.delete(kind);
+    }
+  }
+
+  pausedKinds(): string[] {
+    return [...this.#known.paused].toSorted();
+  }
+
+  story(id: string): StoryEntry[] {
+    return this.#known.story.tell(id);
+  }
+
+  fireSchedules(items: readonly FiringRow[], nowMs: number): { fired: boolean[]; ready: string[] } {
+    const endings = new Endings(this.#known, nowMs);
+    const fired = this.schedules.fire(items, nowMs, this.#arrivals, endings);
+    endings.write();
+    return { fired, ready: [...endings.ready] };
   }
 
   get(ids: readonly string[]): (TaskRecord | undefined)[] {
-    return ids.map((id) => {
-      const row = this.#sql.record.get(id) as unknown as RecordRow | undefined;
-      return row === undefined ? undefined : toRecord(row);
-    });
+    return ids.map((id) => this.#arrivals.recordOf(id));
   }
 
   /** `undefined` when `after` is not the id of a task. */
   list({ status, kind, after, limit }: Parameters<Store['list']>[0]): TaskRecord[] | undefined {
-    const last = after === undefined ? [0] : (this.#sql.seqOf.get(after) as unknown as [seq: number] | undefined);
+    const { sql } = this.#known;
+    const last = after === undefined ? [0] : (sql.seqOf.get(after) as unknown as [seq: number] | undefined);
     if (last === undefined) return undefined;
     const code = status === undefined ? undefined : STATUS[status];
     const cells: Cell[] = [last[0]!, ...(code === undefined ? [] : [code]), ...(kind === undefined ? [] : [kind]), rowLimit(limit)];
-    return (this.#sql.list(code, kind).all(...cells) as unknown as RecordRow[]).map(toRecord);
+    return (sql.list(code, kind).all(...cells) as unknown as RecordRow[]).map(toRecord);
   }
 
   counts(): Record<string, TaskCounts> {
-    return this.#tally.counts();
+    return this.#known.tally.counts();
   }
 
-  #refresh(): void {
-    const [version] = this.#sql.dataVersion.get() as unknown as [number];
-    if (version === this.#knownVersion) return;
-    this.#held.load();
-    this.#tally.load();
-    [this.#lastSeq] = this.#sql.lastSeq.get() as unknown as [number];
-    this.#knownVersion = version;
+  #telling(nowMs: number, tell: (endings: Endings) => SignalOutcome[]): { outcomes: SignalOutcome[]; ready: string[] } {
+    const endings = new Endings(this.#known, nowMs);
+    const outcomes = tell(endings);
+    endings.write();
+    return { outcomes, ready: [...endings.ready] };
   }
 
-  #endings(nowMs: number): Endings {
-    return new Endings(this.#sql, this.#tally, this.#held, nowMs);
-  }
-
-  /** Not when the run that asks for it no longer holds its lease. */
-  #mayArrive({ parent }: Arrival): boolean {
-    if (parent === undefined) return true;
-    const held = this.#held.get(parent);
-    if (held === undefined) return false;
-    held.fresh = false;
-    return true;
-  }
-
-  #insertWithinLimit(task: Arrival, nowMs: number): SubmitOutcome {
-    if (task.parent !== undefined || this.#tally.unfinished < this.#maxUnfinished) return this.#insert([task], nowMs)[0]!;
-    const [known] = this.get([task.id]);
-    return known === undefined ? { at: 'full', limit: this.#maxUnfinished } : { at: 'known', task: known };
-  }
-
-  #insert(tasks: readonly Arrival[], nowMs: number): SubmitOutcome[] {
-    const firstSeq = this.#lastSeq + 1;
-    const cells: Cell[] = [];
-    for (const { id, kind, version, input, priority, maxAttempts, maxLosses, depth, parent } of tasks) {
-      cells.push(
-        (this.#lastSeq += 1),
-        id,
-        kind,
-        version,
-        priority,
-        maxAttempts,
-        maxLosses,
-        depth,
-        parent === undefined ? null : parent.id,
-        parent === undefined ? null : parent.place,
-        nowMs,
-        nowMs,
-        input.length > LONGEST_INLINE_INPUT ? null : input,
-      );
+  #complete(task: HeldTask, { result, sends, writes = [] }: Completed, nowMs: number, endings: Endings): SettleOutcome {
+    const conflict = this.state.conflict(writes);
+    if (conflict !== undefined) return { at: 'refused', why: 'conflict', ...conflict };
+    if (sends.length > 0) {
+      if (this.#arrivals.tooManySends(sends, task)) return { at: 'refused', why: 'full', limit: this.#known.maxFamily };
+      // Before the run ends: it may be the parent of what it sends.
+      const welcome = sends.filter((send) => this.#arrivals.mayArrive(send));
+      this.#arrivals.send(welcome, nowMs, endings);
     }
-    const allNew = this.#sql.insert.run(cells) === tasks.length;
-    return tasks.map((task, at) => {
-      const seq = firstSeq + at;
-      // An id that was there keeps its row; of two in this batch the first has made it.
-      if (!allNew && (this.#sql.seqOf.get(task.id) as unknown as [number])[0] !== seq)
-        return { at: 'known', task: this.get([task.id])[0]! };
-      if (task.input.length > LONGEST_INLINE_INPUT) this.#sql.insertLongInput.run(seq, task.input);
-      this.#tally.arrived(task.kind, STATUS.queued);
-      return ACCEPTED;
-    });
-  }
-
-  #memoryOf(task: HeldTask): Remembered[] {
-    return (this.#sql.memory.all(task.seq) as unknown as [string, string, string][]).map(([place, hash, value]) => ({
-      place,
-      hash,
-      value,
-    }));
-  }
-
-  #childrenOf(task: HeldTask): ChildRecord[] {
-    const rows = this.#sql.children.all(task.id) as unknown as [string, string, number, string | null, string | null][];
-    return rows.map(([id, place, status, result, error]) => ({ id, place, status: statusOf(status), result, error }));
+    for (const write of writes) this.state.write(write);
+    endings.complete(task, result);
+    return SETTLED.completed;
   }
 }
 
-/** Ends the run, or puts it back. What parks is told last, see `Endings`. */
-function letGo(task: HeldTask, outcome: Exclude<RowOutcome, { at: 'parked' }>, endings: Endings): TaskStatus {
+/** Ends the run, or puts it back. `undefined`: where its task is then is to be seen. */
+function letGo(task: HeldTask, outcome: Exclude<RowOutcome, { at: 'completed' }>, endings: Endings): TaskStatus | undefined {
   switch (outcome.at) {
-    case 'completed':
-      endings.complete(task, outcome.result);
-      return 'completed';
     case 'failed':
     case 'dead':
       endings.end(task, outcome.at, outcome.error);
-      return outcome.at;
+      return task.fresh && task.undo === null ? outcome.at : undefined;
+    case 'undone':
+      endings.undone(task);
+      return undefined;
     case 'retry':
-      endings.retry(task, outcome.error, outcome.readyAtMs);
+      endings.retry(task, outcome);
       return 'retrying';
+    case 'parked':
+      endings.park(task, outcome);
+      return undefined;
     case 'released':
-      endings.release(task);
+      endings.release(task, outcome.box);
       return 'queued';
     case 'lost':
-      return endings.lose(task, outcome.error);
+      endings.lose(task, outcome.error);
+      return undefined;
   }
 }
 
 /** A statement takes whole numbers only; a caller may ask for endlessly many. */
-function rowLimit(limit: number): number {
+export function rowLimit(limit: number): number {
   return Math.max(0, Math.min(MOST_ROWS, Math.floor(limit)));
 }

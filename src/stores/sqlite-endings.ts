@@ -1,161 +1,406 @@
 /**
- * Endings: what becomes of tasks whose runs let go of their lease, within one command.
+ * Endings: what becomes of tasks whose runs let go of their lease, and of those that end or are moved
+ * without being held, within one command.
  *
- * 1. The command says of each what happened; the run stops holding its lease at once, so that a
- *    second word about it is stale. Only what must come in order is written here.
- * 2. `write` ends all that have ended.
+ * 1. The command says of each what happened; the run stops holding its lease and its locks at once, so
+ *    that a second word about it is stale. Only what must come in order is written here.
+ * 2. `write` ends all that have ended, and forgets what is not needed any more.
  * 3. Then it wakes those who waited for them. Tasks that park in this very command are not among
  *    them yet.
- * 4. Last it parks: a child that has ended is found whether it ended years ago or in step 2, so no
+ * 4. Then it parks: a child that has ended is found whether it ended years ago or in step 2, so no
  *    wake-up can fall between.
+ * 5. Last it puts the lines of order keys right.
  */
-import type { SettledOutcome, TaskStatus } from '../../actors/ports/store.ts';
-import type { HeldTask, HeldTasks } from './sqlite-held.ts';
-import type { Cell, Statements } from './sqlite-statements.ts';
-import type { Tally } from './sqlite-tally.ts';
-import { FIRST_TERMINAL, STATUS } from './task-status.ts';
+import { grown } from '../../actors/conflicts/lock-wants.ts';
+import type { Held, LockWant, SettledOutcome, StoryEntry, TaskStatus } from '../../actors/ports/store.ts';
+import type { HeldTask } from './sqlite-held.ts';
+import type { Known } from './sqlite-known.ts';
+import { SqliteOrder } from './sqlite-order.ts';
+import { raise } from './sqlite-raise.ts';
+import { NOTED, orderKeyOf, toFree } from './sqlite-rows.ts';
+import type { FreeRow, FreeTask, TaskOptions } from './sqlite-rows.ts';
+import type { Cell } from './sqlite-rows-statement.ts';
+import { SqliteWaits } from './sqlite-waits.ts';
+import { COMPENSATION_PLACE, STATUS, statusOf } from './task-status.ts';
 
 type ParkedOutcome = Extract<SettledOutcome, { at: 'parked' }>;
+type RunOutcome = Extract<StoryEntry, { at: 'run' }>['outcome'];
+type BadStatus = 'failed' | 'dead' | 'cancelled';
+type Back = typeof STATUS.queued | typeof STATUS.retrying | typeof STATUS.parked;
+
+/** Sorts behind every place of a compensation. */
+const BEHIND_COMPENSATIONS = `${COMPENSATION_PLACE.slice(0, -1)};`;
+
+const NOTHING: readonly never[] = [];
 
 interface Parking {
   readonly task: HeldTask;
   readonly outcome: ParkedOutcome;
-  readonly done: (status: TaskStatus) => void;
+}
+
+/** How a task is put back; what is not said stays as it is. */
+interface Change {
+  readonly resumed?: number;
+  readonly attempt?: number;
+  readonly losses?: number;
+  readonly error?: string | null;
+  readonly atMs?: number | null;
+  readonly parkedFor?: string | null;
 }
 
 /** Of one command: tell it of each task, then `write`. */
 export class Endings {
   /** Kinds that have got something to claim. */
   readonly ready = new Set<string>();
-  readonly #sql: Statements;
-  readonly #tally: Tally;
-  readonly #held: HeldTasks;
+  readonly order: SqliteOrder;
+  readonly waits: SqliteWaits;
+  readonly #known: Known;
   readonly #nowMs: number;
   readonly #completedRows: Cell[] = [];
+  readonly #completedInLine: Cell[] = [];
   readonly #endedRows: Cell[] = [];
   readonly #endedIds: string[] = [];
+  /** Rows of which nothing beside the row is needed any more, and those that have asked and may be put back. */
+  readonly #forgotten: number[] = [];
+  readonly #closed: number[] = [];
   readonly #parkings: Parking[] = [];
+  /** Those that were queued, and are not any more. */
+  readonly #gone: FreeTask[] = [];
 
-  constructor(sql: Statements, tally: Tally, held: HeldTasks, nowMs: number) {
-    this.#sql = sql;
-    this.#tally = tally;
-    this.#held = held;
+  constructor(known: Known, nowMs: number) {
+    this.#known = known;
     this.#nowMs = nowMs;
+    this.waits = new SqliteWaits(known, nowMs);
+    this.order = new SqliteOrder(known, nowMs, this.ready, (seq, priority) => raise(known, seq, priority));
   }
 
   complete(task: HeldTask, result: string | null): void {
-    this.#completedRows.push(task.seq, result);
-    this.#ended(task, STATUS.completed);
+    this.#letsGo(task);
+    if (task.noted !== null) this.#known.sql.note.run(null, task.seq);
+    (orderKeyOf(task.options) === null ? this.#completedRows : this.#completedInLine).push(task.seq, result);
+    this.#ended(task, task.status, STATUS.completed);
+    if (!task.fresh) this.#forgotten.push(task.seq);
   }
 
   /** `losses` as they are then; a run that is lost adds one. */
-  end(task: HeldTask, status: 'failed' | 'dead', error: string, losses = task.losses): void {
-    this.#endedRows.push(task.seq, STATUS[status], losses, error);
-    this.#ended(task, STATUS[status]);
+  end(
+    task: HeldTask,
+    status: 'failed' | 'dead',
+    error: string,
+    { losses = task.losses, as = status }: { losses?: number; as?: RunOutcome } = {},
+  ): void {
+    this.#letsGo(task, as, error);
+    if (task.noted === NOTED.cancel) this.#cancelled(task, losses, task.options);
+    else {
+      const ended = this.#endBadly(task, status, error, losses, task.options);
+      if (!ended) this.#pauseNoted(task);
+    }
   }
 
-  retry(task: HeldTask, error: string, readyAtMs: number): void {
-    this.#putBack(task, STATUS.retrying, { resumed: 0, error, atMs: readyAtMs });
+  /** What was to be undone has been: it ends as was kept for it. */
+  undone(task: HeldTask): void {
+    this.#letsGo(task, 'undone', null);
+    const [error] = this.#known.sql.undoError.get(task.seq) as unknown as [string | null];
+    this.#endNow(task, statusOf(task.undo!), error, task.losses);
+    this.#forgotten.push(task.seq);
+  }
+
+  retry(task: HeldTask, { error, readyAtMs, forget }: Extract<SettledOutcome, { at: 'retry' }>): void {
+    if (!task.fresh) this.#forgetBeforeRetry(task.seq, forget);
+    this.#back(task, STATUS.retrying, { resumed: 0, error, atMs: readyAtMs }, 'retry', error);
   }
 
   /** The lease goes back unused, and the attempt too. */
-  release(task: HeldTask): void {
-    this.#putBack(task, STATUS.queued, { attempt: attemptGivenBack(task) });
+  release(task: HeldTask, box: string | undefined): void {
+    this.#back(task, STATUS.queued, { attempt: attemptGivenBack(task) }, 'released', null, box);
   }
 
   /** The holder is gone: a run that had started is lost, a lease that was not used goes back as it was. */
-  giveBack(task: HeldTask, error: string): 'queued' | 'dead' {
-    if (task.status === STATUS.leased) {
-      this.#putBack(task, STATUS.queued, {});
-      return 'queued';
-    }
+  giveBack(task: HeldTask, error: string, as: 'expired' | 'owner-gone' | 'lost'): void {
+    if (task.status === STATUS.leased) return this.#back(task, STATUS.queued, {}, as, error);
     const losses = task.losses + 1;
-    if (losses < task.maxLosses) {
-      this.#putBack(task, STATUS.queued, { resumed: 1, losses, error });
-      return 'queued';
-    }
-    this.end(task, 'dead', error, losses);
-    return 'dead';
+    if (losses >= task.maxLosses) this.end(task, 'dead', error, { losses, as });
+    else this.#back(task, STATUS.queued, { resumed: 1, losses, error }, as, error);
   }
 
   /** The worker died under the run; even when it had not begun, it goes ahead of new work now. */
-  lose(task: HeldTask, error: string): 'queued' | 'dead' {
-    if (task.status === STATUS.running) return this.giveBack(task, error);
-    this.#putBack(task, STATUS.queued, { resumed: 1 });
-    return 'queued';
+  lose(task: HeldTask, error: string): void {
+    if (task.status === STATUS.running) this.giveBack(task, error, 'lost');
+    else this.#back(task, STATUS.queued, { resumed: 1 }, 'lost', error);
   }
 
-  /** `done` hears from `write` whether the task waits, or is queued because what it waits for is there. */
-  park(task: HeldTask, outcome: ParkedOutcome, done: (status: TaskStatus) => void): void {
-    this.#held.remove(task);
-    this.#parkings.push({ task, outcome, done });
+  /** Somebody has the locks that it wants: it stands in line for them. */
+  block(task: HeldTask, resource: string): void {
+    this.#back(task, STATUS.parked, { atMs: null, parkedFor: 'locks' }, 'blocked', resource);
+  }
+
+  /** Whether it waits, or is queued because what it waits for is there, is seen by `write`. */
+  park(task: HeldTask, outcome: ParkedOutcome): void {
+    const { children, events = [], wakeAtMs, locks = [] } = outcome;
+    const wants = locks.length === 0 ? undefined : this.#grow(task, locks);
+    if (task.noted !== null) {
+      return this.#back(task, STATUS.parked, { attempt: attemptGivenBack(task), atMs: null }, 'parked', outcome.reason);
+    }
+    this.#letsGo(task, 'parked', outcome.reason);
+    if (wants === undefined || wakeAtMs !== null || children.length + events.length > 0) this.#parkings.push({ task, outcome });
+    else this.#standInLine(task, wants);
+  }
+
+  /** Ends a task that nobody holds, and with it what it has asked for. Says who has ended and which runs are to let go. */
+  cancel(task: FreeTask): { readonly ended: readonly string[]; readonly held: readonly Held[] } {
+    const ended: string[] = [];
+    const held: Held[] = [];
+    this.#leaveLine(task);
+    this.#cancelRow(task, task.losses, task.options, { ended, held });
+    return { ended, held };
+  }
+
+  /** It fails, though nobody holds it: whether it has ended by that. */
+  fail(task: FreeTask, error: string): boolean {
+    this.#leaveLine(task);
+    return this.#endBadly(task, 'failed', error, task.losses, task.options);
+  }
+
+  /** Nobody holds it: it waits for an operator from now on. */
+  pause(task: FreeTask): void {
+    this.#leaveLine(task);
+    this.#known.sql.move.run(STATUS.parked, task.resumed, null, 'operator', task.seq);
+    this.#known.tally.moved(task.kind, task.status, STATUS.parked);
+  }
+
+  /** Nobody holds it: it is queued, or parked for its time. `resumed`: whether it goes ahead of new work. */
+  queue(task: FreeTask, resumed: number): void {
+    const notBeforeMs = task.options?.notBeforeMs ?? -Infinity;
+    if (notBeforeMs > this.#nowMs) {
+      this.#known.sql.move.run(STATUS.parked, resumed, notBeforeMs, 'time', task.seq);
+      this.#known.tally.moved(task.kind, task.status, STATUS.parked);
+      return;
+    }
+    this.#known.sql.move.run(STATUS.queued, resumed, this.#nowMs, null, task.seq);
+    this.#known.tally.moved(task.kind, task.status, STATUS.queued);
+    this.queued(task.seq, task.kind, task.tenant, resumed, task.orderKey);
+  }
+
+  /** What it waited for is there, if it still waits under this fence. */
+  wake(seq: number, fence: number): void {
+    // None, when it was woken by another child or by time, and may even wait for other things by now.
+    const woken = this.#known.sql.wake.get(this.#nowMs, seq, fence) as unknown as [string, string, string | null] | undefined;
+    if (woken === undefined) return;
+    this.waits.forget(seq);
+    this.#woken(seq, woken);
+  }
+
+  /** These may try to take their locks again. */
+  wakeForLocks(seqs: readonly number[]): void {
+    for (const seq of seqs) {
+      const woken = this.#known.sql.wakeForLocks.get(this.#nowMs, seq) as unknown as [string, string, string | null] | undefined;
+      if (woken !== undefined) this.#woken(seq, woken);
+    }
+  }
+
+  /** It is in the queue now. */
+  queued(seq: number, kind: string, tenant: string, resumed: number, orderKey: string | null): void {
+    this.#known.turns.queued(kind, tenant, resumed);
+    if (orderKey === null) this.ready.add(kind);
+    else this.order.queued(orderKey, seq);
+  }
+
+  /** Ends those who have ended so far, and wakes whoever waits for them. */
+  writeEnded(): void {
+    const { sql } = this.#known;
+    while (this.#endedIds.length > 0) {
+      const ids = this.#endedIds.splice(0);
+      sql.complete.run(this.#completedRows.splice(0), this.#nowMs);
+      sql.completeInLine.run(this.#completedInLine.splice(0), this.#nowMs);
+      sql.end.run(this.#endedRows.splice(0), this.#nowMs);
+      if ((sql.anyWait.get() as unknown as [number])[0] === 1) {
+        for (const id of ids) for (const { seq, fence } of this.waits.wokenByChild(id)) this.wake(seq, fence);
+      }
+    }
+    this.#forget(this.#forgotten.splice(0), this.#closed.splice(0));
   }
 
   /** Writes what is left, in the order that the head of this file tells. */
   write(): void {
-    if (this.#endedIds.length > 0) {
-      this.#sql.complete.run(this.#completedRows, this.#nowMs);
-      this.#sql.end.run(this.#endedRows, this.#nowMs);
-      if ((this.#sql.anyWait.get() as unknown as [number])[0] === 1) this.#endedIds.forEach((id) => this.#wakeThoseWhoWaitFor(id));
+    this.writeEnded();
+    for (const { task, outcome } of this.#parkings.splice(0)) this.#park(task, outcome);
+    for (let out = this.order.arrange(); out.length > 0; out = this.order.arrange()) {
+      for (const seq of out) this.wakeForLocks(this.#known.locks.table.forget(seq, this.#nowMs));
     }
-    for (const { task, outcome, done } of this.#parkings) done(this.#park(task, outcome));
+    for (const { kind, tenant, resumed } of this.#gone.splice(0)) this.#known.turns.gone(kind, tenant, resumed);
   }
 
-  #ended(task: HeldTask, status: number): void {
-    this.#held.remove(task);
-    this.#tally.moved(task.kind, task.status, status);
+  /** The lease is gone, and what it held with it. */
+  #letsGo(task: HeldTask, as?: RunOutcome, detail: string | null = null): void {
+    this.#known.held.remove(task);
+    if (as !== undefined) this.#known.story.ran(task, this.#nowMs, as, detail);
+    const { options } = task;
+    if (options === null) return;
+    const key = orderKeyOf(options);
+    if (key !== null) this.order.touch(key);
+    if (options.locks === undefined) return;
+    const { table } = this.#known.locks;
+    this.wakeForLocks(table.release(task.seq, this.#nowMs));
+    // It keeps its place in line where it is going to try again as it is.
+    const keepsPlace = as === 'released' || as === 'lost' || as === 'expired' || as === 'owner-gone' || as === 'blocked';
+    if (!keepsPlace) this.wakeForLocks(table.forget(task.seq, this.#nowMs));
+  }
+
+  /** What nobody holds is not there to be run any more. */
+  #leaveLine(task: FreeTask): void {
+    if (task.status === STATUS.queued) this.#gone.push(task);
+    if (task.orderKey !== null) this.order.touch(task.orderKey);
+    if (task.options?.locks !== undefined) this.wakeForLocks(this.#known.locks.table.forget(task.seq, this.#nowMs));
+    this.waits.forget(task.seq);
+  }
+
+  #endBadly(task: HeldTask | FreeTask, status: BadStatus, error: string | null, losses: number, options: TaskOptions | null): boolean {
+    const { sql, tally, locks } = this.#known;
+    if (options?.locks !== undefined) this.wakeForLocks(locks.table.forget(task.seq, this.#nowMs));
+    if (task.undo !== null) {
+      this.#endNow(task, 'dead', error, losses);
+      this.#closed.push(task.seq);
+      return true;
+    }
+    const isFresh = 'fresh' in task && task.fresh;
+    const mustBeUndone =
+      !isFresh && (sql.anyRemembered.get(task.seq, COMPENSATION_PLACE, BEHIND_COMPENSATIONS) as unknown as [number])[0] === 1;
+    if (!mustBeUndone) {
+      this.#endNow(task, status, error, losses);
+      if (!isFresh) (status === 'cancelled' ? this.#forgotten : this.#closed).push(task.seq);
+      return true;
+    }
+    sql.undo.run(STATUS[status], error, this.#nowMs, task.seq);
+    tally.moved(task.kind, task.status, STATUS.queued);
+    this.queued(task.seq, task.kind, options?.tenant ?? '', 1, orderKeyOf(options));
+    return false;
+  }
+
+  #endNow(task: HeldTask | FreeTask, status: TaskStatus, error: string | null, losses: number): void {
+    this.#endedRows.push(task.seq, STATUS[status], losses, error);
+    this.#ended(task, task.status, STATUS[status]);
+  }
+
+  #ended(task: HeldTask | FreeTask, from: number, to: number): void {
+    this.#known.tally.moved(task.kind, from, to);
+    if (task.options !== null) this.#known.families.add(task.options.rootId, -1);
     this.#endedIds.push(task.id);
   }
 
-  #wakeThoseWhoWaitFor(childId: string): void {
-    for (const [parent, fence] of this.#sql.takeWaits.all(childId) as unknown as [number, number][]) {
-      // None, when it was woken by another child or by time, and may even wait for other things by now.
-      const woken = this.#sql.wake.get(this.#nowMs, parent, fence) as unknown as [kind: string] | undefined;
-      if (woken === undefined) continue;
-      this.#tally.moved(woken[0], STATUS.parked, STATUS.queued);
-      this.ready.add(woken[0]);
-    }
+  #cancelled(task: HeldTask, losses: number, options: TaskOptions | null): void {
+    this.#cancelRow(task, losses, options, { ended: [], held: [] });
   }
 
-  #park(task: HeldTask, { reason, children, wakeAtMs }: ParkedOutcome): TaskStatus {
-    const attempt = attemptGivenBack(task);
-    if ((wakeAtMs !== null && wakeAtMs <= this.#nowMs) || children.some((id) => this.#hasEnded(id))) {
-      this.#putBack(task, STATUS.queued, { attempt, resumed: 1 });
-      return 'queued';
-    }
-    for (const child of children) this.#sql.addWait.run(child, task.seq, task.fence);
-    this.#putBack(task, STATUS.parked, { attempt, atMs: wakeAtMs, parkedFor: reason });
-    return 'parked';
-  }
-
-  #hasEnded(id: string): boolean {
-    const row = this.#sql.seqOf.get(id) as unknown as [seq: number, status: number] | undefined;
-    return row !== undefined && row[1] >= FIRST_TERMINAL;
-  }
-
-  #putBack(
-    task: HeldTask,
-    status: typeof STATUS.queued | typeof STATUS.retrying | typeof STATUS.parked,
-    {
-      resumed = task.resumed,
-      attempt = task.attempt,
-      losses = task.losses,
-      error = null,
-      atMs = this.#nowMs,
-      parkedFor = null,
-    }: {
-      resumed?: number;
-      attempt?: number;
-      losses?: number;
-      error?: string | null;
-      atMs?: number | null;
-      parkedFor?: string | null;
-    },
+  #cancelRow(
+    task: HeldTask | FreeTask,
+    losses: number,
+    options: TaskOptions | null,
+    told: { readonly ended: string[]; readonly held: Held[] },
   ): void {
-    this.#held.remove(task);
-    this.#sql.putBack.run(status, resumed, attempt, losses, error, atMs, parkedFor, task.seq);
-    this.#tally.moved(task.kind, task.status, status);
-    if (status === STATUS.queued) this.ready.add(task.kind);
+    if (this.#endBadly(task, 'cancelled', null, losses, options)) told.ended.push(task.id);
+    this.writeEnded();
+    for (const [seq] of this.#known.sql.unfinishedChildren.all(task.id) as unknown as [number][]) {
+      const child = this.#known.held.of(seq);
+      if (child === undefined) {
+        const free = this.#free(seq);
+        if (free.undo !== null) continue;
+        this.#leaveLine(free);
+        this.#cancelRow(free, free.losses, free.options, told);
+      } else if (child.undo === null) {
+        this.note(child, NOTED.cancel);
+        told.held.push({ id: child.id, fence: child.fence });
+      }
+    }
+  }
+
+  /** To be done when the run lets go. */
+  note(task: HeldTask, what: number | null): void {
+    task.noted = what;
+    this.#known.sql.note.run(what, task.seq);
+  }
+
+  #pauseNoted(task: HeldTask): void {
+    if (task.noted === null) return;
+    this.#known.sql.note.run(null, task.seq);
+    this.pause(this.#free(task.seq));
+  }
+
+  /** It is put back, and what was noted of it is done. */
+  #back(task: HeldTask, status: Back, change: Change, as: RunOutcome, detail: string | null, box?: string): void {
+    const isLost = as === 'lost' || as === 'expired' || as === 'owner-gone';
+    if (task.noted === NOTED.cancel && isLost) {
+      this.#letsGo(task, as, detail);
+      return this.#cancelled(task, change.losses ?? task.losses, task.options);
+    }
+    this.#letsGo(task, as, detail);
+    this.#putBack(task, status, change, task.noted === null ? box : undefined);
+    if (task.noted === null) return;
+    if (task.noted === NOTED.pause) return this.#pauseNoted(task);
+    this.#known.sql.note.run(null, task.seq);
+    const free = this.#free(task.seq);
+    this.#leaveLine(free);
+    this.#cancelRow(free, free.losses, free.options, { ended: [], held: [] });
+  }
+
+  /** What it wants from now on. */
+  #grow({ seq, options }: HeldTask, more: readonly LockWant[]): readonly LockWant[] {
+    const locks = grown(options?.locks ?? NOTHING, more);
+    if (locks !== options?.locks) this.#known.sql.setOptions.run(JSON.stringify({ ...options, locks }), seq);
+    return locks;
+  }
+
+  /** It has nothing else to wait for. */
+  #standInLine(task: HeldTask, wants: readonly LockWant[]): void {
+    const { table } = this.#known.locks;
+    const attempt = attemptGivenBack(task);
+    if (!table.stand({ seq: task.seq, wants, nowMs: this.#nowMs })) return this.#putBack(task, STATUS.queued, { attempt, resumed: 1 });
+    this.#putBack(task, STATUS.parked, { attempt, resumed: 1, atMs: null, parkedFor: 'locks' });
+    for (const seq of table.holdersAgainst(wants)) raise(this.#known, seq, task.priority);
+  }
+
+  #park(task: HeldTask, outcome: ParkedOutcome): void {
+    const attempt = attemptGivenBack(task);
+    const waiting = this.waits.park(task.seq, task.fence, outcome);
+    if (waiting.at === 'there') this.#putBack(task, STATUS.queued, { attempt, resumed: 1 });
+    else this.#putBack(task, STATUS.parked, { attempt, atMs: waiting.untilMs, parkedFor: outcome.reason });
+  }
+
+  #putBack(task: HeldTask, status: Back, change: Change, box?: string): void {
+    const { resumed = task.resumed, attempt = task.attempt, losses = task.losses } = change;
+    const { error = null, atMs = this.#nowMs, parkedFor = null } = change;
+    const { sql, tally } = this.#known;
+    sql.putBack.run(status, resumed, attempt, losses, error, atMs, parkedFor, task.seq);
+    tally.moved(task.kind, task.status, status);
+    if (status !== STATUS.queued) return;
+    if (box === undefined) this.queued(task.seq, task.kind, task.options?.tenant ?? '', resumed, orderKeyOf(task.options));
+    else sql.putIntoBox.run(box, task.seq);
+  }
+
+  #woken(seq: number, [kind, tenant, orderKey]: readonly [string, string, string | null]): void {
+    this.#known.tally.moved(kind, STATUS.parked, STATUS.queued);
+    this.queued(seq, kind, tenant, 1, orderKey);
+  }
+
+  #free(seq: number): FreeTask {
+    return toFree(this.#known.sql.free.get(seq) as unknown as FreeRow);
+  }
+
+  #forgetBeforeRetry(seq: number, forget: 'state' | 'everything' | undefined): void {
+    const { sql } = this.#known;
+    if (forget === 'everything') sql.forgetMemory.run([seq]);
+    else sql.forgetFailures.run(seq);
+    if (forget === 'state') sql.forgetRemembered.run(seq, 'state:', 'state;');
+  }
+
+  #forget(forgotten: readonly number[], closed: readonly number[]): void {
+    const { sql } = this.#known;
+    if (forgotten.length > 0) {
+      sql.forgetMemory.run(forgotten);
+      if ((sql.anyEvent.get() as unknown as [number])[0] === 1) sql.forgetEvents.run(forgotten);
+    }
+    if (forgotten.length + closed.length === 0 || (sql.anyApproval.get() as unknown as [number])[0] === 0) return;
+    sql.forgetApprovals.run(forgotten);
+    sql.closeApprovals.run(closed);
   }
 }
 

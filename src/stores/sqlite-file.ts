@@ -179,8 +179,7 @@ function number(db: DatabaseSync, sql: string): number {
 
 function toFailure(thrown: unknown): OpenFailure {
   const cause = toError(thrown);
-  const code = resultCode(thrown);
-  if (code === SQLITE_NOT_A_DATABASE || code === SQLITE_CORRUPT) return { at: 'not-a-database', cause };
+  if (isDamaged(thrown)) return { at: 'not-a-database', cause };
   return { at: 'not-openable', why: cause.message, cause };
 }
 
@@ -193,6 +192,12 @@ export function resultCode(thrown: unknown): number | undefined {
 /** Whether another process held the file for too long. */
 export function isBusy(thrown: unknown): boolean {
   return resultCode(thrown) === SQLITE_BUSY;
+}
+
+/** Whether the file is not what SQLite wrote. */
+export function isDamaged(thrown: unknown): boolean {
+  const code = resultCode(thrown);
+  return code === SQLITE_NOT_A_DATABASE || code === SQLITE_CORRUPT;
 }
 
 /** What was thrown, as an error in any case. */

@@ -1,9 +1,59 @@
 /** Rows as the statements give them, and what the port makes of them. */
-import type { TaskRecord } from '../../actors/ports/store.ts';
+import type { LockWant, NewTask, TaskRecord } from '../../actors/ports/store.ts';
 import type { HeldTask } from './sqlite-held.ts';
-import { STATUS, statusOf } from './task-status.ts';
+import { FIRST_TERMINAL, STATUS, statusOf } from './task-status.ts';
 
-/** A row of the statement `best`. */
+/** What few tasks have, as their row keeps it in one cell. */
+export interface TaskOptions {
+  readonly rootId?: string;
+  readonly tenant?: string;
+  readonly affinity?: string;
+  readonly orderKey?: string;
+  /** It runs on behalf of an ancestor with the same key: its own does not count. */
+  readonly exempt?: true;
+  /** Those that it has grown by as well. */
+  readonly locks?: readonly LockWant[];
+  readonly onConflict?: 'queue' | 'reject';
+  readonly notBeforeMs?: number;
+  readonly deadlineMs?: number;
+}
+
+/** What this task has of it; null when it has nothing, as most. */
+export function optionsOf(task: NewTask): TaskOptions | null {
+  const { rootId, tenant, affinity, orderKey, locks, onConflict, notBeforeMs, deadlineMs } = task;
+  if (
+    rootId === undefined &&
+    tenant === undefined &&
+    affinity === undefined &&
+    orderKey === undefined &&
+    (locks === undefined || locks.length === 0) &&
+    notBeforeMs === undefined &&
+    deadlineMs === undefined
+  )
+    return null;
+  return {
+    ...(rootId === undefined ? {} : { rootId }),
+    ...(tenant === undefined ? {} : { tenant }),
+    ...(affinity === undefined ? {} : { affinity }),
+    ...(orderKey === undefined ? {} : { orderKey }),
+    ...(locks === undefined || locks.length === 0 ? {} : { locks: locks.map(({ resource, mode }) => ({ resource, mode })) }),
+    ...(onConflict === undefined ? {} : { onConflict }),
+    ...(notBeforeMs === undefined ? {} : { notBeforeMs }),
+    ...(deadlineMs === undefined ? {} : { deadlineMs }),
+  };
+}
+
+/** As a row keeps it. */
+export function parseOptions(json: string | null): TaskOptions | null {
+  return json === null ? null : (JSON.parse(json) as TaskOptions);
+}
+
+/** The order key that counts. */
+export function orderKeyOf(options: TaskOptions | null): string | null {
+  return options === null || options.exempt === true ? null : (options.orderKey ?? null);
+}
+
+/** A row of the statements that claim. */
 export type BestRow = [
   seq: number,
   id: string,
@@ -18,7 +68,67 @@ export type BestRow = [
   losses: number,
   maxLosses: number,
   resumed: number,
+  rank: number,
+  told: number,
+  options: string | null,
+  undo: number | null,
 ];
+
+/** A task that nobody holds. */
+export interface FreeTask {
+  readonly seq: number;
+  readonly id: string;
+  readonly kind: string;
+  readonly status: number;
+  readonly fence: number;
+  readonly losses: number;
+  readonly resumed: number;
+  readonly tenant: string;
+  readonly priority: number;
+  readonly parkedFor: string | null;
+  readonly orderKey: string | null;
+  readonly undo: number | null;
+  readonly noted: number | null;
+  readonly options: TaskOptions | null;
+}
+
+/** Its row. */
+export type FreeRow = readonly [
+  seq: number,
+  id: string,
+  kind: string,
+  status: number,
+  fence: number,
+  losses: number,
+  resumed: number,
+  tenant: string,
+  priority: number,
+  parkedFor: string | null,
+  undo: number | null,
+  noted: number | null,
+  options: string | null,
+];
+
+export function toFree(row: FreeRow): FreeTask {
+  const [seq, id, kind, status, fence, losses, resumed, tenant, priority, parkedFor, undo, noted, json] = row;
+  const options = parseOptions(json);
+  return {
+    seq,
+    id,
+    kind,
+    status,
+    fence,
+    losses,
+    resumed,
+    tenant,
+    priority,
+    parkedFor,
+    orderKey: orderKeyOf(options),
+    undo,
+    noted,
+    options,
+  };
+}
 
 /** A row with the columns of `TaskRecord`. */
 export type RecordRow = readonly [
@@ -39,12 +149,33 @@ export type RecordRow = readonly [
   parentId: string | null,
   parkedFor: string | null,
   submittedAtMs: number,
-  finishedAtMs: number | null,
+  atMs: number | null,
+  options: string | null,
+  undo: number | null,
+  noted: number | null,
 ];
 
-/** Rows of several kinds in the order that the port promises. */
-export function bestFirst(a: BestRow, b: BestRow): number {
-  return b[12] - a[12] || b[5] - a[5] || a[0] - b[0];
+/** What an operator may want of a run, by the number that a row keeps. */
+export const NOTED = { cancel: 1, pause: 2 } as const;
+
+/** Rows of several kinds in the order that the port promises; those of one kind have theirs already. */
+export function mergeBest(lists: readonly (readonly BestRow[])[]): readonly BestRow[] {
+  const merged: BestRow[] = [];
+  const next = lists.map(() => 0);
+  for (;;) {
+    let best = -1;
+    lists.forEach((list, at) => {
+      const row = list[next[at]!];
+      if (row !== undefined && (best < 0 || bestFirst(row, lists[best]![next[best]!]!) < 0)) best = at;
+    });
+    if (best < 0) return merged;
+    merged.push(lists[best]![next[best]!]!);
+    next[best]! += 1;
+  }
+}
+
+function bestFirst(a: BestRow, b: BestRow): number {
+  return b[12] - a[12] || a[13] - b[13] || a[0] - b[0];
 }
 
 /** The task as it can be looked at. */
@@ -67,8 +198,12 @@ export function toRecord(row: RecordRow): TaskRecord {
     parentId,
     parkedFor,
     submittedAtMs,
-    finishedAtMs,
+    atMs,
+    json,
+    undo,
+    noted,
   ] = row;
+  const options = parseOptions(json);
   return {
     id,
     kind,
@@ -87,12 +222,21 @@ export function toRecord(row: RecordRow): TaskRecord {
     parentId,
     parkedFor,
     submittedAtMs,
-    finishedAtMs,
+    finishedAtMs: status >= FIRST_TERMINAL ? atMs : null,
+    rootId: options?.rootId ?? null,
+    tenant: options?.tenant ?? null,
+    affinity: options?.affinity ?? null,
+    orderKey: options?.orderKey ?? null,
+    deadlineMs: options?.deadlineMs ?? null,
+    locks: options?.locks ?? [],
+    dueAtMs: status === STATUS.retrying || status === STATUS.parked ? atMs : null,
+    undone: undo !== null,
+    noted: noted === null ? null : noted === NOTED.cancel ? 'cancel' : 'pause',
   };
 }
 
 /** The run that claims the task: the row is what it was before. By index, since destructuring an array takes several times as long. */
-export function toHeld(row: BestRow, leaseUntilMs: number): HeldTask {
+export function toHeld(row: BestRow, options: TaskOptions | null, leaseUntilMs: number, nowMs: number): HeldTask {
   return {
     seq: row[0],
     id: row[1],
@@ -104,6 +248,13 @@ export function toHeld(row: BestRow, leaseUntilMs: number): HeldTask {
     maxLosses: row[11],
     resumed: row[12],
     untilMs: leaseUntilMs,
-    fresh: row[6] === 0,
+    fresh: row[6] === 0 && row[14] === 0,
+    priority: row[5],
+    claimedAtMs: nowMs,
+    startedAtMs: null,
+    worker: null,
+    options,
+    undo: row[16],
+    noted: null,
   };
 }

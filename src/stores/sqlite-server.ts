@@ -9,10 +9,10 @@
  *      it passes the answers on, while this one does the next group.
  */
 import { invariant, InvariantError } from '../../actors/kernel/errors.ts';
-import { SqliteTasks } from './sqlite-commands.ts';
-import { closeFile, isBusy, openFile, toError } from './sqlite-file.ts';
+import { rowLimit, SqliteTasks } from './sqlite-commands.ts';
+import { closeFile, isBusy, isDamaged, openFile, toError } from './sqlite-file.ts';
 import type { OpenFile } from './sqlite-file.ts';
-import { decodeHeld, decodeRemember, decodeRenew, decodeSettlements, decodeTasks, encodeClaimed } from './sqlite-wire.ts';
+import { decodeRemember, decodeRenew, decodeSettlements, decodeStarts, decodeTasks, encodeClaimed, encodeStarted } from './sqlite-cells.ts';
 import type { Answer, Answers, Envelope, Failure, Replies, Request } from './sqlite-wire.ts';
 
 /**
@@ -34,6 +34,8 @@ export class SqliteServer {
   readonly #options: ServerOptions;
   readonly #waiting: Envelope[] = [];
   #open: { readonly file: OpenFile; readonly tasks: SqliteTasks } | undefined;
+  /** The file has been found to be damaged. */
+  #damage: Failure | undefined;
   #knownChanges = 0;
 
   constructor(options: ServerOptions) {
@@ -82,6 +84,8 @@ export class SqliteServer {
     if (first?.request.op === 'open') return [this.#openFile(first.ticket, first.request)];
     if (first?.request.op === 'close') return [this.#closeFile(first.ticket)];
     invariant(this.#open !== undefined, 'commands come between open and close');
+    const damage = this.#damage;
+    if (damage !== undefined) return group.map(({ ticket }) => ({ ticket, failure: damage }));
     const { tasks } = this.#open;
     try {
       const values = tasks.transaction(() => group.map(({ request }) => run(tasks, request)));
@@ -89,7 +93,9 @@ export class SqliteServer {
     } catch (thrown) {
       // Somebody else holds the file: no command is to blame, and each would wait as long again.
       if (group.length > 1 && !isBusy(thrown)) return group.flatMap((envelope) => this.#answer([envelope]));
-      const failure: Failure = { at: 'failed', cause: toError(thrown) };
+      const failure = toFailure(thrown);
+      // What is damaged may get worse: nothing more is written to it, nor believed of what is read.
+      if (failure.at === 'not-a-database') this.#damage = failure;
       return group.map(({ ticket }) => ({ ticket, failure }));
     }
   }
@@ -106,7 +112,7 @@ export class SqliteServer {
       return { ticket, value: { ...opened, log: file.log } };
     } catch (thrown) {
       closeFile(file);
-      return { ticket, failure: { at: 'failed', cause: toError(thrown) } };
+      return { ticket, failure: toFailure(thrown) };
     }
   }
 
@@ -125,6 +131,11 @@ export class SqliteServer {
   }
 }
 
+function toFailure(thrown: unknown): Failure {
+  const cause = toError(thrown);
+  return isDamaged(thrown) ? { at: 'not-a-database', cause } : { at: 'failed', cause };
+}
+
 function isAlone({ request }: Envelope): boolean {
   return request.op === 'open' || request.op === 'close';
 }
@@ -136,7 +147,7 @@ function run(tasks: SqliteTasks, request: Request): Replies[keyof Replies] {
     case 'claim':
       return encodeClaimed(tasks.claim(request.command));
     case 'start':
-      return tasks.start(decodeHeld(request.cells));
+      return encodeStarted(tasks.start(decodeStarts(request.cells), request.nowMs));
     case 'remember':
       return tasks.remember(decodeRemember(request.cells));
     case 'renew':
@@ -145,6 +156,51 @@ function run(tasks: SqliteTasks, request: Request): Replies[keyof Replies] {
       return tasks.settle(decodeSettlements(request.cells), request.nowMs);
     case 'sweep':
       return tasks.sweep(request.nowMs);
+    case 'unbox':
+      return tasks.unbox(request.items);
+    case 'read-state':
+      return tasks.state.read(request.items);
+    case 'get-state':
+      return request.keys.map((key) => tasks.state.get(key));
+    case 'list-state':
+      return tasks.state.list({ ...request.query, limit: rowLimit(request.query.limit) });
+    case 'set-state':
+      return tasks.state.set(request.items);
+    case 'signal':
+      return tasks.signal(request.items, request.nowMs);
+    case 'ask-approval':
+      return tasks.events.ask(request.items, request.nowMs);
+    case 'decide-approval':
+      return tasks.decideApproval(request.items, request.nowMs);
+    case 'approvals':
+      return tasks.events.approvals(rowLimit(request.limit));
+    case 'steer':
+      return tasks.steer(request.items, request.nowMs);
+    case 'pause-kinds':
+      return tasks.pauseKinds(request.items);
+    case 'paused-kinds':
+      return tasks.pausedKinds();
+    case 'story':
+      return tasks.story(request.id);
+    case 'put-schedules':
+      return tasks.schedules.put(request.items);
+    case 'remove-schedules':
+      return tasks.schedules.remove(request.names);
+    case 'schedules':
+      return tasks.schedules.all();
+    case 'fire-schedules':
+      return tasks.fireSchedules(
+        request.items.map((item) => ({ ...item, tasks: decodeTasks(item.tasks) })),
+        request.nowMs,
+      );
+    case 'take-leases':
+      return tasks.leases.take(request.items, request.nowMs);
+    case 'renew-leases':
+      return tasks.leases.renew(request.items, request.nowMs);
+    case 'release-leases':
+      return tasks.leases.release(request.items, request.nowMs);
+    case 'read-leases':
+      return tasks.leases.read(request.names, request.nowMs);
     case 'get':
       return tasks.get(request.ids);
     case 'list':

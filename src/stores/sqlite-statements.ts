@@ -1,58 +1,37 @@
-/**
- * The SQL of the store, prepared once. A statement over many rows costs half as much a row as one
- * statement a row, so whatever comes in batches has a `RowsStatement`.
- */
+/** The SQL over tasks, prepared once. */
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { RowsStatement } from './sqlite-rows-statement.ts';
+import type { PrepareRows } from './sqlite-rows-statement.ts';
+import { prepareBesideStatements } from './sqlite-statements-beside.ts';
 import { FIRST_TERMINAL, STATUS } from './task-status.ts';
-
-/** What a column holds. */
-export type Cell = string | number | null;
-
-/** Sizes that every statement over many rows is prepared for, largest first. */
-const SIZES = [100, 10, 1] as const;
-
-/** One statement over any number of rows, run in pieces of the sizes that it is prepared for. */
-export class RowsStatement {
-  readonly #pieces: readonly { readonly rows: number; readonly statement: StatementSync }[];
-  readonly #width: number;
-
-  /** `sql` gets the placeholders of all rows, e.g. `(?,?),(?,?)`. */
-  constructor(db: DatabaseSync, row: string, sql: (rows: string) => string) {
-    this.#width = row.split('?').length - 1;
-    this.#pieces = SIZES.map((rows) => ({ rows, statement: db.prepare(sql(Array<string>(rows).fill(row).join(','))) }));
-  }
-
-  /** `cells` are the rows one after the other; `first` is bound ahead of each piece. Returns how many rows changed. */
-  run(cells: readonly Cell[], ...first: readonly Cell[]): number {
-    let at = 0;
-    let changed = 0;
-    for (const { rows, statement } of this.#pieces) {
-      const length = rows * this.#width;
-      for (; cells.length - at >= length; at += length) {
-        const piece = length === cells.length ? cells : cells.slice(at, at + length);
-        changed += Number(statement.run(...first, ...piece).changes);
-      }
-    }
-    return changed;
-  }
-}
 
 // As the partial indexes have them.
 const HELD = `${STATUS.leased}, ${STATUS.running}`;
 const WAITING = `${STATUS.retrying}, ${STATUS.parked}`;
+const UNHELD = `${STATUS.queued}, ${WAITING}`;
+const UNFINISHED = `status < ${FIRST_TERMINAL}`;
 
-/** The columns of a `TaskRecord`, in its order. */
+/** The columns of a `TaskRecord`, in the order of a `RecordRow`. */
 const RECORD = `id, kind, version, status,
   coalesce(input, (select l.input from long_input l where l.seq = task.seq)),
   result, error, priority, attempt, losses, max_attempts, max_losses, fence, depth,
-  parent, parked_for, submitted_ms, case when status >= ${FIRST_TERMINAL} then at_ms end`;
+  parent, parked_for, submitted_ms, at_ms, options, undo, noted`;
+
+/** The columns of a `BestRow`. */
+const BEST = `seq, id, kind, version, input, priority, fence, depth, parent, attempt, losses, max_losses, resumed, rank, told, options, undo`;
+
+/** The columns of a `FreeRow`. */
+const FREE = 'seq, id, kind, status, fence, losses, resumed, tenant, priority, parked_for, undo, noted, options';
+
+/** A placeholder of the length of a time: a claim and a start leave the row as long as it was. */
+const SOME_MS = 1_000_000_000_000;
 
 /** Every statement of the store, by what it does. */
 export type Statements = ReturnType<typeof prepareStatements>;
 
 /** Prepares them for a database that has the schema. They live as long as it is open. */
 export function prepareStatements(db: DatabaseSync) {
-  const rows = (sql: string): StatementSync => {
+  const rows: PrepareRows = (sql) => {
     const statement = db.prepare(sql);
     statement.setReturnArrays(true);
     return statement;
@@ -64,40 +43,73 @@ export function prepareStatements(db: DatabaseSync) {
     dataVersion: rows('pragma data_version'),
     totalChanges: rows('select total_changes()'),
 
-    nextEpoch: rows('update owner set epoch = epoch + 1 returning epoch'),
+    nextEpoch: rows('update owner set epoch = epoch + 1 returning epoch, aging_ms'),
+    setAging: db.prepare('update owner set aging_ms = ?'),
+    rankAgain: db.prepare(`update task set rank = submitted_ms - priority * ? where ${UNFINISHED}`),
+    emptyBoxes: db.prepare(`update task indexed by task_boxed set box = null where status = ${STATUS.queued} and box is not null`),
+    token: rows('select token from owner'),
+    setToken: db.prepare('update owner set token = ?'),
     lastSeq: rows('select coalesce(max(seq), 0) from task'),
-    underLease: rows(`select seq, id, kind, fence, status, attempt, losses, max_losses, resumed, at_ms
+    underLease: rows(`select seq, id, kind, fence, status, attempt, losses, max_losses, resumed, at_ms,
+      tenant, priority, claimed_ms, started_ms, (select w.name from worker w where w.id = task.worker), options, undo, noted
       from task indexed by task_lease where status in (${HELD})`),
     tallies: rows('select kind, status, n from tally'),
     addTally: db.prepare('insert into tally values (?, ?, ?) on conflict do update set n = n + excluded.n'),
 
     insert: new RowsStatement(
       db,
-      `(?,?,?,?,${STATUS.queued},?,?,?,?,?,?,?,?,?)`,
+      `(?1,?1,${SOME_MS},${SOME_MS},${STATUS.queued},?,?,?,?,?,?,?,?,?,?,?,?)`,
       (values) => `
-      insert into task (seq, id, kind, version, status, priority, max_attempts, max_losses, depth, parent, place, submitted_ms, at_ms, input)
+      insert into task (submitted_ms, at_ms, claimed_ms, started_ms, status,
+        seq, id, kind, version, priority, rank, max_attempts, max_losses, depth, parent, place, input)
+      values ${values} on conflict (id) do nothing`,
+    ),
+    /** Those that have more than every task has. */
+    insertMore: new RowsStatement(
+      db,
+      `(?1,${SOME_MS},${SOME_MS},${Array(19).fill('?').join(',')})`,
+      (values) => `
+      insert into task (submitted_ms, claimed_ms, started_ms, status, at_ms, parked_for, tenant, order_key, deadline_ms, options,
+        seq, id, kind, version, priority, rank, max_attempts, max_losses, depth, parent, place, input)
       values ${values} on conflict (id) do nothing`,
     ),
     insertLongInput: db.prepare('insert into long_input values (?, ?)'),
     longInput: rows('select input from long_input where seq = ?'),
     seqOf: rows('select seq, status from task where id = ?'),
+    idOf: rows('select id from task where seq = ?'),
+    statusOf: rows('select status from task where seq = ?'),
     record: rows(`select ${RECORD} from task where id = ?`),
+    /** The order key and parent of a task: whose descendant it is. */
+    lineage: rows('select options, parent from task where id = ?'),
+    free: rows(`select ${FREE} from task where seq = ?`),
 
-    best: rows(`select seq, id, kind, version, input, priority, fence, depth, parent,
-      attempt, losses, max_losses, resumed
-      from task indexed by task_ready where status = ${STATUS.queued} and kind = ?
-      order by resumed desc, priority desc, seq limit ?`),
+    best: rows(`select ${BEST} from task indexed by task_ready
+      where status = ${STATUS.queued} and box is null and kind = ? order by resumed desc, tenant, rank, seq limit ?`),
+    bestOfTenant: rows(`select ${BEST} from task indexed by task_ready
+      where status = ${STATUS.queued} and box is null and kind = ? and resumed = ? and tenant = ? order by rank, seq limit ?`),
+    bestBoxed: rows(`select ${BEST} from task indexed by task_boxed
+      where status = ${STATUS.queued} and box is not null and kind = ? and box = ? order by resumed desc, rank, seq limit ?`),
+    /** The next tenant that has something to claim. */
+    nextTenant: rows(`select tenant from task indexed by task_ready
+      where status = ${STATUS.queued} and box is null and kind = ? and resumed = ? and tenant > ? order by tenant limit 1`),
+    hasQueued: rows(`select exists (select 1 from task indexed by task_ready
+      where status = ${STATUS.queued} and box is null and kind = ? and resumed = ? and tenant = ?)`),
     lease: new RowsStatement(
       db,
       '?',
       (seqs) => `
-      update task set status = ${STATUS.leased}, fence = fence + 1, at_ms = ? where seq in (${seqs})`,
+      update task set status = ${STATUS.leased}, fence = fence + 1, at_ms = ?, claimed_ms = ? where seq in (${seqs})`,
     ),
+    emptyBox: new RowsStatement(db, '?', (seqs) => `update task set box = null where seq in (${seqs})`),
+    unbox: rows(`update task indexed by task_boxed set box = null
+      where status = ${STATUS.queued} and box is not null and kind = ? and box = ? returning tenant, resumed`),
+    putIntoBox: db.prepare('update task set box = ? where seq = ?'),
     start: new RowsStatement(
       db,
-      '?',
-      (seqs) => `
-      update task set status = ${STATUS.running}, attempt = attempt + 1 where seq in (${seqs})`,
+      '(?,?)',
+      (values) => `
+      update task set status = ${STATUS.running}, attempt = attempt + 1, started_ms = ?, worker = new.column2
+      from (values ${values}) as new where seq = new.column1`,
     ),
     renew: new RowsStatement(
       db,
@@ -105,10 +117,13 @@ export function prepareStatements(db: DatabaseSync) {
       (values) => `
       update task set at_ms = new.column2 from (values ${values}) as new where seq = new.column1`,
     ),
+    setOptions: db.prepare('update task set options = ? where seq = ?'),
+    setTold: db.prepare('update task set told = 1 where seq = ? and told = 0'),
+    note: db.prepare('update task set noted = ? where seq = ?'),
+    raise: db.prepare('update task set priority = ?1, rank = submitted_ms - ?1 * ?2 where seq = ?3'),
 
-    remember: new RowsStatement(db, '(?,?,?,?)', (values) => `insert into memory values ${values} on conflict do nothing`),
-    memory: rows('select place, hash, value from memory where task = ?'),
     children: rows('select id, place, status, result, error from task indexed by task_child where parent = ? order by seq'),
+    unfinishedChildren: rows(`select seq from task indexed by task_child where parent = ? and ${UNFINISHED} order by seq`),
 
     complete: new RowsStatement(
       db,
@@ -117,47 +132,68 @@ export function prepareStatements(db: DatabaseSync) {
       update task set status = ${STATUS.completed}, result = new.column2, error = null, at_ms = ?
       from (values ${values}) as new where seq = new.column1`,
     ),
+    /** The same, of those that have an order key. */
+    completeInLine: new RowsStatement(
+      db,
+      '(?,?)',
+      (values) => `
+      update task set status = ${STATUS.completed}, result = new.column2, error = null, at_ms = ?, order_key = null
+      from (values ${values}) as new where seq = new.column1`,
+    ),
     end: new RowsStatement(
       db,
       '(?,?,?,?)',
       (values) => `
-      update task set status = new.column2, losses = new.column3, error = new.column4, at_ms = ?
+      update task set status = new.column2, losses = new.column3, error = new.column4, at_ms = ?,
+        parked_for = null, box = null, noted = null, order_key = null
       from (values ${values}) as new where seq = new.column1`,
     ),
-    /** Back to waiting for a worker, for a time or for a child. */
+    /** Back to waiting for a worker, for a time or for somebody. */
     putBack: db.prepare(`update task set status = ?, resumed = ?, attempt = ?, losses = ?, error = coalesce(?, error),
       at_ms = ?, parked_for = ? where seq = ?`),
+    /** The same, of one that was not held. */
+    move: db.prepare('update task set status = ?, resumed = ?, at_ms = ?, parked_for = ?, box = null where seq = ?'),
+    undo: db.prepare(`update task set status = ${STATUS.queued}, resumed = 1, attempt = 0, losses = 0, undo = ?, undo_error = ?,
+      at_ms = ?, parked_for = null, box = null, noted = null, deadline_ms = null where seq = ?`),
+    undoError: rows('select undo_error from task where seq = ?'),
+    /** What a task that has ended begins anew with; then it is moved. */
+    requeue: db.prepare(`update task set attempt = 0, losses = 0, error = null, result = null, order_key = ?,
+      rank = submitted_ms - priority * ? where seq = ?`),
 
-    addWait: db.prepare('insert into wait values (?, ?, ?) on conflict do update set fence = excluded.fence'),
-    anyWait: rows('select exists (select 1 from wait)'),
-    takeWaits: rows('delete from wait where child = ? returning parent, fence'),
     wake: rows(`update task set status = ${STATUS.queued}, resumed = 1, at_ms = ?, parked_for = null
-      where seq = ? and status = ${STATUS.parked} and fence = ? returning kind`),
+      where seq = ? and status = ${STATUS.parked} and fence = ? and parked_for <> 'operator' returning kind, tenant, order_key`),
+    wakeForLocks: rows(`update task set status = ${STATUS.queued}, resumed = 1, at_ms = ?, parked_for = null
+      where seq = ? and status = ${STATUS.parked} and parked_for = 'locks' returning kind, tenant, order_key`),
+    dueAt: rows(`select at_ms from task where seq = ? and status = ${STATUS.parked} and fence = ? and parked_for <> 'operator'`),
+    setDue: db.prepare('update task set at_ms = ? where seq = ?'),
 
-    due: rows(`select seq, kind, status from task indexed by task_due
-      where status in (${WAITING}) and at_ms is not null and at_ms <= ?`),
-    queueDue: db.prepare(`update task set status = ${STATUS.queued}, resumed = ?, at_ms = ?, parked_for = null where seq = ?`),
+    due: rows(`select ${FREE} from task indexed by task_due
+      where status in (${WAITING}) and at_ms is not null and at_ms <= ? order by at_ms limit ?`),
     nextDue: rows(`select min(at_ms) from task indexed by task_due where status in (${WAITING}) and at_ms is not null`),
+    overdue: rows(`select ${FREE} from task indexed by task_deadline
+      where deadline_ms is not null and status in (${UNHELD}) and deadline_ms <= ? order by deadline_ms limit ?`),
+    nextDeadline: rows(
+      `select min(deadline_ms) from task indexed by task_deadline where deadline_ms is not null and status in (${UNHELD})`,
+    ),
 
-    taken: rows('select taken_nano_usd, taken_tokens from budget where scope = ? and period_start_ms = ?'),
-    setTaken: db.prepare(`insert into budget values (?, ?, ?, ?) on conflict do update
-      set taken_nano_usd = excluded.taken_nano_usd, taken_tokens = excluded.taken_tokens`),
-    forgetPeriods: db.prepare('delete from budget where scope = ? and period_start_ms < ?'),
-    forgetScope: db.prepare('delete from budget where scope = ?'),
-
-    /** One that is there keeps its place. */
-    register: rows(`insert into intent (gate, holder, until_ms) values (?, ?, ?)
-      on conflict (gate, holder) do update set until_ms = excluded.until_ms returning seq`),
-    ahead: rows('select count(*) from intent indexed by intent_gate where gate = ? and seq < ? and until_ms > ?'),
-    withdraw: db.prepare('delete from intent where gate = ? and holder = ?'),
-    forgetIntents: db.prepare('delete from intent where until_ms <= ?'),
+    anyOfKey: rows(`select exists (select 1 from task indexed by task_order where order_key = ? and ${UNFINISHED})`),
+    /** Those of a key that do not wait, or are retried: never many. */
+    ofKey: rows(`select ${FREE} from task indexed by task_order
+      where order_key = ? and ${UNFINISHED} and parked_for is null order by seq`),
+    /** The oldest of a key that is parked for this. */
+    oldestParked: rows(`select ${FREE} from task indexed by task_order
+      where order_key = ? and ${UNFINISHED} and parked_for = ? order by seq limit 1`),
+    nextReason: rows(`select parked_for from task indexed by task_order
+      where order_key = ? and ${UNFINISHED} and parked_for > ? order by parked_for limit 1`),
 
     /** A page of records after a `seq`; by status alone where a partial index knows them, else in order of arrival. */
     list: listStatements(rows),
+
+    ...prepareBesideStatements(db, rows),
   };
 }
 
-function listStatements(rows: (sql: string) => StatementSync): (status: number | undefined, kind: string | undefined) => StatementSync {
+function listStatements(rows: PrepareRows): (status: number | undefined, kind: string | undefined) => StatementSync {
   const prepared = new Map<string, StatementSync>();
   return (status, kind) => {
     const from =

@@ -13,6 +13,7 @@ export class Tally {
   readonly #changes = new Map<string, number[]>();
   /** Of the kind that was counted last. */
   #latest: { readonly kind: string; readonly changes: number[] } | undefined;
+  readonly #unfinishedOf = new Map<string, number>();
   #unfinished = 0;
 
   constructor(sql: Statements) {
@@ -24,11 +25,23 @@ export class Tally {
     return this.#unfinished;
   }
 
+  /** The same, of one kind. */
+  unfinishedOf(kind: string): number {
+    let n = this.#unfinishedOf.get(kind) ?? 0;
+    this.#changes.get(kind)?.forEach((change, status) => (n += status < FIRST_TERMINAL ? change : 0));
+    return n;
+  }
+
   /** Forgets what was not written, and reads what is. */
   load(): void {
     this.#forget();
     this.#unfinished = 0;
-    for (const [, status, n] of this.#rows()) if (status < FIRST_TERMINAL) this.#unfinished += n;
+    this.#unfinishedOf.clear();
+    for (const [kind, status, n] of this.#rows()) {
+      if (status >= FIRST_TERMINAL) continue;
+      this.#unfinished += n;
+      this.#addUnfinished(kind, n);
+    }
   }
 
   arrived(kind: string, status: number): void {
@@ -45,7 +58,9 @@ export class Tally {
     for (const [kind, changes] of this.#changes) {
       for (let status = 0; status < changes.length; status += 1) {
         const n = changes[status]!;
-        if (n !== 0) this.#sql.addTally.run(kind, status, n);
+        if (n === 0) continue;
+        this.#sql.addTally.run(kind, status, n);
+        if (status < FIRST_TERMINAL) this.#addUnfinished(kind, n);
       }
     }
     this.#forget();
@@ -64,6 +79,10 @@ export class Tally {
 
   #rows(): [kind: string, status: number, n: number][] {
     return this.#sql.tallies.all() as unknown as [string, number, number][];
+  }
+
+  #addUnfinished(kind: string, n: number): void {
+    this.#unfinishedOf.set(kind, (this.#unfinishedOf.get(kind) ?? 0) + n);
   }
 
   #count(kind: string, status: number, n: number): void {

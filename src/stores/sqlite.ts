@@ -13,51 +13,54 @@ import { ChurnMap } from '../../actors/kernel/churn-map.ts';
 import { StoreClosedError, StoreOwnedError } from '../../actors/ports/store-errors.ts';
 import { isTerminal } from '../../actors/ports/store.ts';
 import type {
+  Approval,
+  ApprovalRequest,
   BudgetGrant,
   BudgetReturn,
   BudgetTake,
   BudgetTaken,
   ClaimCommand,
   ClaimedTask,
-  Held,
+  Decision,
+  Firing,
   Intent,
   IntentOutcome,
+  KindLimits,
+  LeaseHeld,
+  LeaseOutcome,
+  LeaseRecord,
+  LeaseRequest,
   NewTask,
   OpenCommand,
   Opened,
   RememberItem,
   RenewItem,
+  Schedule,
   Settlement,
   SettleReply,
+  Signal,
+  SignalOutcome,
+  StartItem,
   StartOutcome,
+  StateRead,
+  StateReadOutcome,
+  StateRow,
+  StateWrite,
+  StateWriteOutcome,
+  Steering,
+  SteerReply,
   Store,
+  StoryEntry,
   SubmitOutcome,
   SweepReply,
   TaskCounts,
   TaskRecord,
   TaskStatus,
 } from '../../actors/ports/store.ts';
-import {
-  checkBudgetReads,
-  checkBudgetReturns,
-  checkBudgetTakes,
-  checkClaim,
-  checkHeld,
-  checkIds,
-  checkIntents,
-  checkQuery,
-  checkRemember,
-  checkRenew,
-  checkSettlements,
-  checkTasks,
-  checkTime,
-  checkWithdrawals,
-  StoreInputError,
-  unknownAfter,
-} from './checks.ts';
+import * as checks from './checks.ts';
 import { SqliteThread } from './sqlite-thread.ts';
 import type { SqliteCaller } from './sqlite-thread.ts';
-import { decodeClaimed, encodeHeld, encodeRemember, encodeRenew, encodeSettlements, encodeTasks } from './sqlite-wire.ts';
+import { decodeClaimed, decodeStarted, encodeRemember, encodeRenew, encodeSettlements, encodeStarts, encodeTasks } from './sqlite-cells.ts';
 
 export interface SqliteOptions {
   /**
@@ -96,7 +99,8 @@ export class SqliteStore implements Store {
   readonly #seqOf = (id: string): number => this.#seqs.get(id) ?? 0;
 
   constructor(path: string, { synchronous = 'full' }: SqliteOptions = {}, makeThread: MakeThread = (...args) => new SqliteThread(...args)) {
-    if (synchronous !== 'full' && synchronous !== 'normal') throw new StoreInputError('synchronous', "'full' or 'normal'", synchronous);
+    if (synchronous !== 'full' && synchronous !== 'normal')
+      throw new checks.StoreInputError('synchronous', "'full' or 'normal'", synchronous);
     this.name = `sqlite:${path}`;
     this.#path = path;
     this.#synchronous = synchronous;
@@ -108,12 +112,12 @@ export class SqliteStore implements Store {
     return this.#state.at === 'open' ? this.#state.thread.commits : 0;
   }
 
-  async open({ nowMs, maxUnfinished }: OpenCommand): Promise<Opened> {
-    checkTime(nowMs, 'nowMs');
+  async open(command: OpenCommand): Promise<Opened> {
+    checks.checkOpen(command);
     if (this.#state.at === 'closed') throw new StoreClosedError(this.name);
     if (this.#state.at !== 'new') throw new StoreOwnedError(this.name);
     const thread = this.#makeThread(this.name, this.#path, this.#synchronous === 'full');
-    const opening: State = { at: 'opening', thread, opened: thread.open({ nowMs, maxUnfinished }) };
+    const opening: State = { at: 'opening', thread, opened: thread.open(plainOpen(command)) };
     this.#state = opening;
     try {
       const opened = await opening.opened;
@@ -128,55 +132,158 @@ export class SqliteStore implements Store {
   }
 
   async submit(tasks: readonly NewTask[], nowMs: number): Promise<readonly SubmitOutcome[]> {
-    checkTasks(tasks, nowMs);
+    checks.checkTasks(tasks, nowMs);
     return this.#thread().call({ op: 'submit', cells: encodeTasks(tasks, this.#seqOf), nowMs }, tasks.length);
   }
 
   async claim({ wants, leaseUntilMs, nowMs }: ClaimCommand): Promise<readonly ClaimedTask[]> {
-    const command = { wants: wants.map(({ kind, limit }) => ({ kind, limit })), leaseUntilMs, nowMs };
-    checkClaim(command);
+    const command = {
+      wants: wants.map(({ kind, limit, box }) => (box === undefined ? { kind, limit } : { kind, limit, box })),
+      leaseUntilMs,
+      nowMs,
+    };
+    checks.checkClaim(command);
     const most = wants.reduce((sum, { limit }) => sum + limit, 0);
     return decodeClaimed(await this.#thread().call({ op: 'claim', command }, most), leaseUntilMs, (id, seq) => this.#seqs.set(id, seq));
   }
 
-  async start(items: readonly Held[], nowMs: number): Promise<readonly StartOutcome[]> {
-    checkHeld(items, nowMs);
-    return this.#thread().call({ op: 'start', cells: encodeHeld(items, this.#seqOf) }, items.length);
+  async start(items: readonly StartItem[], nowMs: number): Promise<readonly StartOutcome[]> {
+    checks.checkStarts(items, nowMs);
+    return decodeStarted(await this.#thread().call({ op: 'start', cells: encodeStarts(items, this.#seqOf), nowMs }, items.length));
   }
 
   async remember(items: readonly RememberItem[], nowMs: number): Promise<readonly boolean[]> {
-    checkRemember(items, nowMs);
+    checks.checkRemember(items, nowMs);
     return this.#thread().call({ op: 'remember', cells: encodeRemember(items, this.#seqOf) }, items.length);
   }
 
   async renew(items: readonly RenewItem[], nowMs: number): Promise<readonly boolean[]> {
-    checkRenew(items, nowMs);
+    checks.checkRenew(items, nowMs);
     return this.#thread().call({ op: 'renew', cells: encodeRenew(items, this.#seqOf), nowMs }, items.length);
   }
 
   async settle(items: readonly Settlement[], nowMs: number): Promise<SettleReply> {
-    checkSettlements(items, nowMs);
+    checks.checkSettlements(items, nowMs);
     const reply = await this.#thread().call({ op: 'settle', cells: encodeSettlements(items, this.#seqOf), nowMs }, items.length);
     reply.outcomes.forEach((outcome, at) => outcome.at === 'settled' && this.#forget(items[at]!.id, outcome.status));
     return reply;
   }
 
   async sweep(nowMs: number): Promise<SweepReply> {
-    checkTime(nowMs, 'nowMs');
+    checks.checkTime(nowMs, 'nowMs');
     const reply = await this.#thread().call({ op: 'sweep', nowMs }, 1);
     for (const { id, status } of reply.expired) this.#forget(id, status);
+    for (const id of reply.ended) this.#seqs.delete(id);
     return reply;
   }
 
+  async unbox(items: Parameters<Store['unbox']>[0]): Promise<void> {
+    checks.checkBoxes(items);
+    return this.#thread().call({ op: 'unbox', items: items.map(({ kind, box }) => ({ kind, box })) }, items.length);
+  }
+
+  async readState(items: readonly StateRead[], nowMs: number): Promise<readonly StateReadOutcome[]> {
+    checks.checkStateReads(items, nowMs);
+    const rows = items.map(({ id, fence, place, key }) => ({ seq: this.#seqOf(id), fence, place, key }));
+    return this.#thread().call({ op: 'read-state', items: rows }, items.length);
+  }
+
+  async getState(keys: readonly string[]): Promise<readonly (StateRow | undefined)[]> {
+    checks.checkKeys(keys);
+    return this.#thread().call({ op: 'get-state', keys }, keys.length);
+  }
+
+  async listState({ prefix, after, limit }: Parameters<Store['listState']>[0]): Promise<readonly StateRow[]> {
+    const query = after === undefined ? { prefix, limit } : { prefix, after, limit };
+    checks.checkStateQuery(query);
+    return this.#thread().call({ op: 'list-state', query }, limit);
+  }
+
+  async setState(items: readonly StateWrite[], nowMs: number): Promise<readonly StateWriteOutcome[]> {
+    checks.checkStateWrites(items, nowMs);
+    const writes = items.map(({ key, value, version }) => ({ key, value, version }));
+    return this.#thread().call({ op: 'set-state', items: writes }, items.length);
+  }
+
+  async signal(items: readonly Signal[], nowMs: number): Promise<{ outcomes: readonly SignalOutcome[]; ready: readonly string[] }> {
+    checks.checkSignals(items, nowMs);
+    const signals = items.map(({ id, name, value, key }) => (key === undefined ? { id, name, value } : { id, name, value, key }));
+    return this.#thread().call({ op: 'signal', items: signals, nowMs }, items.length);
+  }
+
+  async askApproval(items: readonly ApprovalRequest[], nowMs: number): Promise<readonly boolean[]> {
+    checks.checkApprovalRequests(items, nowMs);
+    const rows = items.map(({ id, fence, name, request, expiresAtMs }) => ({ seq: this.#seqOf(id), fence, name, request, expiresAtMs }));
+    return this.#thread().call({ op: 'ask-approval', items: rows, nowMs }, items.length);
+  }
+
+  async decideApproval(
+    items: readonly Decision[],
+    nowMs: number,
+  ): Promise<{ outcomes: readonly SignalOutcome[]; ready: readonly string[] }> {
+    checks.checkDecisions(items, nowMs);
+    const decisions = items.map(({ id, name, decision }) => ({ id, name, decision }));
+    return this.#thread().call({ op: 'decide-approval', items: decisions, nowMs }, items.length);
+  }
+
+  async approvals({ limit }: { readonly limit: number }): Promise<readonly Approval[]> {
+    checks.checkLimit(limit);
+    return this.#thread().call({ op: 'approvals', limit }, limit);
+  }
+
+  async steer(items: readonly Steering[], nowMs: number): Promise<SteerReply> {
+    checks.checkSteerings(items, nowMs);
+    const steerings = items.map(({ id, action, by, reason }) => ({ id, action, by, reason }));
+    const reply = await this.#thread().call({ op: 'steer', items: steerings, nowMs }, items.length);
+    for (const id of reply.ended) this.#seqs.delete(id);
+    return reply;
+  }
+
+  async pauseKinds(items: Parameters<Store['pauseKinds']>[0]): Promise<void> {
+    checks.checkPauses(items);
+    return this.#thread().call({ op: 'pause-kinds', items: items.map(({ kind, paused }) => ({ kind, paused })) }, items.length);
+  }
+
+  async pausedKinds(): Promise<readonly string[]> {
+    return this.#thread().call({ op: 'paused-kinds' }, 1);
+  }
+
+  async story(id: string): Promise<readonly StoryEntry[]> {
+    checks.checkIds([id]);
+    return this.#thread().call({ op: 'story', id }, 1);
+  }
+
+  async putSchedules(items: Parameters<Store['putSchedules']>[0]): Promise<void> {
+    checks.checkSchedules(items);
+    const rows = items.map(({ name, plan, nextAtMs }) => ({ name, plan, nextAtMs }));
+    return this.#thread().call({ op: 'put-schedules', items: rows }, items.length);
+  }
+
+  async removeSchedules(names: readonly string[]): Promise<void> {
+    checks.checkNames(names);
+    return this.#thread().call({ op: 'remove-schedules', names }, names.length);
+  }
+
+  async schedules(): Promise<readonly Schedule[]> {
+    return this.#thread().call({ op: 'schedules' }, 1);
+  }
+
+  async fireSchedules(items: readonly Firing[], nowMs: number): Promise<{ fired: readonly boolean[]; ready: readonly string[] }> {
+    checks.checkFirings(items, nowMs);
+    const rows = items.map(({ name, atMs, nextAtMs, tasks }) => ({ name, atMs, nextAtMs, tasks: encodeTasks(tasks, this.#seqOf) }));
+    const size = items.reduce((sum, { tasks }) => sum + tasks.length, items.length);
+    return this.#thread().call({ op: 'fire-schedules', items: rows, nowMs }, size);
+  }
+
   async get(ids: readonly string[]): Promise<readonly (TaskRecord | undefined)[]> {
-    checkIds(ids);
+    checks.checkIds(ids);
     return this.#thread().call({ op: 'get', ids }, ids.length);
   }
 
   async list(query: Parameters<Store['list']>[0]): Promise<readonly TaskRecord[]> {
-    checkQuery(query);
+    checks.checkQuery(query);
     const page = await this.#thread().call({ op: 'list', query }, query.limit);
-    if (page === undefined) throw unknownAfter(query.after ?? '');
+    if (page === undefined) throw checks.unknownAfter(query.after ?? '');
     return page;
   }
 
@@ -185,28 +292,52 @@ export class SqliteStore implements Store {
   }
 
   async takeBudget(items: readonly BudgetTake[]): Promise<readonly BudgetGrant[]> {
-    checkBudgetTakes(items);
+    checks.checkBudgetTakes(items);
     return this.#thread().call({ op: 'take-budget', items }, items.length);
   }
 
   async returnBudget(items: readonly BudgetReturn[]): Promise<void> {
-    checkBudgetReturns(items);
+    checks.checkBudgetReturns(items);
     return this.#thread().call({ op: 'return-budget', items }, items.length);
   }
 
   async readBudgets(items: Parameters<Store['readBudgets']>[0]): Promise<readonly BudgetTaken[]> {
-    checkBudgetReads(items);
+    checks.checkBudgetReads(items);
     return this.#thread().call({ op: 'read-budgets', items }, items.length);
   }
 
   async registerIntents(items: readonly Intent[], nowMs: number): Promise<readonly IntentOutcome[]> {
-    checkIntents(items, nowMs);
+    checks.checkIntents(items, nowMs);
     return this.#thread().call({ op: 'register-intents', items, nowMs }, items.length);
   }
 
   async withdrawIntents(items: Parameters<Store['withdrawIntents']>[0]): Promise<void> {
-    checkWithdrawals(items);
+    checks.checkWithdrawals(items);
     return this.#thread().call({ op: 'withdraw-intents', items }, items.length);
+  }
+
+  async takeLeases(items: readonly LeaseRequest[], nowMs: number): Promise<readonly LeaseOutcome[]> {
+    checks.checkLeaseRequests(items, nowMs);
+    const requests = items.map(({ name, holder, ttlMs, waitUntilMs }) => ({ name, holder, ttlMs, waitUntilMs }));
+    return this.#thread().call({ op: 'take-leases', items: requests, nowMs }, items.length);
+  }
+
+  async renewLeases(items: Parameters<Store['renewLeases']>[0], nowMs: number): Promise<readonly boolean[]> {
+    checks.checkLeaseRenewals(items, nowMs);
+    const renewals = items.map(({ name, holder, fence, ttlMs }) => ({ name, holder, fence, ttlMs }));
+    return this.#thread().call({ op: 'renew-leases', items: renewals, nowMs }, items.length);
+  }
+
+  async releaseLeases(items: readonly LeaseHeld[], nowMs: number): Promise<readonly boolean[]> {
+    checks.checkLeases(items, nowMs);
+    const held = items.map(({ name, holder, fence }) => ({ name, holder, fence }));
+    return this.#thread().call({ op: 'release-leases', items: held, nowMs }, items.length);
+  }
+
+  async readLeases(names: readonly string[], nowMs: number): Promise<readonly (LeaseRecord | undefined)[]> {
+    checks.checkNames(names);
+    checks.checkTime(nowMs, 'nowMs');
+    return this.#thread().call({ op: 'read-leases', names, nowMs }, names.length);
   }
 
   close(): Promise<void> {
@@ -235,4 +366,22 @@ async function letGo(state: Exclude<State, { at: 'closed' }>): Promise<void> {
   // Whoever opens hears how that went; here it only has to be over.
   if (state.at === 'opening') await Promise.allSettled([state.opened]);
   await state.thread.close();
+}
+
+/** Only what is said to the thread: whatever else hangs on it cannot go there. */
+function plainOpen({ nowMs, maxUnfinished, maxFamily, agingMs, mostPassed, kinds }: OpenCommand): OpenCommand {
+  return {
+    nowMs,
+    maxUnfinished,
+    ...(maxFamily === undefined ? {} : { maxFamily }),
+    ...(agingMs === undefined ? {} : { agingMs }),
+    ...(mostPassed === undefined ? {} : { mostPassed }),
+    ...(kinds === undefined
+      ? {}
+      : { kinds: Object.fromEntries(Object.entries(kinds).map(([kind, limits]) => [kind, plainLimits(limits)])) }),
+  };
+}
+
+function plainLimits({ maxUnfinished, weights }: KindLimits): KindLimits {
+  return { ...(maxUnfinished === undefined ? {} : { maxUnfinished }), ...(weights === undefined ? {} : { weights: { ...weights } }) };
 }

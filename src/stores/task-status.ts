@@ -55,7 +55,37 @@ export const LEASE_EXPIRED_ERROR = runLost('its lease ran out before it was sett
 /** The error of a run that a former owner of the store had under lease: JSON of an `ErrorRecord`. */
 export const OWNER_GONE_ERROR = runLost('the process that ran it has ended');
 
+/** The error of a task that had not ended at its deadline: JSON of an `ErrorRecord`. */
+export const DEADLINE_PASSED_ERROR = errorOf({
+  name: 'DeadlinePassedError',
+  message: 'the task had not ended by its deadline',
+  code: 'DROVER_DEADLINE_PASSED',
+  retryable: false,
+});
+
+/** How the remembered places of compensations begin: with one of them a task does not end badly without being undone. */
+export const COMPENSATION_PLACE = 'compensate:';
+
+/** How the remembered places of reads of rows begin. */
+export const STATE_PLACE = 'state:';
+
+/** How the names of the events begin that decide approvals. */
+export const APPROVAL_EVENT = 'approval:';
+
+/** Within a tenant the lowest goes first: waiting counts as much as urgency. */
+export function rankOf(submittedAtMs: number, priority: number, agingMs: number): number {
+  return submittedAtMs - priority * agingMs;
+}
+
+/** What a story says of a run that could not start. */
+export function blockedBy(resource: string, holder: string): string {
+  return `${resource}: ${holder}`;
+}
+
 function runLost(why: string): string {
-  const record: ErrorRecord = { name: 'RunLostError', message: `the run was lost: ${why}`, code: 'DROVER_RUN_LOST', retryable: true };
+  return errorOf({ name: 'RunLostError', message: `the run was lost: ${why}`, code: 'DROVER_RUN_LOST', retryable: true });
+}
+
+function errorOf(record: ErrorRecord): string {
   return JSON.stringify(record);
 }

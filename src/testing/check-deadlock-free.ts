@@ -11,6 +11,7 @@ import type { Topology } from '../topology/fleet.ts';
 import { TopologyError } from '../topology/topology-error.ts';
 import { checkTopology } from './explore/check-topology.ts';
 import type { TopologyCheckOptions, TopologyVerdict } from './explore/check-topology.ts';
+import { CONSTRUCTIONS } from './explore/topology.ts';
 import type { LintCode, LintFinding } from './explore/lint.ts';
 import type { ViolationKind } from './explore/check.ts';
 import { SimulationOptionError } from './errors.ts';
@@ -81,17 +82,25 @@ const DEFAULT_RUNS = 200;
 const DEFAULT_TASKS = 12;
 const PROGRAMS = { depth: 3, operations: 3, asks: 2 };
 const CERTAIN: readonly LintCode[] = ['asks-too-deep', 'never-admitted'];
-const SIZES = ['workers', 'permits', 'tasks', 'depth', 'operations', 'asks', 'faults', 'rejections'] as const;
+const SIZES = ['workers', 'permits', 'tasks', 'depth', 'operations', 'asks', 'faults', 'rejections', 'locks'] as const;
 /** A search of no tasks, or of runs that do nothing, would prove nothing. */
-const LEAST: Partial<Record<(typeof SIZES)[number], number>> = { workers: 1, permits: 1, tasks: 1, operations: 1, asks: 1, depth: 1 };
+const LEAST: Partial<Record<(typeof SIZES)[number], number>> = {
+  workers: 1,
+  permits: 1,
+  tasks: 1,
+  operations: 1,
+  asks: 1,
+  depth: 1,
+  locks: 1,
+};
 const OWN = ['runs', 'seed', 'sampledTasks', 'sampledFaults', 'replay', 'onRun'];
-const OPTIONS = [...OWN, ...SIZES, 'without', 'requests', 'maxStates', 'withinMs', 'nowMs'];
+const OPTIONS = [...OWN, ...SIZES, 'without', 'requests', 'inputs', 'maxStates', 'withinMs', 'nowMs'];
 
 /**
  * Checks a topology for deadlock: by search for any order of what it declares, then by sampling the
  * real machines. What it declares are its calls and asks, none of them begun inside a `ctx.step`: such
  * a run keeps its worker while it waits, and `simulate` names it.
- * Runs no code of the user's but `estimate` and `backoff`: what a run really does is for
+ * Runs no code of the user's but `estimate`, `backoff`, and `writes` and `reads` for `inputs`: what a run really does is for
  * `simulate`, which also tells when it does what was not declared.
  *
  * @throws TopologyError when there is no topology
@@ -172,13 +181,14 @@ function summaryOf({ runs, deliveries, virtualMs, actors, longestRun }: Sampled)
 }
 
 /** What the search would take as it comes, and then search something else than was meant. */
-function checkSearched({ dependencies }: Topology, searched: TopologyCheckOptions): void {
-  const { without = [], withinMs, nowMs, requests = {}, maxStates } = searched;
-  const isKnown = Array.isArray(without) && without.every((name) => name === 'parking');
-  if (!isKnown) throw new SimulationOptionError('without', "['parking']", without);
+function checkSearched({ dependencies, kinds }: Topology, searched: TopologyCheckOptions): void {
+  const { without = [], withinMs, nowMs, requests = {}, inputs = {}, maxStates } = searched;
+  const isKnown = Array.isArray(without) && without.every((name) => CONSTRUCTIONS.includes(name));
+  if (!isKnown) throw new SimulationOptionError('without', `an array of ${CONSTRUCTIONS.map((name) => `'${name}'`).join(', ')}`, without);
   if (withinMs !== undefined && nowMs === undefined) throw new SimulationOptionError('nowMs', 'a clock, beside withinMs', nowMs);
   if (maxStates !== undefined) demandCount('maxStates', maxStates, 1);
   onlyKnown('requests.', requests, Object.keys(dependencies));
+  onlyKnown('inputs.', inputs, Object.keys(kinds));
   for (const size of SIZES) if (searched[size] !== undefined) demandCount(size, searched[size], LEAST[size] ?? 0);
 }
 

@@ -1,7 +1,8 @@
 /** drover/testing: the testing kit. Public names, no logic. */
 export { simulate } from './simulate/simulate.ts';
 export type { SimulateOptions, StandIn, StandInCall, WorkItem, Workload } from './simulate/options.ts';
-export type { CallFaults, FaultPlan, MessagePlan, StorePlan, Strike } from './simulate/fault-plan.ts';
+export type { OutsideAct, Person } from './simulate/outside.ts';
+export type { CallFaults, CommitPoint, FaultPlan, MessagePlan, StorePlan, Strike } from './simulate/fault-plan.ts';
 export { assertClean } from './simulate/result.ts';
 export type { Nondeterminism, SimulationResult, SimulationStatistics, Violation } from './simulate/result.ts';
 export { INVARIANTS } from './invariants/index.ts';

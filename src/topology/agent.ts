@@ -2,9 +2,11 @@
 import type { BudgetSpec } from '../../actors/budget/plan.ts';
 import type { AutoscaleSpec } from '../../supervisors/autoscale-policy.ts';
 import type { Contract, ContractSpec } from './contract.ts';
-import type { Context, ContractMap, DependencyMap, HealthContext } from './context.ts';
+import type { Context, ContractMap, DependencyMap, EventMap, HealthContext } from './context.ts';
 import { checkShape } from '../../actors/kernel/shape.ts';
-import { agentShape, NAME, NAMED } from './shapes.ts';
+import { checkMachine, machines } from './machine.ts';
+import type { MachineAgentSpec } from './machine.ts';
+import { agentShape, isSchema, NAME, NAMED } from './shapes.ts';
 import { TopologyError } from './topology-error.ts';
 
 /** Full jitter: the next run starts after `U(0, min(capMs, baseMs * 2^n))` ms, at least a tenth of it. */
@@ -57,20 +59,55 @@ export interface AgentSpec<
   U extends DependencyMap,
   A extends ContractMap,
   R extends Widened<RI> = Widened<RI>,
+  E extends EventMap = EventMap,
 > extends ContractSpec<I, P, RI, RO> {
   /** The dependencies that a run may call, by the name it calls them. */
   readonly uses?: U;
   /** The kinds that a run may ask or send to, by their name in the fleet. */
   readonly asks?: A;
-  run(input: P, ctx: Context<U, A>): Promise<R>;
+  /** Outside events that a run may wait for, by their name. */
+  readonly events?: E;
+  run(input: P, ctx: Context<U, A, E>): Promise<R>;
+  /** In place of `run`: a statechart (`MachineAgentSpec`). */
+  readonly machine?: never;
   /** How many workers. `{ min, max }` starts `min`, and is scaled by what waits in the queue. Default 1. */
   readonly replicas?: number | AutoscaleSpec;
   readonly mailbox?: {
-    /** Claimed tasks that may wait for one worker. Default 16. */
+    /**
+     * Where claimed tasks wait: one line for all workers (`shared`), a mailbox of each worker (`dedicated`), or that with
+     * idle workers taking from deep mailboxes (`steal`). Default `steal`.
+     */
+    readonly mode?: MailboxMode;
+    /** Claimed tasks that may wait for one worker. The store keeps the others. Default 16. */
     readonly capacity?: number;
-    /** An idle worker takes from a mailbox that is deeper than this. Default 4. */
+    /** With `steal`: an idle worker takes from a mailbox that is deeper than this. Default 4. */
     readonly stealAbove?: number;
   };
+  /**
+   * Tasks of the same affinity go to the same worker while there is no reason against it: it is idle elsewhere and busy
+   * here (`steal`), or that worker is gone. Default: none.
+   */
+  readonly affinity?: (input: P) => string;
+  /**
+   * Tasks of the same key run one after the other, in order of arrival, over restarts and steals. One that waits for a
+   * child, an event or an approval lets the next one by. Undefined: no key. Default: none.
+   */
+  readonly orderKey?: (input: P) => string | undefined;
+  /**
+   * What a run writes, by name: no two runs that write or read the same are on at a time, of whatever kind. Taken
+   * together before it starts, or it waits, holding nothing. Default: nothing.
+   */
+  readonly writes?: readonly string[] | ((input: P) => readonly string[]);
+  /** What a run reads and nobody may write meanwhile. Readers do not exclude each other. Default: nothing. */
+  readonly reads?: readonly string[] | ((input: P) => readonly string[]);
+  /** When another run has what this one writes or reads: wait, or fail with `WriteConflictError`. Default `queue`. */
+  readonly onConflict?: 'queue' | 'reject';
+  /** A task that has not ended so long after it was submitted fails with `DeadlinePassedError`. Children inherit it. Default: none. */
+  readonly deadlineMs?: number;
+  /** Unfinished tasks of this kind that are accepted from outside. Default: as many as the fleet's. */
+  readonly backlog?: number;
+  /** How many tasks a tenant has its turn for, beside the others. Above 0, default 1 each. */
+  readonly tenantWeights?: Readonly<Record<string, number>>;
   /** Runs that may be rejected before the task is dead. Default 5. */
   readonly attempts?: number;
   /** Runs that may be lost with their worker or node before the task is dead. Default 10. */
@@ -113,21 +150,30 @@ export interface AgentSpec<
   readonly budget?: BudgetSpec | BudgetTree;
   /** Whose task it is: tenants share a limited dependency fairly, whatever each of them submits. Default: nobody's in particular. */
   readonly tenant?: (input: P) => string;
-  /** Version of the code, kept with each task. Default '1'. */
+  /** Version of the code, kept with each task and with what it remembers. Default '1'. */
   readonly version?: string;
+  /**
+   * What becomes of a task that was begun under another version: it goes on over what is remembered, as far as the names
+   * still fit (`replay`), begins again as if nothing had been (`restart`), or fails with `VersionRefusedError`, to be put
+   * back when the old version runs (`refuse`). Default `replay`.
+   */
+  readonly onVersionChange?: 'replay' | 'restart' | 'refuse';
 }
+
+/** Where claimed tasks wait for workers. */
+export type MailboxMode = 'shared' | 'dedicated' | 'steal';
 
 export interface Agent<In = unknown, Out = unknown> extends Contract<In, Out> {
   readonly is: 'agent';
   // oxlint-disable-next-line typescript/no-explicit-any -- the runtime runs every kind; types are held where it is defined
-  readonly spec: AgentSpec<any, any, any, any, any, any>;
+  readonly spec: AgentSpec<any, any, any, any, any, any, any, any>;
 }
 
 // oxlint-disable-next-line typescript/no-explicit-any -- see AnyContract
 export type AnyAgent = Agent<any, any>;
 
 /**
- * Declares a kind of agent. Only `run` is needed: every other field has a default that is safe.
+ * Declares a kind of agent. Only `run`, or a `machine` in its place, is needed: every other field has a default that is safe.
  *
  * @throws TopologyError naming the field, the value and what is allowed.
  * @example
@@ -144,16 +190,46 @@ export function agent<
   RO = R,
   const U extends DependencyMap = {},
   const A extends ContractMap = {},
->(spec: AgentSpec<I, P, RI, RO, U, A, R>): Agent<I, RO> {
-  const problem = checkShape(agentShape, spec) ?? checkNames(spec);
+  const E extends EventMap = {},
+>(spec: MachineAgentSpec<I, P, RI, RO, U, A, R, E>): Agent<I, RO>;
+export function agent<
+  P = unknown,
+  I = P,
+  RI = unknown,
+  R extends Widened<RI> = Widened<RI>,
+  RO = R,
+  const U extends DependencyMap = {},
+  const A extends ContractMap = {},
+  const E extends EventMap = {},
+>(spec: AgentSpec<I, P, RI, RO, U, A, R, E>): Agent<I, RO>;
+export function agent(given: AnyAgent['spec'] | AnyMachineSpec): AnyAgent {
+  const problem = checkShape(agentShape, given) ?? checkNames(given) ?? checkRun(given);
   if (problem !== undefined) throw new TopologyError({ ...problem, path: ['agent', ...problem.path] });
-  return { is: 'agent', input: spec.input, output: spec.output, spec };
+  const { machine } = given;
+  const spec = machine === undefined ? given : { ...given, run: (input: unknown, ctx: Context) => machines.runner!(machine, input, ctx) };
+  return { is: 'agent', input: given.input, output: given.output, spec: spec as AnyAgent['spec'] };
 }
 
-function checkNames(spec: { readonly uses?: object; readonly asks?: object }) {
+// oxlint-disable-next-line typescript/no-explicit-any -- types are held where it is defined
+type AnyMachineSpec = MachineAgentSpec<any, any, any, any, any, any, any, any>;
+
+function checkRun({ run, machine, isolation }: { readonly run?: unknown; readonly machine?: unknown; readonly isolation?: unknown }) {
+  if (machine === undefined) return run === undefined ? { path: ['run'], value: run, expected: 'a function' } : undefined;
+  if (run !== undefined) return { path: ['run'], value: run, expected: 'nothing beside a machine: one of the two' };
+  if (isolation !== undefined && isolation !== 'inline') {
+    return { path: ['isolation'], value: isolation, expected: "'inline': a machine runs on the fleet's own event loop" };
+  }
+  return checkMachine(machine);
+}
+
+function checkNames(spec: { readonly uses?: object; readonly asks?: object; readonly events?: object }) {
   for (const [name, value] of Object.entries(spec.uses ?? {}) as [string, { is?: unknown } | null | undefined][]) {
     if (!NAME.test(name)) return { path: ['uses', name], value: name, expected: NAMED };
     if (value?.is !== 'dependency') return { path: ['uses', name], value, expected: 'a dependency, made by dependency(...)' };
+  }
+  for (const [name, value] of Object.entries(spec.events ?? {})) {
+    if (!NAME.test(name)) return { path: ['events', name], value: name, expected: NAMED };
+    if (!isSchema(value)) return { path: ['events', name], value, expected: 'a Standard Schema (zod, valibot, arktype)' };
   }
   for (const [name, value] of Object.entries(spec.asks ?? {}) as [string, { is?: unknown } | null | undefined][]) {
     if (value?.is !== 'agent' && value?.is !== 'contract') {

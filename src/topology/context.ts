@@ -1,9 +1,12 @@
 /** Context: all that a run may do to the world, and the only way it may do it. */
+import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { AnyContract, InputOf, OutputOf } from './contract.ts';
 import type { AnyDependency, ReplyOf, RequestOf } from './dependency.ts';
 
 export type DependencyMap = Readonly<Record<string, AnyDependency>>;
 export type ContractMap = Readonly<Record<string, AnyContract>>;
+/** Outside events by their name, each with the schema of what it carries. */
+export type EventMap = Readonly<Record<string, StandardSchemaV1>>;
 
 export interface CallOptions {
   /** Whether the reply is kept with the task, so that no later run pays for it again. Default true. */
@@ -27,6 +30,54 @@ export interface AskOptions {
   readonly priority?: number;
 }
 
+export interface WaitOptions {
+  /** How long, from when the run first came here. Default: for ever, or until the task's deadline. */
+  readonly withinMs?: number;
+}
+
+/** What a person said. */
+export interface Approved {
+  /** Who, as the one who decided gave it. */
+  readonly by: string;
+  readonly note: string | null;
+}
+
+/** A row as it was read. */
+export interface StateValue<T = unknown> {
+  readonly value: T;
+  /** For `set` and `delete`: they refuse when the row has another one by then. */
+  readonly version: number;
+}
+
+/**
+ * Versioned rows that the tasks of a fleet share. A run writes only what its kind declares in `writes`;
+ * while it runs nobody else does. Writes are committed with the task's completion, all of them or none,
+ * fenced. A park gives the locks up: what was read before it may be stale then, and `set` says so.
+ */
+export interface State {
+  /**
+   * The row, as it was when the run first came here; remembered, like everything that a run learns. Undefined: none.
+   * After a `set` of this run, what was set.
+   *
+   * @throws StateInStepError inside a step, whose result would hide what it rests on.
+   */
+  get<T = unknown>(key: string): Promise<StateValue<T> | undefined>;
+  /**
+   * Writes the row when the task completes. `version`: what `get` gave, or null where it found none.
+   *
+   * @throws UndeclaredWriteError when the kind's `writes` do not name the key, nor `widen` did.
+   * @throws VersionConflictError when somebody has written it since. Uncaught, the task is tried again and reads anew.
+   */
+  set(key: string, value: unknown, version: number | null): Promise<void>;
+  /** As `set`: there is no row then. */
+  delete(key: string, version: number): Promise<void>;
+  /**
+   * Reads the row as it is now and writes what `change` makes of it; in a run that was parked meanwhile it does so again,
+   * over the row as it is then. What it brings is not remembered: do not base requests on it.
+   */
+  update<T = unknown>(key: string, change: (value: T | undefined) => T): Promise<T>;
+}
+
 export interface RunLogger {
   debug(facts: object, message?: string): void;
   info(facts: object, message?: string): void;
@@ -39,8 +90,18 @@ export interface RunLogger {
  * it starts from the top over what is remembered, so what it decides must follow from its input and
  * from what `ctx` gave it.
  */
-export interface Context<U extends DependencyMap = DependencyMap, A extends ContractMap = ContractMap> {
-  readonly task: { readonly id: string; readonly kind: string; readonly attempt: number; readonly fence: number };
+export interface Context<U extends DependencyMap = DependencyMap, A extends ContractMap = ContractMap, E extends EventMap = EventMap> {
+  readonly task: {
+    readonly id: string;
+    readonly kind: string;
+    readonly attempt: number;
+    readonly fence: number;
+    /**
+     * The token of the locks that this run holds: grows with every grant, over restarts too. Give it to whatever it writes
+     * to, which refuses a smaller one than it has seen. 0 without locks.
+     */
+    readonly lockFence: number;
+  };
   /** Aborts when this run is over for whatever reason: parked, timed out, lease lost, shut down. */
   readonly signal: AbortSignal;
   /**
@@ -74,6 +135,36 @@ export interface Context<U extends DependencyMap = DependencyMap, A extends Cont
   ask<N extends keyof A & string>(kind: N, input: InputOf<A[N]>, options?: AskOptions): Promise<OutputOf<A[N]>>;
   /** Submits a child task together with this task's completion, and does not wait. */
   send<N extends keyof A & string>(kind: N, input: InputOf<A[N]>, options?: AskOptions): void;
+  /**
+   * Waits, holding nothing: the run parks. Ends at the same moment whatever restarts meanwhile. A date waits until then.
+   */
+  sleep(until: number | Date): Promise<void>;
+  /**
+   * Waits for an outside event of this task (`fleet.signal`), the next of that name that no earlier `waitFor` has
+   * taken; one that was told before is there at once. The run parks while it waits.
+   *
+   * @throws WaitTimeoutError after `withinMs`.
+   */
+  waitFor<N extends keyof E & string>(name: N, options?: WaitOptions): Promise<StandardSchemaV1.InferOutput<E[N]>>;
+  /**
+   * Asks a person (`fleet.approvals`, `fleet.approve`, `fleet.reject`) and waits, parked. `name` is unique within the run.
+   *
+   * @throws ApprovalRejectedError with who rejected it and why; WaitTimeoutError after `withinMs`.
+   */
+  approval(name: string, request: unknown, options?: WaitOptions): Promise<Approved>;
+  /** Versioned rows that the tasks of a fleet share. */
+  readonly state: State;
+  /**
+   * Registers what undoes a step, before that step: should the task fail for good, die or be cancelled, all that was
+   * registered is undone in reverse, each remembered and retried like a step. `name` is unique within the run. It must
+   * allow for a step that was not made, or not to the end.
+   */
+  compensate(name: string, undo: (step: StepContext) => unknown): Promise<void>;
+  /**
+   * Adds to what the task may write. Goes on at once when it holds that already; else the run gives everything back, and
+   * starts again once it has both the old and the new.
+   */
+  widen(resources: readonly string[]): Promise<void>;
   /** Tells observers how far the run is. A sign of life: it keeps a long run from counting as stalled. */
   progress(done: number, total?: number): void;
   /** Says how good the output of this run is, from 0 to 1; the last word counts. Told to observers with the run's end. */

@@ -6,10 +6,13 @@ import { PolicyError } from '../../supervisors/meta-agent/check.ts';
 import { defineMetaAgent } from '../../supervisors/meta-agent/plan.ts';
 import type { MetaAgentPlan, MetaAgentSpec } from '../../supervisors/meta-agent/plan.ts';
 import type { RuleSpec } from '../../supervisors/meta-agent/rules.ts';
-import type { AnyAgent, BackoffSpec, BudgetTree, Isolation } from './agent.ts';
+import { AGING_MS } from '../../actors/ports/store.ts';
+import type { AnyAgent, BackoffSpec, BudgetTree, Isolation, MailboxMode } from './agent.ts';
 import type { AnyDependency } from './dependency.ts';
 import { checkShape } from '../../actors/kernel/shape.ts';
 import type { Problem } from '../../actors/kernel/shape.ts';
+import { planSchedules } from './schedule.ts';
+import type { SchedulePlan, ScheduleSpec } from './schedule.ts';
 import { fleetShape, NAME, NAMED } from './shapes.ts';
 import { TopologyError } from './topology-error.ts';
 
@@ -51,6 +54,8 @@ export interface BoundsSpec {
   readonly depth?: number;
   /** Operations of one run. Default 100,000. */
   readonly operations?: number;
+  /** Unfinished tasks that descend from one task, through asks and sends. Default 100,000. */
+  readonly family?: number;
 }
 
 export interface FleetSpec<K extends AgentMap> {
@@ -75,6 +80,10 @@ export interface FleetSpec<K extends AgentMap> {
    * store. Default: no gate.
    */
   readonly wakeGate?: { readonly most: number };
+  /** How long waiting makes up for one level of a task's priority. Default 60,000. */
+  readonly agingMs?: number;
+  /** Recurring tasks, by name. */
+  readonly schedules?: Readonly<Record<string, ScheduleSpec>>;
   readonly bounds?: BoundsSpec;
 }
 
@@ -87,12 +96,21 @@ export interface KindPlan {
   /** Names of dependencies in the plan, by the name that the run calls them. */
   readonly uses: Readonly<Record<string, string>>;
   readonly asks: readonly string[];
+  /** Outside events that its runs may wait for. */
+  readonly events: readonly string[];
   /** Workers at the start, which are the fewest. */
   readonly replicas: number;
   readonly mostReplicas: number;
   /** How it is scaled between the two; undefined: only by hand. */
   readonly autoscale: AutoscalePolicy | undefined;
-  readonly mailbox: { readonly capacity: number; readonly stealAbove: number };
+  readonly mailbox: { readonly mode: MailboxMode; readonly capacity: number; readonly stealAbove: number };
+  readonly onConflict: 'queue' | 'reject';
+  /** From the submission on; undefined: none. */
+  readonly deadlineMs: number | undefined;
+  /** Undefined: as many as the store accepts. */
+  readonly backlog: number | undefined;
+  readonly tenantWeights: Readonly<Record<string, number>>;
+  readonly onVersionChange: 'replay' | 'restart' | 'refuse';
   readonly attempts: number;
   readonly losses: number;
   readonly backoff: Required<BackoffSpec> | ((attempt: number) => number);
@@ -132,6 +150,8 @@ export interface Topology<K extends AgentMap = AgentMap> {
   readonly wakeGate: { readonly most: number } | undefined;
   readonly metaAgent: MetaAgentPlan | undefined;
   readonly staggerMs: number;
+  readonly agingMs: number;
+  readonly schedules: Readonly<Record<string, SchedulePlan>>;
   readonly bounds: Required<BoundsSpec>;
 }
 
@@ -171,12 +191,15 @@ export function defineFleet<const K extends AgentMap>(spec: FleetSpec<K>): Topol
       shutdownMs: spec.supervision?.shutdownMs ?? 5_000,
     },
     staggerMs: spec.staggerMs ?? 25,
+    agingMs: spec.agingMs ?? AGING_MS,
+    schedules: planSchedules(spec.schedules ?? {}, spec.agents),
     bounds: {
       unfinished: spec.bounds?.unfinished ?? 1_000_000,
       payloadBytes: spec.bounds?.payloadBytes ?? 1_048_576,
       fanOut: spec.bounds?.fanOut ?? 10_000,
       depth: spec.bounds?.depth ?? 16,
       operations: spec.bounds?.operations ?? 100_000,
+      family: spec.bounds?.family ?? 100_000,
     },
   };
 }
@@ -193,7 +216,13 @@ function planKind(kind: string, agent: AnyAgent, names: ReadonlyMap<AnyDependenc
     replicas: typeof spec.replicas === 'object' ? spec.replicas.min : (spec.replicas ?? 1),
     mostReplicas: typeof spec.replicas === 'object' ? spec.replicas.max : (spec.replicas ?? 1),
     autoscale: autoscaleOf(kind, spec.replicas),
-    mailbox: { capacity: spec.mailbox?.capacity ?? 16, stealAbove: spec.mailbox?.stealAbove ?? 4 },
+    events: Object.keys((spec.events ?? {}) as object),
+    mailbox: { mode: spec.mailbox?.mode ?? 'steal', capacity: spec.mailbox?.capacity ?? 16, stealAbove: spec.mailbox?.stealAbove ?? 4 },
+    onConflict: spec.onConflict ?? 'queue',
+    deadlineMs: spec.deadlineMs,
+    backlog: spec.backlog,
+    tenantWeights: spec.tenantWeights ?? {},
+    onVersionChange: spec.onVersionChange ?? 'replay',
     attempts: spec.attempts ?? 5,
     losses: spec.losses ?? 10,
     backoff:

@@ -6,10 +6,12 @@ import { adaptShape, breakerShape, budgetShape, kindBudgetShape, limitsShape, re
 const fn = z.custom<(...args: never[]) => unknown>((value) => typeof value === 'function', 'a function');
 const ms = (least: number, what: string) => z.number(what).min(least, what);
 const count = (least: number, what: string) => z.int(what).min(least, what);
-const standardSchema = z.custom(
-  (value) => (typeof value === 'object' || typeof value === 'function') && value !== null && '~standard' in value,
-  'a Standard Schema (zod, valibot, arktype)',
-);
+/** Whether it is one, of whatever library. */
+export function isSchema(value: unknown): boolean {
+  return (typeof value === 'object' || typeof value === 'function') && value !== null && '~standard' in value;
+}
+
+const standardSchema = z.custom(isSchema, 'a Standard Schema (zod, valibot, arktype)');
 const named = z.custom<Record<string, unknown>>(
   (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
   'an object of names',
@@ -61,8 +63,21 @@ const replicas = z.union(
   REPLICAS,
 );
 
+const RESOURCES = 'a list of names of at most 512 characters, or a function from input to such a list';
+const resources = z.union([fn, z.array(z.string(RESOURCES).max(512, RESOURCES), RESOURCES)], RESOURCES);
+const WEIGHTS = 'tenants with a weight above 0 each';
+
 const BACKOFF = '{ baseMs, capMs } of at least 1 ms, or a function from attempt to milliseconds (negative: give up)';
 const backoff = z.union([fn, z.strictObject({ baseMs: ms(1, BACKOFF).optional(), capMs: ms(1, BACKOFF).optional() }, BACKOFF)], BACKOFF);
+
+export const mailboxShape = z.strictObject(
+  {
+    mode: z.enum(['shared', 'dedicated', 'steal'], "'shared', 'dedicated' or 'steal'").optional(),
+    capacity: count(1, 'a whole number of tasks, at least 1').optional(),
+    stealAbove: count(1, 'a whole number of tasks, at least 1').optional(),
+  },
+  unknownOr('{ mode, capacity, stealAbove }'),
+);
 
 export const agentShape = z.strictObject(
   {
@@ -70,17 +85,20 @@ export const agentShape = z.strictObject(
     output: standardSchema.optional(),
     uses: named.optional(),
     asks: named.optional(),
-    run: fn,
+    events: named.optional(),
+    run: fn.optional(),
+    machine: z.unknown().optional(),
     replicas: replicas.optional(),
-    mailbox: z
-      .strictObject(
-        {
-          capacity: count(1, 'a whole number of tasks, at least 1').optional(),
-          stealAbove: count(1, 'a whole number of tasks, at least 1').optional(),
-        },
-        unknownOr('{ capacity, stealAbove }'),
-      )
-      .optional(),
+    mailbox: mailboxShape.optional(),
+    affinity: fn.optional(),
+    orderKey: fn.optional(),
+    writes: resources.optional(),
+    reads: resources.optional(),
+    onConflict: z.enum(['queue', 'reject'], "'queue' or 'reject'").optional(),
+    deadlineMs: ms(1, 'milliseconds, at least 1').optional(),
+    backlog: count(1, 'a whole number of tasks, at least 1').optional(),
+    tenantWeights: z.record(z.string(), z.number(WEIGHTS).positive(WEIGHTS), WEIGHTS).optional(),
+    onVersionChange: z.enum(['replay', 'restart', 'refuse'], "'replay', 'restart' or 'refuse'").optional(),
     attempts: count(1, 'a whole number of runs, at least 1').optional(),
     losses: count(1, 'a whole number of runs, at least 1').optional(),
     backoff: backoff.optional(),
@@ -101,7 +119,7 @@ export const agentShape = z.strictObject(
       .max(64, 'a text of 1 to 64 characters')
       .optional(),
   },
-  unknownOr('an object with `run`'),
+  unknownOr('an object with `run` or `machine`'),
 );
 
 /** Of fleets, kinds and dependencies: they are parts of addresses, ids and places. */
@@ -139,6 +157,8 @@ export const fleetShape = z.strictObject(
     metaAgent: z.unknown().optional(),
     wakeGate: z.strictObject({ most: count(1, 'a whole number of runs, at least 1') }, unknownOr('{ most }')).optional(),
     staggerMs: ms(0, 'milliseconds between the starts of two workers, at least 0').optional(),
+    agingMs: ms(1, 'milliseconds, at least 1').optional(),
+    schedules: named.optional(),
     bounds: z
       .strictObject(
         {
@@ -147,8 +167,9 @@ export const fleetShape = z.strictObject(
           fanOut: count(1, 'a whole number of child tasks').optional(),
           depth: count(1, 'a whole number of nested asks').optional(),
           operations: count(1, 'a whole number of operations a run').optional(),
+          family: count(1, 'a whole number of tasks').optional(),
         },
-        unknownOr('{ unfinished, payloadBytes, fanOut, depth, operations }'),
+        unknownOr('{ unfinished, payloadBytes, fanOut, depth, operations, family }'),
       )
       .optional(),
   },

@@ -3,7 +3,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { Feed } from '../../src/cli/feed.ts';
 import type { EndedTask, FeedOptions } from '../../src/cli/feed.ts';
 import type { TaskSource } from '../../src/cli/task-source.ts';
-import { FleetFullError } from '../../src/runtime/errors.ts';
+import { FleetFullError } from '../../src/runtime/work-errors.ts';
 import type { FleetEvents } from '../../src/runtime/events.ts';
 import { startFleet } from '../../src/runtime/fleet.ts';
 import { TaskHandle } from '../../src/runtime/handle.ts';
@@ -121,7 +121,7 @@ describe('a feed', () => {
   test('submits again when the store was full and a task has ended, or after a while', async () => {
     const fleet = new FakeFleet();
     let full = true;
-    fleet.refuse = (id) => (full && id !== '1' ? new FleetFullError(1) : undefined);
+    fleet.refuse = (id) => (full && id !== '1' ? new FleetFullError({ of: 'store', limit: 1, retryAfterMs: 1_000 }, 'shout') : undefined);
     const { feed, refused, timers } = feedOf(fleet, { limit: 3 });
     const over = feed.run(sourceOf([line(1), line(2), line(3)]));
     await quiet();

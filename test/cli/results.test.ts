@@ -21,6 +21,15 @@ const record = (id: string, change: Partial<TaskRecord> = {}): TaskRecord => ({
   parkedFor: null,
   submittedAtMs: 0,
   finishedAtMs: 1,
+  rootId: null,
+  tenant: null,
+  affinity: null,
+  orderKey: null,
+  deadlineMs: null,
+  locks: [],
+  dueAtMs: null,
+  undone: false,
+  noted: null,
   ...change,
 });
 

@@ -25,6 +25,15 @@ function record(given: Pick<TaskRecord, 'id' | 'kind' | 'input' | 'status'> & Pa
     parkedFor: null,
     submittedAtMs: 1_000,
     finishedAtMs: STARTED + 500,
+    rootId: null,
+    tenant: null,
+    affinity: null,
+    orderKey: null,
+    deadlineMs: null,
+    locks: [],
+    dueAtMs: null,
+    undone: false,
+    noted: null,
     ...given,
   };
 }

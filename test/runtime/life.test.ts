@@ -18,7 +18,7 @@ test('a task is claimed under lease, started, run, and committed with its result
   const handle = await bed.drive(fleet.submit('double', 21, { id: 'answer' }));
   expect({ id: handle.id, kind: handle.kind }).toEqual({ id: 'answer', kind: 'double' });
   expect(await bed.drive(handle.result())).toBe(42);
-  expect(seen).toEqual([{ id: 'answer', kind: 'double', attempt: 1, fence: 1 }]);
+  expect(seen).toEqual([{ id: 'answer', kind: 'double', attempt: 1, fence: 1, lockFence: 0 }]);
   expect(await fleet.task('answer')).toMatchObject({
     status: 'completed',
     result: '42',

@@ -5,6 +5,7 @@
  *
  *     --seeds N     random programs under drawn faults (default 2,000)
  *     --hours N     virtual hours of a fleet of 20 agents (default 200)
+ *     --philosophers N  evenings of philosophers, for each of 3, 5, 10 and 50 seats (default 50)
  *     --twice N     so many of the seeds again, each in another process: the trace hash must be the same (default 1,000)
  *     --rounds N    as often, each round with the seeds that come after (default 1)
  *     --resume FILE what is done is kept there, a line a seed; what is there already is not done again
@@ -19,6 +20,7 @@ import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { SEATS } from '../testing/philosophers/fleet.ts';
 import type { Simulated } from './worker.ts';
 
 interface Job {
@@ -56,23 +58,25 @@ const { values } = parseArgs({
   options: {
     seeds: { type: 'string', default: '2000' },
     hours: { type: 'string', default: '200' },
+    philosophers: { type: 'string', default: '50' },
     twice: { type: 'string', default: '1000' },
     rounds: { type: 'string', default: '1' },
     jobs: { type: 'string', default: String(availableParallelism()) },
     resume: { type: 'string' },
   },
 });
-const [seeds, hours, twice, rounds, jobs] = [values.seeds, values.hours, values.twice, values.rounds, values.jobs].map(Number) as [
-  number,
-  number,
-  number,
-  number,
-  number,
-];
+const [seeds, hours, evenings, twice, rounds, jobs] = [
+  values.seeds,
+  values.hours,
+  values.philosophers,
+  values.twice,
+  values.rounds,
+  values.jobs,
+].map(Number) as [number, number, number, number, number, number];
 
 /** By `what seed`: done by this process, or by an earlier call with the same file. */
 const first = new Map<string, { readonly hash: string; readonly by: number }>();
-const sums = { seeds: 0, hours: 0, tasks: 0, calls: 0, deliveries: 0, twice: 0, skipped: 0 };
+const sums = { seeds: 0, hours: 0, evenings: 0, tasks: 0, calls: 0, deliveries: 0, twice: 0, skipped: 0 };
 const broken: string[] = [];
 const began = performance.now();
 
@@ -85,7 +89,7 @@ if (values.resume !== undefined && existsSync(values.resume)) {
 
 for (let round = 0; round < rounds && broken.length === 0; round += 1) await runRound(round);
 console.log(
-  `${sums.seeds} seeds, ${sums.hours.toFixed(1)} fleet-hours, ${sums.tasks} tasks, ${sums.calls} calls, ${sums.deliveries} deliveries` +
+  `${sums.seeds} seeds, ${sums.hours.toFixed(1)} fleet-hours, ${sums.evenings} evenings of philosophers, ${sums.tasks} tasks, ${sums.calls} calls, ${sums.deliveries} deliveries` +
     `${sums.skipped === 0 ? '' : `, ${sums.skipped} done before`}; ${sums.twice} run twice in different processes with the same trace hash`,
 );
 const seconds = (performance.now() - began) / 1_000;
@@ -99,7 +103,7 @@ async function runRound(round: number): Promise<void> {
     Array.from({ length: count }, (_, at) => ({ what, seed: round * count + at + 1, again: false }));
   const again = list('programs', Math.min(twice, seeds)).map((job) => ({ ...job, again: true }));
   // Hours first: they take longest, so nobody waits for the last of them. What is done again comes last.
-  const todo = [...list('fleet', hours), ...list('programs', seeds), ...again];
+  const todo = [...list('fleet', hours), ...list('philosophers', evenings * SEATS.length), ...list('programs', seeds), ...again];
   const simulators = Array.from({ length: jobs }, (_, id) => new Simulator(id));
   await Promise.all(
     simulators.map(async (simulator) => {
@@ -135,7 +139,8 @@ function note({ what, seed, again }: Job, done: Simulated, by: number): void {
   }
   first.set(name, { hash: done.hash, by });
   if (what === 'programs') sums.seeds += 1;
-  else sums.hours += done.hours;
+  else if (what === 'fleet') sums.hours += done.hours;
+  else sums.evenings += 1;
   sums.tasks += done.tasks;
   sums.calls += done.calls;
   sums.deliveries += done.deliveries;

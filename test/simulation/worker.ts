@@ -1,15 +1,18 @@
 /**
- * A process that simulates seeds for another one: a line `programs 17` or `fleet 3` on standard input,
+ * A process that simulates seeds for another one: a line `programs 17`, `fleet 3` or `philosophers 9` on standard input,
  * one JSON object for it on standard output.
  */
 import { createInterface } from 'node:readline';
 import { assertClean } from '../../src/testing/index.ts';
 import { simulateFleetHour } from './fleet.ts';
+import { simulatePhilosophers } from './philosophers.ts';
 import { simulatePrograms } from './programs.ts';
+
+const SIMULATIONS = { programs: simulatePrograms, fleet: simulateFleetHour, philosophers: simulatePhilosophers } as const;
 
 /** What became of one seed. */
 export interface Simulated {
-  readonly what: 'programs' | 'fleet';
+  readonly what: keyof typeof SIMULATIONS;
   readonly seed: number;
   readonly hash: string;
   readonly hours: number;
@@ -21,7 +24,7 @@ export interface Simulated {
 }
 
 async function simulateOne(what: Simulated['what'], seed: number): Promise<Simulated> {
-  const result = await (what === 'fleet' ? simulateFleetHour(seed) : simulatePrograms(seed));
+  const result = await SIMULATIONS[what](seed);
   const { tasks, calls, deliveries } = result.statistics;
   const done = { what, seed, hash: result.trace.hash, hours: result.virtualMs / 3_600_000, tasks, calls, deliveries };
   try {

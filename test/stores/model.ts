@@ -2,11 +2,18 @@
  * A model of the store, written from the words of the port alone: one list of tasks, every question
  * answered by looking at all of them. Slow and obvious, to hold the adapters against. A command is
  * one transaction: what it answers is how things stand after it.
+ *
+ * Where the port leaves a choice, the model takes the adapter's and says whether it was one of those
+ * allowed: which tenant's turn it is (`claim`), and who is named as being in the way (`start`).
  */
 import type {
+  Approval,
+  ApprovalRequest,
   ChildRecord,
   ClaimCommand,
   ClaimedTask,
+  Decision,
+  Firing,
   Held,
   NewTask,
   OpenCommand,
@@ -14,73 +21,81 @@ import type {
   Remembered,
   RememberItem,
   RenewItem,
-  SettledOutcome,
   SettleOutcome,
   SettleReply,
   Settlement,
+  Signal,
+  SignalOutcome,
+  StartItem,
   StartOutcome,
+  StateRead,
+  StateReadOutcome,
+  Steering,
+  SteerReply,
   SubmitOutcome,
   SweepReply,
   TaskCounts,
   TaskRecord,
   TaskStatus,
 } from '../../actors/ports/store.ts';
+import { chosen } from './model-claims.ts';
+import { LeaseModel } from './model-leases.ts';
+import type { LockReason } from './model-locks.ts';
+import { ScheduleModel } from './model-schedules.ts';
+import { settleOne } from './model-settling.ts';
+import type { Refusal } from './model-settling.ts';
+import { steerOne } from './model-steering.ts';
+import { hasEnded, isHeld, toRecord, wantsOf } from './model-task.ts';
+import type { ModelTask } from './model-task.ts';
+import { LATE, LOST, ModelWorld } from './model-world.ts';
 
-/** In place of errors that a store words itself. */
-export const LOST = '<the run was lost>';
+export { LATE, LOST } from './model-world.ts';
 
-const ENDED: readonly TaskStatus[] = ['completed', 'failed', 'cancelled', 'dead'];
-
-interface ModelTask {
-  readonly task: NewTask;
-  readonly submittedAtMs: number;
-  status: TaskStatus;
-  resumed: boolean;
-  attempt: number;
-  losses: number;
-  fence: number;
-  leaseUntilMs: number;
-  dueAtMs: number | null;
-  waitsFor: readonly string[];
-  parkedFor: string | null;
-  result: string | null;
-  error: string | null;
-  finishedAtMs: number | null;
-  readonly memory: Remembered[];
-}
+/** A start as the model sees it: any of `by` may be named. */
+export type ModelStart = Exclude<StartOutcome, { at: 'blocked' | 'rejected' }> | { at: 'blocked' | 'rejected'; by: readonly LockReason[] };
 
 export class Model {
-  readonly #tasks: ModelTask[] = [];
+  readonly #world = new ModelWorld();
+  readonly #schedules = new ScheduleModel();
+  readonly #paused = new Set<string>();
+  #agingMs = 60_000;
   #epoch = 0;
-  #maxUnfinished = 0;
-  #ready = new Set<string>();
+  #turns = 0;
+  readonly state = this.#world.state;
+  readonly leases = new LeaseModel(() => this.#world.locks.nextToken());
 
-  open({ nowMs, maxUnfinished }: OpenCommand): Opened {
+  open({ nowMs, maxUnfinished, maxFamily, agingMs, mostPassed, kinds }: OpenCommand): Opened {
     this.#epoch += 1;
-    this.#maxUnfinished = maxUnfinished;
-    const held = this.#tasks.filter(({ status }) => status === 'leased' || status === 'running');
-    for (const task of held) this.#takeBack(task, nowMs);
+    this.#agingMs = agingMs ?? 60_000;
+    this.#world.maxUnfinished = maxUnfinished;
+    this.#world.maxFamily = maxFamily ?? Infinity;
+    this.#world.maxOfKind = Object.fromEntries(
+      Object.entries(kinds ?? {}).map(([kind, limits]) => [kind, limits.maxUnfinished ?? Infinity]),
+    );
+    this.#world.locks.mostPassed = mostPassed ?? 4;
+    const held = this.#world.tasks.filter(isHeld);
+    this.#world.command(nowMs, () => {
+      for (const task of held) this.#takeBack(task);
+      for (const task of this.#world.tasks) task.box = null;
+    });
     return { epoch: this.#epoch, recovered: held.length };
   }
 
   submit(tasks: readonly NewTask[], nowMs: number): SubmitOutcome[] {
-    return tasks.map((task) => this.#submitOne(task, nowMs, this.#maxUnfinished));
+    const outcomes = this.#world.command(nowMs, () => tasks.map((task) => this.#world.submit(task, true))).reply;
+    return outcomes.map((outcome) => (outcome.at === 'known' ? { at: 'known', task: this.get([outcome.task.id])[0]! } : outcome));
   }
 
-  claim({ wants, leaseUntilMs }: ClaimCommand): ClaimedTask[] {
-    const claimed = wants.flatMap(({ kind, limit }) => {
-      const best = this.#tasks
-        .filter(({ task, status }) => task.kind === kind && status === 'queued')
-        .toSorted(this.#bestFirst)
-        .slice(0, limit);
-      for (const task of best) {
-        task.status = 'leased';
-        task.fence += 1;
-        task.leaseUntilMs = leaseUntilMs;
-      }
-      return best;
-    });
-    return claimed.toSorted(this.#bestFirst).map(({ task, fence }) => ({
+  /** `answered`: whom the adapter has claimed, in its order. */
+  claim({ wants, leaseUntilMs, nowMs }: ClaimCommand, answered: readonly string[]): ClaimedTask[] {
+    const open = wants.filter(({ kind }) => !this.#paused.has(kind));
+    const tasks = chosen(this.#world.tasks, open, answered, this.#agingMs);
+    for (const task of tasks) {
+      task.fence += 1;
+      Object.assign(task, { status: 'leased', leaseUntilMs, box: null });
+      task.runs.push({ fence: task.fence, claimedAtMs: nowMs, startedAtMs: null, worker: null, outcome: null });
+    }
+    return tasks.map(({ task, fence }) => ({
       id: task.id,
       kind: task.kind,
       version: task.version,
@@ -90,43 +105,31 @@ export class Model {
       depth: task.depth,
       parentId: task.parent?.id ?? null,
       leaseUntilMs,
+      rootId: task.rootId ?? null,
+      tenant: task.tenant ?? null,
+      affinity: task.affinity ?? null,
+      deadlineMs: task.deadlineMs ?? null,
     }));
   }
 
-  start(items: readonly Held[]): StartOutcome[] {
-    const held = items.map((item) => this.#held(item));
-    for (const task of held) {
-      if (task?.status !== 'leased') continue;
-      task.status = 'running';
-      task.attempt += 1;
-    }
-    return held.map((task) => {
-      if (task === undefined) return { at: 'stale' };
-      const children = this.#tasks
-        .filter((child) => child.task.parent?.id === task.task.id)
-        .map((child): ChildRecord => ({
-          id: child.task.id,
-          place: child.task.parent!.place,
-          status: child.status,
-          result: child.result,
-          error: child.error,
-        }));
-      return { at: 'started', attempt: task.attempt, losses: task.losses, memory: [...task.memory], children };
-    });
+  start(items: readonly StartItem[], nowMs: number): ModelStart[] {
+    const tried = this.#world.command(nowMs, () => items.map((item) => this.#startOne(item))).reply;
+    return tried.map((outcome) => outcome());
   }
 
   remember(items: readonly RememberItem[]): boolean[] {
-    return items.map(({ place, hash, value, ...item }) => {
-      const task = this.#held(item);
+    return items.map(({ id, fence, replace, ...entry }) => {
+      const task = this.#world.holding({ id, fence });
       if (task === undefined) return false;
-      if (!task.memory.some((known) => known.place === place)) task.memory.push({ place, hash, value });
+      if (replace === true) task.memory = task.memory.filter(({ place }) => place !== entry.place);
+      if (!task.memory.some(({ place }) => place === entry.place)) task.memory.push(entry);
       return true;
     });
   }
 
   renew(items: readonly RenewItem[], nowMs: number): boolean[] {
     return items.map((item) => {
-      const task = this.#held(item);
+      const task = this.#world.holding(item);
       if (task === undefined || task.leaseUntilMs <= nowMs) return false;
       task.leaseUntilMs = item.leaseUntilMs;
       return true;
@@ -134,177 +137,233 @@ export class Model {
   }
 
   settle(items: readonly Settlement[], nowMs: number): SettleReply {
-    this.#ready = new Set();
-    const settled = items.map((item) => {
-      const task = this.#held(item);
-      if (task !== undefined) this.#settleOne(task, item.outcome, nowMs);
-      return task;
+    const { reply, ready } = this.#world.command(nowMs, () =>
+      items.map((item): { task: ModelTask; refusal: Refusal | undefined } | undefined => {
+        const task = this.#world.holding(item);
+        return task && { task, refusal: settleOne(this.#world, task, item.outcome) };
+      }),
+    );
+    const outcomes = reply.map((settled): SettleOutcome => {
+      if (settled === undefined) return { at: 'stale' };
+      return settled.refusal ?? { at: 'settled', status: settled.task.status };
     });
-    return {
-      outcomes: settled.map((task): SettleOutcome => (task === undefined ? { at: 'stale' } : { at: 'settled', status: task.status })),
-      ready: [...this.#ready],
-    };
+    const gathering = this.#world.gathered.filter((task) => task.gathering).map(({ dueAtMs }) => dueAtMs!);
+    return { outcomes, ready, ...(gathering.length === 0 ? {} : { nextAtMs: Math.min(...gathering) }) };
+  }
+
+  /** When those that gather come due. */
+  gatheringUntil(): number[] {
+    return this.#world.tasks.filter((task) => task.gathering).map(({ dueAtMs }) => dueAtMs!);
   }
 
   sweep(nowMs: number): SweepReply {
-    this.#ready = new Set();
-    const expired = this.#tasks.filter(
-      ({ status, leaseUntilMs }) => (status === 'leased' || status === 'running') && leaseUntilMs <= nowMs,
+    const { reply, ready } = this.#world.command(nowMs, () => {
+      const late = this.#world.tasks.filter((task) => this.#deadlineOf(task) <= nowMs);
+      for (const task of late) this.#world.endBadly(task, 'failed', LATE);
+      const expired = this.#world.tasks.filter((task) => isHeld(task) && task.leaseUntilMs <= nowMs);
+      for (const task of expired) this.#takeBack(task);
+      for (const task of this.#world.tasks) {
+        if ((task.status !== 'retrying' && task.status !== 'parked') || task.dueAtMs === null || task.dueAtMs > nowMs) continue;
+        if (task.status === 'parked' && task.parkedFor !== 'time') task.resumed = true;
+        this.#world.queue(task);
+      }
+      this.#world.wakeLockWaiters();
+      return { late, expired };
+    });
+    const times = this.#world.tasks.flatMap((task) => [toRecord(task).dueAtMs ?? Infinity, this.#deadlineOf(task)]);
+    const due = this.#schedules.all().filter((schedule) => schedule.nextAtMs <= nowMs);
+    for (const schedule of this.#schedules.all()) if (!due.includes(schedule)) times.push(schedule.nextAtMs);
+    const nextAtMs = Math.min(Infinity, ...times);
+    return {
+      ready,
+      expired: reply.expired.map(({ task, fence, status }) => ({ id: task.id, fence, status })),
+      ended: reply.late.filter(hasEnded).map(({ task }) => task.id),
+      nextAtMs: nextAtMs === Infinity ? null : nextAtMs,
+      raised: [],
+      noted: this.#world.tasks.flatMap((task) =>
+        isHeld(task) && task.noted !== null ? [{ id: task.task.id, fence: task.fence, what: task.noted }] : [],
+      ),
+      schedules: due,
+    };
+  }
+
+  unbox(items: readonly { readonly kind: string; readonly box: string }[]): void {
+    for (const task of this.#world.tasks) if (items.some(({ kind, box }) => kind === task.task.kind && box === task.box)) task.box = null;
+  }
+
+  readState(items: readonly StateRead[]): StateReadOutcome[] {
+    return items.map(({ place, key, ...held }) => {
+      const task = this.#world.holding(held);
+      if (task === undefined) return { at: 'stale' };
+      const known = task.memory.find((entry) => entry.place === place);
+      if (known !== undefined) return { at: 'read', row: known.row ?? null };
+      const row = this.#world.state.get(key) ?? null;
+      task.memory.push({ place, hash: '', value: '', row });
+      return { at: 'read', row };
+    });
+  }
+
+  signal(items: readonly Signal[], nowMs: number): { outcomes: SignalOutcome[]; ready: string[] } {
+    const { reply, ready } = this.#world.command(nowMs, () => items.map((item) => this.#tell(item)));
+    return { outcomes: reply, ready };
+  }
+
+  askApproval(items: readonly ApprovalRequest[], nowMs: number): boolean[] {
+    return items.map(({ id, fence, name, request, expiresAtMs }) => {
+      const task = this.#world.holding({ id, fence });
+      if (task === undefined) return false;
+      if (task.approvals.some((asked) => asked.name === name)) return true;
+      this.#turns += 1;
+      const asked = { id, kind: task.task.kind, name, request, askedAtMs: nowMs, expiresAtMs };
+      task.approvals.push({ ...asked, turn: this.#turns, decided: false });
+      return true;
+    });
+  }
+
+  decideApproval(items: readonly Decision[], nowMs: number): { outcomes: SignalOutcome[]; ready: string[] } {
+    const { reply, ready } = this.#world.command(nowMs, () =>
+      items.map(({ id, name, decision }): SignalOutcome => {
+        const task = this.#world.find(id);
+        const asked = task?.approvals.find((approval) => approval.name === name && !approval.decided);
+        if (task !== undefined && !hasEnded(task) && asked === undefined) return { at: 'not-asked' };
+        const told = this.#tell({ id, name: `approval:${name}`, value: decision });
+        if (told.at === 'told') asked!.decided = true;
+        return told;
+      }),
     );
-    for (const task of expired) this.#takeBack(task, nowMs);
-    const out = expired.map(({ task, fence, status }) => ({ id: task.id, fence, status }));
-    for (const task of this.#waiting()) {
-      if (task.dueAtMs! > nowMs) continue;
-      if (task.status === 'parked') task.resumed = true;
-      this.#queue(task);
+    return { outcomes: reply, ready };
+  }
+
+  approvals(): Approval[] {
+    const open = this.#world.tasks.filter((task) => !hasEnded(task)).flatMap((task) => task.approvals.filter(({ decided }) => !decided));
+    return open.toSorted((a, b) => a.turn - b.turn).map(withoutTurn);
+  }
+
+  steer(items: readonly Steering[], nowMs: number): SteerReply {
+    const { reply, ready } = this.#world.command(nowMs, () => items.map((item) => steerOne(this.#world, item)));
+    return {
+      outcomes: reply.map(({ outcome }) => outcome()),
+      ready,
+      ended: reply.flatMap(({ ended }) => ended ?? []).map(({ task }) => task.id),
+      held: reply.flatMap(({ held }) => held ?? []).map(({ task, fence }) => ({ id: task.id, fence })),
+    };
+  }
+
+  pauseKinds(items: readonly { readonly kind: string; readonly paused: boolean }[]): void {
+    for (const { kind, paused } of items) {
+      if (paused) this.#paused.add(kind);
+      else this.#paused.delete(kind);
     }
-    const times = this.#waiting().map(({ dueAtMs }) => dueAtMs!);
-    return { ready: [...this.#ready], expired: out, nextAtMs: times.length === 0 ? null : Math.min(...times) };
+  }
+
+  pausedKinds(): string[] {
+    return [...this.#paused].toSorted();
+  }
+
+  get schedules(): ScheduleModel {
+    return this.#schedules;
+  }
+
+  fireSchedules(items: readonly Firing[], nowMs: number): { fired: boolean[]; ready: string[] } {
+    const { reply, ready } = this.#world.command(nowMs, () =>
+      items.map((item) => {
+        const fired = this.#schedules.fire(item);
+        if (fired) for (const task of item.tasks) this.#world.submit(task, false);
+        return fired;
+      }),
+    );
+    return { fired: reply, ready };
   }
 
   get(ids: readonly string[]): (TaskRecord | undefined)[] {
     return ids.map((id) => {
-      const task = this.#find(id);
+      const task = this.#world.find(id);
       return task === undefined ? undefined : toRecord(task);
     });
   }
 
   all(): TaskRecord[] {
-    return this.#tasks.map(toRecord);
+    return this.#world.records();
+  }
+
+  /** How this run's task stands, where the run still holds its lease. */
+  holding(held: Held): TaskRecord | undefined {
+    const task = this.#world.holding(held);
+    return task && toRecord(task);
   }
 
   counts(): Record<string, TaskCounts> {
     const counts: Record<string, Record<TaskStatus, number>> = {};
-    for (const { task, status } of this.#tasks) {
+    for (const { task, status } of this.#world.tasks) {
       counts[task.kind] ??= { queued: 0, leased: 0, running: 0, retrying: 0, parked: 0, completed: 0, failed: 0, cancelled: 0, dead: 0 };
       counts[task.kind]![status] += 1;
     }
     return counts;
   }
 
-  #submitOne(task: NewTask, nowMs: number, maxUnfinished: number): SubmitOutcome {
-    if (task.parent !== undefined && this.#held(task.parent) === undefined) return { at: 'stale' };
-    const known = this.#find(task.id);
-    if (known !== undefined) return { at: 'known', task: toRecord(known) };
-    const unfinished = this.#tasks.filter(({ status }) => !ENDED.includes(status)).length;
-    if (task.parent === undefined && unfinished >= maxUnfinished) return { at: 'full', limit: maxUnfinished };
-    this.#tasks.push({
-      task,
-      submittedAtMs: nowMs,
-      status: 'queued',
-      resumed: false,
-      attempt: 0,
-      losses: 0,
-      fence: 0,
-      leaseUntilMs: 0,
-      dueAtMs: null,
-      waitsFor: [],
-      parkedFor: null,
-      result: null,
-      error: null,
-      finishedAtMs: null,
-      memory: [],
-    });
-    return { at: 'accepted' };
-  }
-
-  #settleOne(task: ModelTask, outcome: SettledOutcome, nowMs: number): void {
-    const started = task.status === 'running';
-    switch (outcome.at) {
-      case 'completed':
-        for (const send of outcome.sends) if (this.#submitOne(send, nowMs, Infinity).at === 'accepted') this.#ready.add(send.kind);
-        task.result = outcome.result;
-        return this.#end(task, 'completed', null, nowMs);
-      case 'failed':
-      case 'dead':
-        return this.#end(task, outcome.at, outcome.error, nowMs);
-      case 'retry':
-        Object.assign(task, { status: 'retrying', dueAtMs: outcome.readyAtMs, error: outcome.error, resumed: false });
-        return;
-      case 'parked':
-        if (started) task.attempt -= 1;
-        Object.assign(task, { status: 'parked', dueAtMs: outcome.wakeAtMs, waitsFor: outcome.children, parkedFor: outcome.reason });
-        if (outcome.children.some((id) => this.#hasEnded(id)) || (outcome.wakeAtMs !== null && outcome.wakeAtMs <= nowMs)) this.#wake(task);
-        return;
-      case 'released':
-        if (started) task.attempt -= 1;
-        return this.#queue(task);
-      case 'lost':
-        if (!started) return this.#wake(task);
-        return this.#lose(task, outcome.error, nowMs);
+  /** Starts it, and says how that came out as things stand after all of the command. */
+  #startOne(item: StartItem): () => ModelStart {
+    const task = this.#world.holding(item);
+    if (task === undefined) return () => ({ at: 'stale' });
+    if (task.status === 'leased') {
+      const by = this.#world.locks.take(task);
+      if (by.length > 0) {
+        // What is to be undone is undone: it waits.
+        if (task.task.onConflict === 'reject' && task.undo === null) return () => ({ at: 'rejected', by });
+        this.#world.letGo(task, () => {
+          this.#world.park(task, 'locks');
+          this.#world.locks.standInLine(task);
+        });
+        return () => ({ at: 'blocked', by });
+      }
+      Object.assign(task, { status: 'running', attempt: task.attempt + 1 });
+      Object.assign(task.runs.at(-1)!, { startedAtMs: this.#world.nowMs, worker: item.worker ?? null });
     }
+    return () => ({
+      at: 'started',
+      attempt: task.attempt,
+      losses: task.losses,
+      memory: task.memory.map(withoutRow),
+      children: this.#childrenOf(task),
+      events: task.events.map(({ name, n, value }) => ({ name, n, value })),
+      locks: wantsOf(task),
+      lockFence: task.lockFence,
+      undo: task.undo,
+    });
   }
 
-  #takeBack(task: ModelTask, nowMs: number): void {
-    if (task.status === 'running') this.#lose(task, LOST, nowMs);
-    else this.#queue(task);
+  #childrenOf(parent: ModelTask): ChildRecord[] {
+    return this.#world.tasks
+      .filter(({ task }) => task.parent?.id === parent.task.id)
+      .map(({ task, status, result, error }) => ({ id: task.id, place: task.parent!.place, status, result, error }));
   }
 
-  #lose(task: ModelTask, error: string, nowMs: number): void {
-    task.losses += 1;
-    if (task.losses >= task.task.maxLosses) return this.#end(task, 'dead', error, nowMs);
-    task.error = error;
-    this.#wake(task);
+  #takeBack(task: ModelTask): void {
+    if (task.status === 'running') this.#world.lose(task, LOST);
+    else this.#world.letGo(task, () => this.#world.queue(task));
   }
 
-  #end(task: ModelTask, status: TaskStatus, error: string | null, nowMs: number): void {
-    Object.assign(task, { status, error, finishedAtMs: nowMs });
-    for (const other of this.#tasks) if (other.status === 'parked' && other.waitsFor.includes(task.task.id)) this.#wake(other);
+  #tell({ id, name, value, key }: Signal): SignalOutcome {
+    const task = this.#world.find(id);
+    if (task === undefined) return { at: 'unknown' };
+    if (hasEnded(task)) return { at: 'ended', status: task.status };
+    if (key !== undefined && task.events.some((event) => event.name === name && event.key === key)) return { at: 'known' };
+    task.events.push({ name, n: task.events.filter((event) => event.name === name).length, value, key });
+    this.#world.look();
+    return { at: 'told' };
   }
 
-  #wake(task: ModelTask): void {
-    task.resumed = true;
-    this.#queue(task);
+  /** When the store has to end it, which it does not while somebody holds it, or when it is undone. */
+  #deadlineOf(task: ModelTask): number {
+    return hasEnded(task) || isHeld(task) || task.undo !== null ? Infinity : (task.task.deadlineMs ?? Infinity);
   }
-
-  #queue(task: ModelTask): void {
-    Object.assign(task, { status: 'queued', dueAtMs: null, waitsFor: [], parkedFor: null });
-    this.#ready.add(task.task.kind);
-  }
-
-  #waiting(): ModelTask[] {
-    return this.#tasks.filter(({ status, dueAtMs }) => (status === 'retrying' || status === 'parked') && dueAtMs !== null);
-  }
-
-  #find(id: string): ModelTask | undefined {
-    return this.#tasks.find(({ task }) => task.id === id);
-  }
-
-  #held({ id, fence }: Held): ModelTask | undefined {
-    const task = this.#find(id);
-    return task !== undefined && task.fence === fence && (task.status === 'leased' || task.status === 'running') ? task : undefined;
-  }
-
-  #hasEnded(id: string): boolean {
-    const task = this.#find(id);
-    return task !== undefined && ENDED.includes(task.status);
-  }
-
-  readonly #bestFirst = (a: ModelTask, b: ModelTask): number =>
-    Number(b.resumed) - Number(a.resumed) || b.task.priority - a.task.priority || this.#tasks.indexOf(a) - this.#tasks.indexOf(b);
 }
 
-function toRecord(of: ModelTask): TaskRecord {
-  const { id, kind, version, input, priority, maxAttempts, maxLosses, depth, parent } = of.task;
-  const { status, result, error, attempt, losses, fence, parkedFor, submittedAtMs, finishedAtMs } = of;
-  return {
-    id,
-    kind,
-    version,
-    status,
-    input,
-    result,
-    error,
-    priority,
-    attempt,
-    losses,
-    maxAttempts,
-    maxLosses,
-    fence,
-    depth,
-    parentId: parent?.id ?? null,
-    parkedFor,
-    submittedAtMs,
-    finishedAtMs,
-  };
+function withoutTurn({ id, kind, name, request, askedAtMs, expiresAtMs }: Approval): Approval {
+  return { id, kind, name, request, askedAtMs, expiresAtMs };
+}
+
+function withoutRow(entry: ModelTask['memory'][number]): Remembered {
+  const { row: _row, ...remembered } = entry;
+  return remembered;
 }

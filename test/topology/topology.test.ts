@@ -89,7 +89,7 @@ const WRONG: readonly Case[] = [
       { min: 1.5, max: 2 },
       { min: 1, max: 2, extra: 1 },
     ],
-    mailbox: ['{ capacity, stealAbove }', null, 16, []],
+    mailbox: ['{ mode, capacity, stealAbove }', null, 16, []],
     'mailbox.capacity': [TASKS, 0, 1.5, NaN, '16'],
     'mailbox.stealAbove': [TASKS, 0, 1.5, NaN, '4'],
     attempts: [RUNS, 0, 1.5, NaN, Infinity, '5'],
@@ -119,7 +119,7 @@ const WRONG: readonly Case[] = [
     'supervision.suspendAboveShare': ['a share from 0 to 1', -0.1, 1.1, NaN],
     'supervision.shutdownMs': [MS0, -1, NaN],
     staggerMs: ['milliseconds between the starts of two workers, at least 0', -1, NaN, Infinity, '25'],
-    bounds: ['{ unfinished, payloadBytes, fanOut, depth, operations }', null, 5],
+    bounds: ['{ unfinished, payloadBytes, fanOut, depth, operations, family }', null, 5],
     'bounds.unfinished': ['a whole number of tasks', 0, 1.5, NaN, Infinity],
     'bounds.payloadBytes': ['a whole number of bytes', 0, 1.5, '1MB'],
     'bounds.fanOut': ['a whole number of child tasks', 0, NaN],
@@ -163,10 +163,15 @@ test.each([
     'agent',
     'replica',
     agentWith({ replica: 3 }),
-    'input, output, uses, asks, run, replicas, mailbox, attempts, losses, backoff, leaseMs, runTimeoutMs, stallMs, lingerMs, healthCheck, onRejection, isolation, heartbeatMs, memoryMb, budget, tenant, version',
+    'input, output, uses, asks, events, run, machine, replicas, mailbox, affinity, orderKey, writes, reads, onConflict, deadlineMs, backlog, tenantWeights, onVersionChange, attempts, losses, backoff, leaseMs, runTimeoutMs, stallMs, lingerMs, healthCheck, onRejection, isolation, heartbeatMs, memoryMb, budget, tenant, version',
   ],
-  ['agent.mailbox', 'size', agentWith({ mailbox: { size: 3 } }), 'capacity, stealAbove'],
-  ['fleet', 'agent', fleetWith({ agent: echo }), 'name, module, agents, supervision, budget, metaAgent, wakeGate, staggerMs, bounds'],
+  ['agent.mailbox', 'size', agentWith({ mailbox: { size: 3 } }), 'mode, capacity, stealAbove'],
+  [
+    'fleet',
+    'agent',
+    fleetWith({ agent: echo }),
+    'name, module, agents, supervision, budget, metaAgent, wakeGate, staggerMs, agingMs, schedules, bounds',
+  ],
   [
     'fleet.supervision',
     'intenisty',
@@ -174,7 +179,7 @@ test.each([
     'strategy, children, intensity, periodMs, backoff, suspendAboveShare, shutdownMs',
   ],
   ['fleet.supervision.backoff', 'base', fleetWith({ supervision: { backoff: { base: 3 } } }), 'baseMs, capMs'],
-  ['fleet.bounds', 'fanout', fleetWith({ bounds: { fanout: 3 } }), 'unfinished, payloadBytes, fanOut, depth, operations'],
+  ['fleet.bounds', 'fanout', fleetWith({ bounds: { fanout: 3 } }), 'unfinished, payloadBytes, fanOut, depth, operations, family'],
 ])('%s knows no field %s, and says which there are', (path, field, define, fields) => {
   const error = refusal(define);
   expect(error.detail.path.join('.')).toBe(`${path}.${field}`);
@@ -183,7 +188,7 @@ test.each([
 
 test.each([
   ['dependency', () => dependency(undefined as never), 'an object with `perform`'],
-  ['agent', () => agent(null as never), 'an object with `run`'],
+  ['agent', () => agent(null as never), 'an object with `run` or `machine`'],
   ['fleet', () => defineFleet(5 as never), 'an object with `name` and `agents`'],
 ])('%s of no object at all is refused', (path, define, expected) => {
   expect(refusal(define)).toMatchObject({ detail: { path: [path], expected } });
@@ -274,7 +279,13 @@ describe('a complete plan', () => {
           uses: {},
           asks: [],
           replicas: 1,
-          mailbox: { capacity: 16, stealAbove: 4 },
+          events: [],
+          mailbox: { mode: 'steal', capacity: 16, stealAbove: 4 },
+          onConflict: 'queue',
+          deadlineMs: undefined,
+          backlog: undefined,
+          tenantWeights: {},
+          onVersionChange: 'replay',
           attempts: 5,
           losses: 10,
           backoff: { baseMs: 500, capMs: 60_000 },
@@ -301,7 +312,9 @@ describe('a complete plan', () => {
         shutdownMs: 5_000,
       },
       staggerMs: 25,
-      bounds: { unfinished: 1_000_000, payloadBytes: 1_048_576, fanOut: 10_000, depth: 16, operations: 100_000 },
+      agingMs: 60_000,
+      schedules: {},
+      bounds: { unfinished: 1_000_000, payloadBytes: 1_048_576, fanOut: 10_000, depth: 16, operations: 100_000, family: 100_000 },
     });
   });
 

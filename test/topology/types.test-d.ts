@@ -3,8 +3,22 @@
  * file: each line below a `@ts-expect-error` has to be wrong, and each `expectTypeOf` has to hold.
  */
 import { expectTypeOf } from 'vitest';
-import { agent, contract, defineFleet, dependency, startFleet } from 'drover';
-import type { Agent, Context, Contract, Dependency, Fleet, InputOf, OutputOf, ReplyOf, RequestOf, Schema, TaskHandle } from 'drover';
+import { assign, setup } from 'xstate';
+import { agent, contract, defineFleet, dependency, operation, operations, startFleet } from 'drover';
+import type {
+  Agent,
+  Context,
+  Contract,
+  Dependency,
+  Fleet,
+  InputOf,
+  OperationLogic,
+  OutputOf,
+  ReplyOf,
+  RequestOf,
+  Schema,
+  TaskHandle,
+} from 'drover';
 import { z } from 'zod';
 
 // ── Dependencies ───────────────────────────────────────────────────────────────────────────────
@@ -65,6 +79,7 @@ const parsing = agent({
       readonly kind: string;
       readonly attempt: number;
       readonly fence: number;
+      readonly lockFence: number;
     }>();
     // A literal stays a literal.
     return { label: 'spam' };
@@ -209,7 +224,7 @@ expectTypeOf(working).toEqualTypeOf<Agent<{ mailId: string }, string>>();
 
 agent({
   async run(_input: number, ctx) {
-    expectTypeOf(ctx).toEqualTypeOf<Context<{}, {}>>();
+    expectTypeOf(ctx).toEqualTypeOf<Context<{}, {}, {}>>();
     // @ts-expect-error -- nothing is declared, so nothing can be called
     await ctx.call('model', 1);
     // @ts-expect-error -- nor asked
@@ -267,3 +282,66 @@ export async function submits(): Promise<void> {
   // @ts-expect-error -- no such event
   fleet.events.on('task.exploded', () => {});
 }
+
+// ── Statecharts ────────────────────────────────────────────────────────────────────────────────
+
+const charted = { uses: { model, crm }, asks: { plain }, events: { paid: z.object({ cents: z.number() }) } };
+const summarise = operations(charted)(async (input: { text: string }, ctx) => {
+  const { text } = await ctx.call('model', { prompt: input.text });
+  expectTypeOf(await ctx.ask('plain', { a: 1 })).toEqualTypeOf<{ b: string }>();
+  expectTypeOf(await ctx.waitFor('paid')).toEqualTypeOf<{ cents: number }>();
+  // @ts-expect-error -- another request
+  void ctx.call('model', { id: 1 });
+  // @ts-expect-error -- not declared
+  void ctx.call('other', 1);
+  return text;
+});
+expectTypeOf(summarise).toEqualTypeOf<OperationLogic<{ text: string }, string>>();
+// Without a declaration any name will do.
+expectTypeOf(operation(async (input: number, ctx) => [input, (await ctx.call('anything', 1)) as string])).toEqualTypeOf<
+  OperationLogic<number, (string | number)[]>
+>();
+
+const chart = setup({
+  types: { input: {} as { mailId: string }, context: {} as { text: string }, output: {} as { label: string } },
+  actors: { summarise },
+}).createMachine({
+  context: ({ input }) => ({ text: input.mailId }),
+  initial: 'on',
+  states: {
+    on: {
+      invoke: {
+        src: 'summarise',
+        input: ({ context }) => ({ text: context.text }),
+        onDone: {
+          target: 'off',
+          actions: assign(({ event }) => {
+            expectTypeOf(event.output).toBeString();
+            return { text: event.output };
+          }),
+        },
+      },
+    },
+    off: { type: 'final' },
+  },
+  output: ({ context }) => ({ label: context.text }),
+});
+expectTypeOf(agent({ ...charted, machine: chart })).toEqualTypeOf<Agent<{ mailId: string }, { label: string }>>();
+// With schemas the task's input is what the schema takes, and the machine gets what it makes of it.
+const schemed = agent({
+  input: z.object({ mailId: z.coerce.string() }),
+  output: z.object({ label: z.string() }).transform(({ label }) => label.length),
+  tenant: ({ mailId }) => mailId,
+  machine: chart,
+});
+expectTypeOf<OutputOf<typeof schemed>>().toBeNumber();
+// @ts-expect-error -- one of the two
+agent({ machine: chart, run: async () => 1 });
+// @ts-expect-error -- the machine takes a mailId
+agent({ input: z.object({ other: z.string() }), machine: chart });
+// @ts-expect-error -- the machine brings a label
+agent({ output: z.object({ other: z.string() }), machine: chart });
+// @ts-expect-error -- a machine runs on the fleet's own event loop
+agent({ machine: chart, isolation: 'thread' });
+// @ts-expect-error -- what the operation is given
+setup({ actors: { summarise } }).createMachine({ invoke: { src: 'summarise', input: { text: 5 } } });

@@ -7,9 +7,12 @@
 import { childTask } from '../../runtime/child-task.ts';
 import { checkHold, checkNoHold, holding } from '../../runtime/holding.ts';
 import type { Held } from '../../runtime/holding.ts';
-import { checkQuality, encode } from '../../runtime/payload.ts';
-import type { AskOptions, CallOptions, Context, HoldOptions, RunLogger, StepContext } from '../../topology/context.ts';
+import { checkQuality, decode, encode } from '../../runtime/payload.ts';
+import { CompensateInStepError } from '../../runtime/run/errors.ts';
+import { inStep, stepAround } from '../../runtime/run/in-step.ts';
+import type { AskOptions, CallOptions, Context, HoldOptions, RunLogger, State, StepContext, WaitOptions } from '../../topology/context.ts';
 import type { KindPlan, Topology } from '../../topology/fleet.ts';
+import { ChildState } from './child-state.ts';
 import { NotTransferableError } from '../errors.ts';
 import { fromWire, toFacts, toWire } from '../wire.ts';
 import type { FromRun, Level, RunOrder, ToChild, WireError } from '../wire.ts';
@@ -17,9 +20,12 @@ import type { FromRun, Level, RunOrder, ToChild, WireError } from '../wire.ts';
 interface Operation {
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
-  /** Of a step: what to do when no earlier run has done it. */
-  readonly perform: ((step: StepContext) => unknown) | undefined;
+  /** Of a step: what to do when no earlier run has done it. Of a change: what to make of a row. */
+  readonly perform: Perform | undefined;
 }
+
+// oxlint-disable-next-line typescript/no-explicit-any -- the context of a step, or a row
+type Perform = (given: any) => unknown;
 
 type Said = Extract<ToChild, { readonly run: number }>;
 
@@ -31,6 +37,9 @@ export class ChildRun implements Context {
   readonly #bounds: Topology['bounds'];
   readonly #post: (said: FromRun) => void;
   readonly #open = new Map<number, Operation>();
+  #state: ChildState | undefined;
+  /** What was registered to undo steps, by name. */
+  #undos: Map<string, Perform> | undefined;
   #tickets = 0;
   #offspring = 0;
   #over: Error | undefined;
@@ -64,12 +73,22 @@ export class ChildRun implements Context {
       case 'rejected':
         return this.#take(said.ticket)?.reject(fromWire(said.error));
       case 'do-step':
-        return void this.#perform(said.ticket, said.idempotencyKey);
+        return void this.#perform(said.ticket, this.#open.get(said.ticket)?.perform, said.idempotencyKey);
+      case 'do-change':
+        return void this.#perform(said.ticket, this.#open.get(said.ticket)?.perform, decode(said.value));
+      case 'do-undo': {
+        const undo = this.#undos?.get(said.name);
+        return void this.#perform(
+          said.ticket,
+          undo && ((key) => inStep(this, `undo:${said.name}`, () => undo(this.#step(key)))),
+          said.idempotencyKey,
+        );
+      }
     }
   }
 
   call(name: string, request: unknown, { remember = true }: CallOptions = {}): Promise<never> {
-    return this.#operate((ticket) => {
+    return this.operate((ticket) => {
       try {
         this.#post({ at: 'call', ticket, name, request, remember });
       } catch (cause) {
@@ -79,22 +98,25 @@ export class ChildRun implements Context {
   }
 
   step<T>(name: string, fn: (step: StepContext) => T | Promise<T>): Promise<T> {
-    return this.#operate((ticket) => this.#post({ at: 'step', ticket, name }), fn);
+    return this.operate(
+      (ticket) => this.#post({ at: 'step', ticket, name }),
+      (key: string) => inStep(this, name, () => fn(this.#step(key))),
+    );
   }
 
   hold<T>(name: string, fn: (place: StepContext) => Promise<T>, options: HoldOptions = {}): Promise<T> {
     let held: Held | undefined;
-    return this.#operate(
+    return this.operate(
       (ticket) => {
         held = checkHold(this, this.#plan, name);
         this.#post({ at: 'hold', ticket, name, options });
       },
-      (place: StepContext) => holding(held!, () => fn(place)),
+      (key: string) => holding(held!, () => fn(this.#step(key))),
     );
   }
 
   ask(kind: string, input: unknown, options: AskOptions = {}): Promise<never> {
-    return this.#operate((ticket) => {
+    return this.operate((ticket) => {
       checkNoHold(this, this.#plan.kind, kind);
       this.#post({ at: 'ask', ticket, ...this.#child(kind, input, options) });
     });
@@ -102,6 +124,40 @@ export class ChildRun implements Context {
 
   send(kind: string, input: unknown, options: AskOptions = {}): void {
     if (this.#over === undefined) this.#post({ at: 'send', ...this.#child(kind, input, options) });
+  }
+
+  sleep(until: number | Date): Promise<void> {
+    return this.operate((ticket) => this.#post({ at: 'sleep', ticket, until }));
+  }
+
+  waitFor(name: string, options: WaitOptions = {}): Promise<never> {
+    return this.operate((ticket) => this.#post({ at: 'wait-for', ticket, name, options }));
+  }
+
+  approval(name: string, request: unknown, options: WaitOptions = {}): Promise<never> {
+    return this.operate((ticket) => {
+      const text = encode(request, `request for approval of ${name}`, this.#bounds.payloadBytes);
+      this.#post({ at: 'approval', ticket, name, request: text, options });
+    });
+  }
+
+  get state(): State {
+    return (this.#state ??= new ChildState(this, this.#bounds.payloadBytes, this.#post));
+  }
+
+  compensate(name: string, undo: (step: StepContext) => unknown): Promise<void> {
+    return this.operate((ticket) => {
+      const step = stepAround(this);
+      if (step !== undefined) throw new CompensateInStepError({ id: this.task.id, step, compensation: name });
+      // A name that is used twice is refused by the fleet; the first one stays.
+      this.#undos ??= new Map();
+      if (!this.#undos.has(name)) this.#undos.set(name, undo);
+      this.#post({ at: 'compensate', ticket, name });
+    });
+  }
+
+  widen(resources: readonly string[]): Promise<void> {
+    return this.operate((ticket) => this.#post({ at: 'widen', ticket, resources }));
   }
 
   score(quality: number): void {
@@ -121,7 +177,8 @@ export class ChildRun implements Context {
     return { kind, input: checked.input, options: { priority: checked.priority } };
   }
 
-  #operate<T>(begin: (ticket: number) => void, perform?: (step: StepContext) => unknown): Promise<T> {
+  /** Begins an operation: none once the run is over. */
+  operate<T>(begin: (ticket: number) => void, perform?: Perform): Promise<T> {
     if (this.#over !== undefined) return new Promise(() => {});
     const ticket = (this.#tickets += 1);
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
@@ -136,16 +193,19 @@ export class ChildRun implements Context {
     return promise as Promise<T>;
   }
 
-  async #perform(ticket: number, idempotencyKey: string): Promise<void> {
-    const operation = this.#open.get(ticket);
-    if (operation?.perform === undefined) return;
+  async #perform(ticket: number, perform: Perform | undefined, given: unknown): Promise<void> {
+    if (perform === undefined) return;
     try {
-      const { signal } = this;
-      const value = await operation.perform({ signal, idempotencyKey });
+      const value: unknown = await perform(given);
       this.#post({ at: 'step-done', ticket, value: encode(value, 'what a step brought', this.#bounds.payloadBytes) });
     } catch (error) {
       this.#post({ at: 'step-failed', ticket, error: toWire(error) });
     }
+  }
+
+  #step(idempotencyKey: string): StepContext {
+    const { signal } = this;
+    return { signal, idempotencyKey };
   }
 
   #take(ticket: number): Operation | undefined {

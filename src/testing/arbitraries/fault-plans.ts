@@ -23,6 +23,7 @@ const COUNTS = [
   'queueCrashes',
   'limiterCrashes',
   'kills',
+  'commitPoints',
   'restarts',
   'stalls',
   'clockSteps',
@@ -63,7 +64,7 @@ function strikes(withinMs: number): fc.Arbitrary<Strike> {
   const lasting = (at: Strike['at']) => record({ at: fc.constant(at), atMs, ms: fc.nat({ max: LONGEST_MS }) });
   const plain = (at: Strike['at']) => record({ at: fc.constant(at), atMs });
   return fc.oneof(
-    ...(['worker-crash', 'scale', 'queue-crash', 'limiter-crash', 'kill', 'restart'] as const).map(plain),
+    ...(['worker-crash', 'scale', 'queue-crash', 'limiter-crash', 'kill', 'commit-point', 'restart'] as const).map(plain),
     ...(['worker-suspend', 'stall', 'clock-step', 'store-outage'] as const).map(lasting),
   );
 }

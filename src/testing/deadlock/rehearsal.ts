@@ -14,6 +14,12 @@ import type { KindPlan, Topology } from '../../topology/fleet.ts';
 /** What one run does, operation by operation. */
 export interface Program {
   readonly steps: readonly ProgramStep[];
+  /** What it writes, where its kind finds that out by a function. */
+  readonly writes?: readonly string[];
+  /** What it reads, likewise. */
+  readonly reads?: readonly string[];
+  /** Its order key, likewise. */
+  readonly key?: string;
   /** It is rejected so many times before it comes to its end. */
   readonly rejects: number;
 }
@@ -39,6 +45,9 @@ export interface RehearsedTask {
   readonly input: Program;
 }
 
+/** Names beside those that are listed. */
+const UNNAMED = ['lock 1', 'lock 2'];
+
 /** The same topology, to be run on programs. The user's own is not touched. */
 export function rehearsalOf(topology: Topology): Topology {
   const agents = mapped(topology.kinds, (plan) => performer(plan));
@@ -49,6 +58,8 @@ export function rehearsalOf(topology: Topology): Topology {
     agents,
     kinds: mapped(topology.kinds, (plan) => ({ ...plan, agent: agents[plan.kind]! })),
     dependencies: mapped(topology.dependencies, ({ spec }) => standIn(spec)),
+    // Their inputs are no programs.
+    schedules: {},
   };
 }
 
@@ -80,16 +91,44 @@ function drawProgram(kinds: Topology['kinds'], kind: string, depth: number, rand
       steps.push({ at: 'ask', asked });
     } else if (dependencies.length > 0) steps.push({ at: 'call', dependency: dependencies[random.int(dependencies.length)]! });
   }
-  return { steps, rejects: random.int(8) === 0 ? 1 : 0 };
+  return { steps, rejects: random.int(8) === 0 ? 1 : 0, ...drawNames(kinds, kind, random.fork('names')) };
+}
+
+/** What the functions of its kind would have said about the input. */
+function drawNames(kinds: Topology['kinds'], kind: string, random: Random): Pick<Program, 'writes' | 'reads' | 'key'> {
+  const { writes, reads, orderKey } = kinds[kind]!.agent.spec;
+  const listed = Object.values(kinds).flatMap(({ agent: { spec } }) => [spec.writes, spec.reads].flatMap((names) => namesOf(names)));
+  const names = [...new Set([...listed, ...UNNAMED])];
+  const some = (): string[] => names.filter(() => random.int(names.length) === 0);
+  return {
+    ...(typeof writes === 'function' ? { writes: some() } : {}),
+    ...(typeof reads === 'function' ? { reads: some() } : {}),
+    ...(orderKey === undefined || random.int(3) === 0 ? {} : { key: `key ${random.int(2)}` }),
+  };
+}
+
+function namesOf(names: AnyAgent['spec']['writes']): readonly string[] {
+  return names === undefined || typeof names === 'function' ? [] : names;
 }
 
 function performer({ agent, asks }: KindPlan): AnyAgent {
   const { spec } = agent;
+  const { affinity: _affinity, tenant: _tenant, orderKey, writes, reads, ...rest } = spec;
   return {
     is: 'agent',
     input: undefined,
     output: undefined,
-    spec: { ...spec, input: undefined, output: undefined, asks: Object.fromEntries(asks.map((kind) => [kind, contract()])), run: perform },
+    spec: {
+      ...rest,
+      input: undefined,
+      output: undefined,
+      asks: Object.fromEntries(asks.map((kind) => [kind, contract()])),
+      // Functions of the input would be given a program.
+      writes: typeof writes === 'function' ? (program: Program) => program.writes ?? [] : writes,
+      reads: typeof reads === 'function' ? (program: Program) => program.reads ?? [] : reads,
+      orderKey: orderKey === undefined ? undefined : (program: Program) => program.key,
+      run: perform,
+    },
   } as unknown as AnyAgent;
 }
 
@@ -132,28 +171,38 @@ export function* smallerTasks(task: RehearsedTask): Generator<RehearsedTask> {
   for (const input of smallerPrograms(task.input)) yield { ...task, input };
 }
 
-function* smallerPrograms({ steps, rejects }: Program): Generator<Program> {
-  if (rejects > 0) yield { steps, rejects: 0 };
+function* smallerPrograms(whole: Program): Generator<Program> {
+  const { key, ...keyless } = whole;
+  const { steps, rejects, writes, reads } = whole;
+  if (rejects > 0) yield { ...whole, rejects: 0 };
+  if (key !== undefined) yield keyless;
+  for (const at of writes?.keys() ?? []) yield { ...whole, writes: writes!.toSpliced(at, 1) };
+  for (const at of reads?.keys() ?? []) yield { ...whole, reads: reads!.toSpliced(at, 1) };
   for (const [at, step] of steps.entries()) {
-    yield { steps: steps.toSpliced(at, 1), rejects };
+    yield { ...whole, steps: steps.toSpliced(at, 1) };
     if (step.at === 'call') continue;
     const { asked } = step;
     if (asked.length > 1)
-      for (const fewer of asked.keys()) yield { steps: steps.with(at, { at: 'ask', asked: asked.toSpliced(fewer, 1) }), rejects };
+      for (const fewer of asked.keys()) yield { ...whole, steps: steps.with(at, { at: 'ask', asked: asked.toSpliced(fewer, 1) }) };
     for (const [which, { kind, program }] of asked.entries()) {
       for (const smaller of smallerPrograms(program)) {
-        yield { steps: steps.with(at, { at: 'ask', asked: asked.with(which, { kind, program: smaller }) }), rejects };
+        yield { ...whole, steps: steps.with(at, { at: 'ask', asked: asked.with(which, { kind, program: smaller }) }) };
       }
     }
   }
 }
 
 /** What a program does, in words. */
-export function tellProgram({ steps, rejects }: Program): string {
+export function tellProgram({ steps, rejects, writes = [], reads = [], key }: Program): string {
+  const names = [
+    ...writes.map((name) => `writes ${name}`),
+    ...reads.map((name) => `reads ${name}`),
+    ...(key === undefined ? [] : [`has order key ${key}`]),
+  ];
   const said = steps.map((step) =>
     step.at === 'call'
       ? `calls ${step.dependency}`
       : `asks ${step.asked.map(({ kind, program }) => `${kind} (which ${tellProgram(program)})`).join(' and ')}`,
   );
-  return [...said, rejects === 0 ? 'ends' : `is rejected ${rejects} times, then ends`].join(', ');
+  return [...names, ...said, rejects === 0 ? 'ends' : `is rejected ${rejects} times, then ends`].join(', ');
 }

@@ -72,7 +72,7 @@ function checkOne(topology: Topology, options: TopologyCheckOptions): Verdict {
   return { ...checkSkeleton(skeleton, { starvation: 'none', ...options }), bounds };
 }
 
-function namedSizes({ workers, permits, tasks, depth, operations, asks, faults, rejections }: Sizes): Sizes {
-  const named = { workers, permits, tasks, depth, operations, asks, faults, rejections };
+function namedSizes({ workers, permits, tasks, depth, operations, asks, faults, rejections, locks }: Sizes): Sizes {
+  const named = { workers, permits, tasks, depth, operations, asks, faults, rejections, locks };
   return Object.fromEntries(Object.entries(named).filter(([, value]) => value !== undefined));
 }

@@ -9,6 +9,7 @@ export { explore } from './explore.ts';
 export type { Exploration, ExploreOptions, Fairness } from './explore.ts';
 export { lintTopology } from './lint.ts';
 export type { LintCode, LintFinding, LintOptions } from './lint.ts';
+export type { SampleInputs } from './locking.ts';
 export { livenessOf } from './liveness.ts';
 export type { Live } from './liveness.ts';
 export { netSpace } from './net.ts';

@@ -2,6 +2,7 @@
 import { costOf } from '../../topology/dependency.ts';
 import type { Topology } from '../../topology/fleet.ts';
 import { compile } from './compile.ts';
+import { locksByInput } from './locking.ts';
 import { ranksOf } from './ranks.ts';
 import { skeletonOf } from './topology.ts';
 import type { SkeletonOptions } from './topology.ts';
@@ -14,6 +15,8 @@ export type LintCode =
   | 'asks-too-deep'
   /** Something is waited for, in a circle, by those who hold it. */
   | 'holds-while-acquiring'
+  /** What a kind locks depends on its input, and there is no sample of it. */
+  | 'locks-by-input'
   /** A request that the limits of its dependency never admit. */
   | 'never-admitted'
   /** The estimate of a sample request could not be computed. */
@@ -29,7 +32,7 @@ export interface LintFinding {
   readonly says: string;
 }
 
-export interface LintOptions extends Pick<SkeletonOptions, 'without'> {
+export interface LintOptions extends Pick<SkeletonOptions, 'without' | 'inputs'> {
   /** Requests as runs make them, by dependency: are they ever admitted? An estimate without parameters is checked anyway. */
   readonly requests?: Readonly<Record<string, readonly unknown[]>>;
 }
@@ -41,6 +44,7 @@ export function lintTopology(topology: Topology, options: LintOptions = {}): rea
     ...circlesOfAsks(topology, parking),
     ...chains(topology),
     ...holds(topology, options),
+    ...unsampled(topology, options),
     ...admissions(topology, options.requests ?? {}),
   ];
 }
@@ -99,12 +103,22 @@ function chains({ kinds, bounds }: Topology): readonly LintFinding[] {
 }
 
 /** Circles in what is held while something else is waited for, by the ranks of the skeleton. */
-function holds(topology: Topology, { without = [] }: LintOptions): readonly LintFinding[] {
-  const { skeleton } = skeletonOf(topology, { without, workers: 1, permits: 1, operations: 1, asks: 1, depth: depthOf(topology) });
+function holds(topology: Topology, { without = [], inputs = {} }: LintOptions): readonly LintFinding[] {
+  const sizes = { workers: 1, permits: 1, operations: 1, asks: 1, depth: depthOf(topology) };
+  const { skeleton } = skeletonOf(topology, { without, inputs, ...sizes });
   const ranked = ranksOf(compile(skeleton));
   if (ranked.at !== 'circular') return [];
   const says = `those who hold one of these may wait for the next, all the way round: ${ranked.circle.join(', ')}`;
   return [finding('holds-while-acquiring', 'error', ['agents'], says)];
+}
+
+function unsampled({ kinds }: Topology, { inputs = {} }: LintOptions): readonly LintFinding[] {
+  return Object.values(kinds).flatMap((plan) => {
+    const { kind } = plan;
+    if (!locksByInput(plan) || (inputs[kind] ?? []).length > 0) return [];
+    const says = `what ${kind} locks depends on its input: any set of names is searched; with \`inputs\` it is what they give`;
+    return [finding('locks-by-input', 'note', ['agents', kind, 'writes'], says)];
+  });
 }
 
 function admissions({ dependencies }: Topology, requests: Readonly<Record<string, readonly unknown[]>>): readonly LintFinding[] {

@@ -17,6 +17,14 @@
  * 4. no message goes without an answer (plain `send`), and nothing depends on what is *not* there
  *    (`attempt`, `look`, replies to a crashed asker): for these only the search speaks.
  *
+ * Why it holds for the locks of a topology, however many and whoever names them: a start takes its worker
+ * and all its locks in one move, so nobody waits for a lock while it holds anything, and no edge leads from
+ * one lock to another. Locks are held by runs alone, and a run that does not park waits for a permit and
+ * nothing else, whose holder waits for nothing. So a lock ranks with a worker, above the permits. A task
+ * that waits in line until those before it have had their turn holds nothing either, and waits for
+ * whoever holds what they want. Locks that are taken one by one, or kept over an ask, make edges from
+ * lock to lock, and the circle is found.
+ *
  * It says nothing about livelock and starvation.
  *
  * @see Havender, "Avoiding deadlock in multitasking systems", IBM Systems Journal 7(2), 1968

@@ -10,7 +10,9 @@
  *        └── woken ◀─ child ended ─ parked
  *
  * With parking, a run that waits for a child gives its worker back and queues for one again when a
- * child has ended. No priority is modelled: claimed tasks may stand in a mailbox before one that comes
+ * child has ended. So it does with its locks (`locking.ts`): a start takes its worker and all of them in
+ * one move, or waits and holds nothing, and whatever ends or parks the run gives them back. A run that
+ * widens what it writes parks too, and starts again for more. No priority is modelled: claimed tasks may stand in a mailbox before one that comes
  * back, so every order is searched, and what holds in every order holds in the real one.
  *
  * A circle of asks is cut at the depth that is searched: a task there asks nobody. The ranks of a skeleton
@@ -21,16 +23,28 @@
  * nothing but its lease, and work that does not fit stays in the store), rates (time refills them, so
  * nobody waits for another), retries of calls (a try holds what the call holds), several calls of one
  * run at once (each waits for its permit alone and needs nothing more once it has it), asks that are
- * not awaited (a task of its own).
+ * not awaited (a task of its own), order keys (the head of a key waits for a worker, locks and permits
+ * only, and lets the next one by while it waits for a child or for the outside; who stands behind it
+ * holds nothing), sleeps, events and approvals of kinds that lock nothing (time or somebody outside
+ * brings them, and the run holds nothing meanwhile), who may pass whom at a lock (every order is searched).
  */
 import type { Topology } from '../../topology/fleet.ts';
 import type { Bound, Bounds } from './check.ts';
 import { SkeletonError } from './errors.ts';
-import { acquire, crash, end, go, join, park, release, resume, spawn } from './skeleton.ts';
-import type { ProcessClass, Skeleton, SkeletonMove } from './skeleton.ts';
+import { lockingOf } from './locking.ts';
+import type { SampleInputs } from './locking.ts';
+import type { Skeleton } from './skeleton.ts';
+import { lockOf, permitOf, taskClass, workerOf } from './task-class.ts';
+import type { TaskClass } from './task-class.ts';
 
-/** What can be switched off, to see what it is for. */
-export type Construction = 'parking';
+/**
+ * What can be switched off, to see what it is for. `parking`: a run that waits for a child keeps what it has.
+ * `all-or-nothing`: a start takes its locks one by one, in the order in which they are declared. `letting-go`: a run
+ * that parks keeps its locks.
+ */
+export type Construction = 'parking' | 'all-or-nothing' | 'letting-go';
+
+export const CONSTRUCTIONS: readonly Construction[] = ['parking', 'all-or-nothing', 'letting-go'];
 
 /** The numbers of one search. Declared sizes that are larger are scaled down to these. */
 export interface Sizes {
@@ -53,11 +67,15 @@ export interface Sizes {
   readonly faults?: number;
   /** Rejected runs in all. Default 1. */
   readonly rejections?: number;
+  /** Names that a function in `writes` or `reads` may give where there is no sample input, at least. Default 2. */
+  readonly locks?: number;
 }
 
 export interface SkeletonOptions extends Sizes {
   /** Constructions of the runtime to switch off. Default: none. */
   readonly without?: readonly Construction[];
+  /** Sample inputs, as runs get them, by kind: what functions in `writes` and `reads` give. Default: any set of names. */
+  readonly inputs?: SampleInputs;
 }
 
 export interface TopologySkeleton {
@@ -69,11 +87,10 @@ export interface TopologySkeleton {
 /**
  * Builds the skeleton of a topology.
  *
- * @throws SkeletonError when a size is out of range.
+ * @throws SkeletonError when a size is out of range, or a sample input is no input.
  */
 export function skeletonOf(topology: Topology, options: SkeletonOptions = {}): TopologySkeleton {
   const sizes = sizesOf(topology, options);
-  const parking = !(options.without ?? []).includes('parking');
   const entries = entriesOf(topology);
   const bounds: Record<string, Bound> = {
     'depth of asks': { searched: sizes.depth, declared: topology.bounds.depth },
@@ -95,22 +112,30 @@ export function skeletonOf(topology: Topology, options: SkeletonOptions = {}): T
     bounds[`permits of ${name}`] = { searched, declared };
     resources[permitOf(name)] = searched;
   }
-  const processes = classesOf(topology, entries, sizes.depth).map(({ kind, depth }): ProcessClass => {
+  const locking = lockingOf(topology, {
+    inputs: options.inputs,
+    locks: sizes.locks,
+    inOrder: (options.without ?? []).includes('all-or-nothing'),
+    workers: (kind) => resources[workerOf(kind)]!,
+  });
+  for (const [name, places] of locking.places) resources[lockOf(name)] = places;
+  Object.assign(bounds, locking.bounds);
+  const processes = classesOf(topology, entries, sizes.depth).map(({ kind, depth }) => {
     const count = depth === 0 ? (sizes.tasks ?? resources[workerOf(kind)]! + 1) : 0;
     if (depth === 0) bounds[`tasks of ${kind}`] = { searched: count, declared: topology.bounds.unfinished };
-    return taskClass(topology, kind, depth, count, sizes, parking);
+    return taskClass({ topology, kind, depth, count, sizes, locking, without: options.without ?? [] });
   });
   const skeleton = { name: topology.name, resources, processes, budgets: { rejections: sizes.rejections }, faults: sizes.faults };
   return { skeleton, bounds };
 }
 
-type AllSizes = Required<Omit<Sizes, 'tasks'>> & Pick<Sizes, 'tasks'>;
+export type AllSizes = Required<Omit<Sizes, 'tasks'>> & Pick<Sizes, 'tasks'>;
 
 function sizesOf(topology: Topology, options: SkeletonOptions): AllSizes {
-  const { workers = 2, permits = 2, tasks, operations = 2, asks = 2, faults = 1, rejections = 1 } = options;
+  const { workers = 2, permits = 2, tasks, operations = 2, asks = 2, faults = 1, rejections = 1, locks = 2 } = options;
   const depth = Math.min(options.depth ?? 3, topology.bounds.depth);
-  const least = { workers: 1, permits: 1, tasks: 0, depth: 0, operations: 0, asks: 1, faults: 0, rejections: 0 };
-  const sizes = { workers, permits, ...(tasks === undefined ? {} : { tasks }), depth, operations, asks, faults, rejections };
+  const least = { workers: 1, permits: 1, tasks: 0, depth: 0, operations: 0, asks: 1, faults: 0, rejections: 0, locks: 1 };
+  const sizes = { workers, permits, ...(tasks === undefined ? {} : { tasks }), depth, operations, asks, faults, rejections, locks };
   for (const [name, value] of Object.entries(sizes)) {
     const from = least[name as keyof typeof least];
     if (Number.isInteger(value) && value >= from && value <= 255) continue;
@@ -135,11 +160,6 @@ function entriesOf({ kinds }: Topology): readonly string[] {
   return Object.keys(kinds).filter(isEntry);
 }
 
-interface TaskClass {
-  readonly kind: string;
-  readonly depth: number;
-}
-
 /** Each kind at each depth at which it can be asked. A circle of asks is cut where the depth ends. */
 function classesOf({ kinds }: Topology, entries: readonly string[], depth: number): readonly TaskClass[] {
   const classes: TaskClass[] = entries.map((kind) => ({ kind, depth: 0 }));
@@ -151,72 +171,4 @@ function classesOf({ kinds }: Topology, entries: readonly string[], depth: numbe
     }
   }
   return classes;
-}
-
-function taskClass(topology: Topology, kind: string, depth: number, count: number, sizes: AllSizes, parking: boolean): ProcessClass {
-  const plan = topology.kinds[kind]!;
-  const worker = workerOf(kind);
-  const permits = [...new Set(Object.values(plan.uses))].filter(
-    (name) => topology.dependencies[name]!.spec.limits?.concurrency !== undefined,
-  );
-  const asks = depth < sizes.depth ? plan.asks : [];
-  const operations = permits.length + asks.length === 0 ? 0 : sizes.operations;
-  const states: Record<string, readonly SkeletonMove[]> = { queued: [acquire(worker, runs(operations), { says: `starts on ${worker}` })] };
-  for (let left = 0; left <= operations; left += 1) {
-    const moves: SkeletonMove[] = [];
-    // A crash or a rejection ends the run; what it remembers stays, and so do its children.
-    const again = `starts again${tail(left)}`;
-    const fails = [crash(again, { says: 'loses its worker to a crash' })];
-    for (const name of left > 0 ? permits : []) {
-      const calls = `calls ${name}${tail(left - 1)}`;
-      moves.push(acquire(permitOf(name), calls, { says: `calls ${name}` }));
-      // No crash in here: giving the permit back and crashing then leads to the same state.
-      states[calls] = [release(permitOf(name), runs(left - 1), { says: `hears from ${name}` })];
-    }
-    for (const child of left > 0 ? asks : []) {
-      moves.push(spawn(className({ kind: child, depth: depth + 1 }), runs(left - 1), { most: sizes.asks, says: `asks ${child}` }));
-    }
-    if (asks.length > 0) moves.push(...waitsForChild(left, worker, states, parking));
-    moves.push(end({ children: 'none' }), release(worker, again, { spends: 'rejections', says: 'is rejected' }), ...fails);
-    states[runs(left)] = moves;
-    states[again] = [resume(worker, runs(left), { says: `starts again on ${worker}` })];
-  }
-  return { name: className({ kind, depth }), count, start: 'queued', rests: [], states };
-}
-
-function waitsForChild(
-  left: number,
-  worker: string,
-  states: Record<string, readonly SkeletonMove[]>,
-  parking: boolean,
-): readonly SkeletonMove[] {
-  if (!parking) {
-    const waits = `waits for a child${tail(left)}`;
-    states[waits] = [join(runs(left)), crash(`starts again${tail(left)}`)];
-    return [go(waits, { children: 'some', says: 'waits for a child on its worker' })];
-  }
-  const parked = `parked${tail(left)}`;
-  states[parked] = [join(`starts again${tail(left)}`)];
-  return [park(worker, parked, { children: 'some' })];
-}
-
-function runs(left: number): string {
-  return `runs${tail(left)}`;
-}
-
-/** Operations that are left are part of a state: a run has so many and no more. */
-function tail(left: number): string {
-  return left === 0 ? '' : `, ${left} to go`;
-}
-
-function className({ kind, depth }: TaskClass): string {
-  return depth === 0 ? kind : `${kind} at depth ${depth}`;
-}
-
-function workerOf(kind: string): string {
-  return `worker of ${kind}`;
-}
-
-function permitOf(dependency: string): string {
-  return `permit of ${dependency}`;
 }

@@ -1,5 +1,4 @@
 /** Invariants of effects: none is made again once it is remembered, and none for a task that is not held. */
-import { isTerminal } from '../../../actors/ports/store.ts';
 import type { Invariant } from './invariant.ts';
 
 /** Leases are looked at once a tick: an effect may begin so long after its lease ran out, and no longer. */
@@ -9,22 +8,34 @@ export const S4: Invariant = {
   name: 'S4',
   promise: 'one remembered effect a place: what is remembered is never made again, and nothing is made twice at once',
   check(_topology, broken) {
-    const remembered = new Map<string, Set<string>>();
+    /** By task: keys, each with whether it failed. */
+    const remembered = new Map<string, Map<string, boolean>>();
     const calls = new Set<string>();
+    const forgetFailures = (id: string, andAll: boolean): void => {
+      for (const [key, failed] of remembered.get(id) ?? []) if (failed || andAll) remembered.get(id)!.delete(key);
+    };
     const begin = (task: string, key: string): void => {
       if (remembered.get(task)?.has(key) === true) broken(`${key} is made again though it is remembered`);
     };
     return {
-      'store.remembered': ({ item: { id, place } }) => {
+      'store.remembered': ({ item: { id, place, failed = false } }) => {
         const keys = remembered.get(id);
-        if (keys === undefined) remembered.set(id, new Set([`${id}/${place}`]));
-        else keys.add(`${id}/${place}`);
+        if (keys === undefined) remembered.set(id, new Map([[`${id}/${place}`, failed]]));
+        else keys.set(`${id}/${place}`, failed);
       },
-      'store.settled': ({ settlement, outcome }) => {
-        if (isTerminal(outcome.status)) remembered.delete(settlement.id);
+      'store.settled': ({ settlement: { id, outcome: asked }, outcome: { status } }) => {
+        // What failed for good is kept, and put back with what it remembers.
+        if (status === 'completed' || status === 'cancelled' || asked.at === 'undone') remembered.delete(id);
+        if (asked.at === 'retry') forgetFailures(id, asked.forget === 'everything');
       },
-      'store.expired': ({ held }) => {
-        if (isTerminal(held.status)) remembered.delete(held.id);
+      'store.expired': ({ held: { id, status } }) => {
+        if (status === 'cancelled') remembered.delete(id);
+      },
+      'store.ended': ({ id, status }) => {
+        if (status === 'cancelled') remembered.delete(id);
+      },
+      'store.steered': ({ steering: { id, action } }) => {
+        if (action === 'requeue') forgetFailures(id, false);
       },
       'step.began': ({ task, key }) => begin(task, key),
       'call.began': ({ task, key }) => {
@@ -98,6 +109,9 @@ export const B3: Invariant = {
       },
       'store.settled': ({ settlement: { id, fence } }) => {
         if (leases.get(id)?.fence === fence) leases.delete(id);
+      },
+      'store.blocked': ({ held: { id, fence }, rejected }) => {
+        if (!rejected && leases.get(id)?.fence === fence) leases.delete(id);
       },
       'call.began': ({ task, fence, key }, atMs) => begin(task, fence, key, atMs),
       'step.began': ({ task, fence, key }, atMs) => begin(task, fence, key, atMs),

@@ -12,6 +12,11 @@ import type {
   RenewItem,
   Settlement,
   SettleOutcome,
+  Signal,
+  StartOutcome,
+  StateRow,
+  SteerOutcome,
+  Steering,
   TaskCounts,
   TaskRecord,
   TaskStatus,
@@ -49,18 +54,52 @@ export type StoreFact =
   /** `isThere`: the store does have it. */
   | { readonly at: 'store.accepted'; readonly task: NewTask; readonly isThere: boolean }
   | { readonly at: 'store.claimed'; readonly task: ClaimedTask }
-  | { readonly at: 'store.started'; readonly held: Held }
+  /** `nowMs`: the time that the command said. */
+  | {
+      readonly at: 'store.started';
+      readonly held: Held;
+      readonly start: Extract<StartOutcome, { readonly at: 'started' }>;
+      readonly nowMs: number;
+    }
+  /** Somebody has what it wants: it does not start, and holds nothing. */
+  | {
+      readonly at: 'store.blocked';
+      readonly held: Held;
+      readonly resource: string;
+      readonly holder: string;
+      /** It still holds its lease, to be settled as failed. */
+      readonly rejected: boolean;
+      /** It stands in line; not when it was paused or cancelled meanwhile. */
+      readonly waits: boolean;
+      readonly nowMs: number;
+    }
   | { readonly at: 'store.remembered'; readonly item: RememberItem }
   | { readonly at: 'store.renewed'; readonly item: RenewItem }
   | { readonly at: 'store.settled'; readonly settlement: Settlement; readonly outcome: SettleOutcome & { readonly at: 'settled' } }
   | { readonly at: 'store.expired'; readonly held: Held & { readonly status: TaskStatus } }
+  /** It ended without being held: cancelled, or past its deadline. */
+  | { readonly at: 'store.ended'; readonly id: string; readonly status: TaskStatus }
+  | { readonly at: 'store.steered'; readonly steering: Steering; readonly outcome: SteerOutcome & { readonly at: 'done' | 'noted' } }
+  /** A task was told of an event it did not know of: the next of that name. */
+  | { readonly at: 'store.told'; readonly signal: Signal }
+  /** A row was read: by a run, or from outside. */
+  | { readonly at: 'store.read'; readonly key: string; readonly row: StateRow | null; readonly task: string | undefined }
+  /** A row was written, where its version was `before`. `after`: the new one, where that is known. */
+  | {
+      readonly at: 'store.wrote';
+      readonly key: string;
+      readonly value: string | null;
+      readonly before: number | null;
+      readonly after: number | undefined;
+      readonly task: string | undefined;
+    }
   /** A new owner has opened the store: every lease of the one before has been taken back. */
   | { readonly at: 'store.opened'; readonly epoch: number };
 
 /** Told to whoever submitted. */
 export type ClientFact =
   | { readonly at: 'client.acknowledged'; readonly id: string; readonly look: Look }
-  | { readonly at: 'client.told'; readonly id: string; readonly outcome: 'completed' | 'failed'; readonly value: unknown };
+  | { readonly at: 'client.told'; readonly id: string; readonly outcome: 'completed' | 'failed' | 'cancelled'; readonly value: unknown };
 
 /** Seen where runs and dependencies meet the world. */
 export type EffectFact =
@@ -86,6 +125,10 @@ export type EffectFact =
       /** Tokens really used; undefined: unknown. */
       readonly used: number | undefined;
     }
+  /** `key`: of this task's sleeps the how-manieth; `untilMs`: by the clock, as this run sees it. */
+  | { readonly at: 'sleep.began'; readonly key: string; readonly task: string; readonly untilMs: number }
+  | { readonly at: 'sleep.ended'; readonly key: string; readonly task: string }
+  /** A step, or a compensation. */
   | { readonly at: 'step.began'; readonly key: string; readonly task: string; readonly fence: number }
   | { readonly at: 'run.began'; readonly task: string; readonly kind: string; readonly fence: number; readonly worker: string }
   | { readonly at: 'run.ended'; readonly task: string; readonly kind: string; readonly fence: number };

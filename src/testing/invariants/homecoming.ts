@@ -25,6 +25,10 @@ export const L2: Invariant = {
       },
       'store.settled': ({ settlement }) => drop(settlement),
       'store.expired': ({ held }) => drop(held),
+      'store.blocked': ({ held, rejected }) => {
+        if (!rejected) drop(held);
+      },
+      'store.ended': ({ id }) => void leases.delete(id),
       'scene.healed': (_fact, atMs) => {
         healedMs = atMs;
       },

@@ -36,6 +36,7 @@ export const S1: Invariant = {
       'store.expired': ({ held }) => {
         if (isTerminal(held.status)) waiting.delete(held.id);
       },
+      'store.ended': ({ id }) => void waiting.delete(id),
     };
   },
 };

@@ -12,6 +12,16 @@ export function tellFact(fact: ShownFact): string {
       return `committed: task ${fact.task.id} (${fact.task.kind}) is claimed with fence ${fact.task.fence}`;
     case 'store.started':
       return `committed: task ${fact.held.id} is started`;
+    case 'store.blocked':
+      return `committed: task ${fact.held.id} is blocked: ${fact.holder} has ${fact.resource}`;
+    case 'store.ended':
+      return `committed: task ${fact.id} is ${fact.status}`;
+    case 'store.steered':
+      return `committed: task ${fact.steering.id}: ${fact.steering.action} by ${fact.steering.by}${fact.outcome.at === 'noted' ? ', noted until its run lets go' : ''}`;
+    case 'store.told':
+      return `committed: task ${fact.signal.id} is told ${fact.signal.name}`;
+    case 'store.wrote':
+      return `committed: ${fact.task === undefined ? 'somebody outside' : `task ${fact.task}`} ${fact.value === null ? 'deletes' : 'writes'} ${fact.key}`;
     case 'store.remembered':
       return `committed: task ${fact.item.id} remembers ${fact.item.place}`;
     case 'store.settled':
@@ -61,6 +71,8 @@ function tellOutcome(outcome: SettledOutcome): string {
       return outcome.children.length === 0
         ? `is parked: ${outcome.reason}`
         : `is parked until one of ${outcome.children.join(', ')} has ended`;
+    case 'undone':
+      return 'has been undone';
     case 'retry':
       return `is to be tried again: ${messageOf(outcome.error)}`;
     case 'failed':

@@ -144,8 +144,14 @@ export class Client {
 
   #submit(pending: Pending, process: SimulatedProcess, fleet: Fleet): void {
     const { item, id } = pending;
-    const { kind, input, priority } = item;
-    fleet.submit(kind, input as never, { id, ...(priority === undefined ? {} : { priority }) }).then(
+    const { kind, input, priority, notBeforeMs, deadlineMs } = item;
+    const options = {
+      id,
+      ...(priority === undefined ? {} : { priority }),
+      ...(notBeforeMs === undefined ? {} : { notBefore: this.#startMs + notBeforeMs }),
+      ...(deadlineMs === undefined ? {} : { deadline: this.#startMs + deadlineMs }),
+    };
+    fleet.submit(kind, input as never, options).then(
       (handle) => process.isAlive && this.#acknowledged(pending, process, handle as TaskHandle),
       (error: unknown) => process.isAlive && this.#refused(pending, error),
     );
@@ -165,6 +171,7 @@ export class Client {
       (error: { readonly code?: unknown } | null) => {
         this.#untold.delete(handle);
         if (error?.code === 'DROVER_TASK_FAILED') scene.see({ at: 'client.told', id, outcome: 'failed', value: error });
+        if (error?.code === 'DROVER_TASK_CANCELLED') scene.see({ at: 'client.told', id, outcome: 'cancelled', value: error });
       },
     );
   }

@@ -1,5 +1,6 @@
 /** Fault plan: what goes wrong in a simulation. Given, part by part, or drawn by seed. */
 import type { Random } from '../../../actors/kernel/random.ts';
+import type { COMMIT_POINTS } from './faulty-store.ts';
 
 /** How likely it is, from 0 to 1, that a call goes wrong in each way. Default 0 each. */
 export interface CallFaults {
@@ -44,6 +45,9 @@ export interface MessagePlan {
   readonly lostNotifications?: number;
 }
 
+/** A command of the store that commits something. */
+export type CommitPoint = (typeof COMMIT_POINTS)[number];
+
 /** One blow, at a time of its own: `atMs` after the start. What it does not say is drawn by seed. */
 export type Strike = { readonly atMs: number } & (
   | { readonly at: 'worker-crash'; readonly kind?: string; readonly replica?: number }
@@ -55,6 +59,8 @@ export type Strike = { readonly atMs: number } & (
   | { readonly at: 'limiter-crash'; readonly dependency?: string }
   /** As `kill -9` would, between any two deliveries; another process takes the store over. */
   | { readonly at: 'kill' }
+  /** As `kill`, but right before or after the next command of this name commits. */
+  | { readonly at: 'commit-point'; readonly command?: CommitPoint; readonly side?: 'before' | 'after' }
   /** Closed in order, with so much time to drain, then started again. */
   | { readonly at: 'restart'; readonly deadlineMs?: number }
   /** The process stands still. */
@@ -74,6 +80,7 @@ export interface FaultPlan {
   readonly queueCrashes?: number;
   readonly limiterCrashes?: number;
   readonly kills?: number;
+  readonly commitPoints?: number;
   readonly restarts?: number;
   readonly stalls?: number;
   readonly clockSteps?: number;
@@ -92,6 +99,7 @@ export const STRIKES = {
   queueCrashes: 'queue-crash',
   limiterCrashes: 'limiter-crash',
   kills: 'kill',
+  commitPoints: 'commit-point',
   restarts: 'restart',
   stalls: 'stall',
   clockSteps: 'clock-step',
@@ -140,6 +148,7 @@ export function drawFaults(random: Random, durationMs: number): FaultPlan {
     messages: { delayed: chance(0.01), delayMs: 1 + random.int(2_000), lostNotifications: chance(0.8) },
     suspensions: times(3),
     scalings: times(2),
+    commitPoints: times(3),
   };
 }
 

@@ -5,8 +5,9 @@ import { limiterOf, queueOf, workerOf } from '../../runtime/tree.ts';
 import type { Topology } from '../../topology/fleet.ts';
 import type { VirtualClock } from '../virtual-clock.ts';
 import { strikesOf } from './fault-plan.ts';
-import type { FaultPlan, MessagePlan, Strike } from './fault-plan.ts';
-import type { StoreFaults } from './faulty-store.ts';
+import type { CommitPoint, FaultPlan, MessagePlan, Strike } from './fault-plan.ts';
+import { COMMIT_POINTS } from './faulty-store.ts';
+import type { Command, StoreFault, StoreFaults } from './faulty-store.ts';
 import type { SimulatedProcess } from './process.ts';
 import type { Scene } from './scene.ts';
 
@@ -42,6 +43,8 @@ export class Faults {
   readonly #stage: Stage;
   readonly #random: Random;
   #outageUntilMs = -Infinity;
+  /** Where the process is to die, each once. */
+  readonly #points: { readonly command: CommitPoint; readonly side: 'before' | 'after' }[] = [];
   #healed = false;
 
   constructor(plan: FaultPlan, random: Random, durationMs: number, stage: Stage) {
@@ -67,6 +70,7 @@ export class Faults {
   /** Nothing goes wrong any more. */
   heal(): void {
     this.#healed = true;
+    this.#points.length = 0;
   }
 
   #strike(strike: Strike): void {
@@ -74,6 +78,11 @@ export class Faults {
     if (strike.at === 'store-outage') {
       this.#outageUntilMs = world.nowMs() + (strike.ms ?? this.#random.next() * LONGEST_OUTAGE_MS);
       return scene.struck(strike.at);
+    }
+    if (strike.at === 'commit-point') {
+      const command = strike.command ?? COMMIT_POINTS[this.#random.int(COMMIT_POINTS.length)]!;
+      this.#points.push({ command, side: strike.side ?? (this.#random.int(2) === 0 ? 'before' : 'after') });
+      return;
     }
     const process = this.#stage.process();
     if (process?.fleet === undefined) return;
@@ -123,13 +132,15 @@ export class Faults {
   #storeFaults(random: Random): StoreFaults {
     const { failBefore = 0, failAfter = 0, failUnknown = 0, lostHeartbeats = 0, delayMs = 0, ordered = false } = this.#plan.store ?? {};
     const fails = failBefore + failAfter + failUnknown > 0;
-    const struck = <T>(fault: string, outcome: T): T => {
+    const struck = <T extends StoreFault>(fault: string, outcome: T): T => {
       this.#stage.scene.struck(fault);
       return outcome;
     };
     const fault: StoreFaults['fault'] = (command) => {
       // An owner that is refused must not be taken for a fleet that cannot start.
       if (this.#healed || command === 'open' || command === 'close') return undefined;
+      const point = this.#points.length === 0 ? undefined : this.#takePoint(command);
+      if (point !== undefined) return struck(`dies-${point}`, `dies-${point}`);
       if (this.#stage.world.nowMs() < this.#outageUntilMs) return 'before';
       if (command === 'renew' && lostHeartbeats > 0 && random.next() < lostHeartbeats) return struck('lost-heartbeat', 'before');
       if (!fails) return undefined;
@@ -141,6 +152,11 @@ export class Faults {
     };
     const drawDelays = () => (this.#healed ? NO_DELAYS : ([random.next() * delayMs, random.next() * delayMs] as const));
     return { fault, delays: delayMs === 0 ? undefined : drawDelays, ordered };
+  }
+
+  #takePoint(command: Command): 'before' | 'after' | undefined {
+    const at = this.#points.findIndex((point) => point.command === command);
+    return at < 0 ? undefined : this.#points.splice(at, 1)[0]!.side;
   }
 
   #oneOf(named: object): string {

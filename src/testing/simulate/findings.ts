@@ -61,6 +61,17 @@ export class Findings {
     );
   }
 
+  /** A check of the topology does not know of it. */
+  undeclared({ task: { id, kind }, place }: WatchedRun, what: string): void {
+    const task = { id, kind };
+    this.#add(
+      'undeclared',
+      place,
+      task,
+      `${what}${at(place)}${by(task)}: ${kind} declares no \`writes\`, so checkDeadlockFree does not know that it locks anything; an empty list will do`,
+    );
+  }
+
   /** A run threw: an outcome of its task, not a finding, but the user's own place is worth knowing. */
   rejected(kind: string, error: unknown): void {
     const place = placeOf(error);

@@ -8,6 +8,8 @@ import { SeedError, SimulationOptionError } from '../errors.ts';
 import type { Invariant } from '../invariants/invariant.ts';
 import type { Sampler } from '../transports.ts';
 import type { CallFaults, FaultPlan } from './fault-plan.ts';
+import { USUAL_PERSON } from './outside.ts';
+import type { OutsideAct, Person } from './outside.ts';
 
 /** One task to submit. */
 export type WorkItem<K extends AgentMap = AgentMap> = {
@@ -19,6 +21,10 @@ export type WorkItem<K extends AgentMap = AgentMap> = {
     readonly priority?: number;
     /** When it comes, from the start. Default: as soon as fewer than `backlog` tasks are unfinished. */
     readonly atMs?: number;
+    /** It is kept in the store until so long after the start. */
+    readonly notBeforeMs?: number;
+    /** It is to have ended by so long after the start. */
+    readonly deadlineMs?: number;
   };
 }[keyof K & string];
 
@@ -56,6 +62,10 @@ export interface SimulateOptions<K extends AgentMap = AgentMap> {
   /** Stand-ins by the name of a dependency in the topology. */
   // oxlint-disable-next-line typescript/no-explicit-any -- each dependency has its own requests and replies
   readonly provider?: Readonly<Record<string, StandIn<any, any>>>;
+  /** What happens from outside meanwhile: tasks are told of events, cancelled, paused and put back, rows are written. Default: nothing. */
+  readonly outside?: readonly OutsideAct[] | ((random: Random) => readonly OutsideAct[]);
+  /** Who decides what runs ask people. Default: two of three are approved within five seconds. */
+  readonly person?: Person;
   /** Default `drawn`: a mix by seed. */
   readonly faults?: 'none' | 'drawn' | FaultPlan;
   /** Who chooses the next delivery. Default: drawn by seed. */
@@ -105,6 +115,8 @@ export function checkOptions(topology: Topology, options: SimulateOptions): Simu
     'durationMs',
     'workload',
     'provider',
+    'outside',
+    'person',
     'faults',
     'sampler',
     'schedule',
@@ -120,6 +132,8 @@ export function checkOptions(topology: Topology, options: SimulateOptions): Simu
     seed = 1,
     durationMs = 60_000,
     workload,
+    outside = [],
+    person = USUAL_PERSON,
     faults = 'drawn',
     sampler,
     schedule,
@@ -137,10 +151,33 @@ export function checkOptions(topology: Topology, options: SimulateOptions): Simu
   demand('schedule', schedule, schedule === undefined || isSchedule(schedule), 'an array of whole numbers from 0');
   demand('nondeterminism', nondeterminism, ['report', 'allow'].includes(nondeterminism), "'report' or 'allow'");
   demand('trace', trace, ['hash', 'full'].includes(trace), "'hash' or 'full'");
+  demand('person', person, typeof person === 'function', 'a function of (request, random)');
+  demand(
+    'outside',
+    outside,
+    typeof outside === 'function' || Array.isArray(outside),
+    'an array of acts, or a function of (random) that gives one',
+  );
+  if (typeof outside !== 'function') checkActs(outside, topology);
   checkProvider(provider, topology);
   checkFaults(faults);
   const text = replay?.(seed) ?? `simulate(topology, { ...options, seed: ${JSON.stringify(seed)} })`;
-  return { seed, durationMs, workload, provider, faults, sampler, schedule, healMs, backlog, nondeterminism, trace, replay: text };
+  return {
+    seed,
+    durationMs,
+    workload,
+    outside,
+    person,
+    provider,
+    faults,
+    sampler,
+    schedule,
+    healMs,
+    backlog,
+    nondeterminism,
+    trace,
+    replay: text,
+  };
 }
 
 /** @throws SeedError */
@@ -152,6 +189,29 @@ export function checkSeed(seed: unknown): asserts seed is number | string {
   )
     return;
   throw new SeedError(seed);
+}
+
+const TASK_ACTS = ['signal', 'cancel', 'pause', 'unpause', 'requeue'];
+const KIND_ACTS = ['pause-kind', 'unpause-kind'];
+
+/** @throws SimulationOptionError */
+export function checkActs(acts: unknown, { kinds }: Topology): asserts acts is readonly OutsideAct[] {
+  demand('outside', acts, Array.isArray(acts), 'an array of acts');
+  for (const [index, act] of (acts as (Record<string, unknown> | null)[]).entries()) {
+    const path = `outside.${index}`;
+    const { at, atMs, task, kind, name, key, change } = act ?? {};
+    const known = [...TASK_ACTS, ...KIND_ACTS, 'set-row'];
+    demand(`${path}.at`, at, known.includes(at as string), known.join(', '));
+    demand(`${path}.atMs`, atMs, isMs(atMs), 'milliseconds from the start');
+    if (TASK_ACTS.includes(at as string)) demand(`${path}.task`, task, typeof task === 'string', 'the id of a task');
+    if (KIND_ACTS.includes(at as string))
+      demand(`${path}.kind`, kind, Object.hasOwn(kinds, kind as string), `the name of a kind: ${Object.keys(kinds).join(', ')}`);
+    if (at === 'signal') demand(`${path}.name`, name, typeof name === 'string', 'the name of an event');
+    if (at === 'set-row') {
+      demand(`${path}.key`, key, typeof key === 'string', 'the key of a row');
+      demand(`${path}.change`, change, typeof change === 'function', 'a function of the value');
+    }
+  }
 }
 
 function checkProvider(provider: object, { dependencies }: Topology): void {
@@ -184,6 +244,7 @@ function checkFaults(faults: unknown): void {
     'queueCrashes',
     'limiterCrashes',
     'kills',
+    'commitPoints',
     'restarts',
     'stalls',
     'clockSteps',

@@ -84,7 +84,8 @@ export class SimulatedProcess implements Caller {
     const seen: StoreFaults = {
       ...faults,
       isGone: () => !this.isAlive,
-      committed: (command, items, reply) => scene.committed(command, items, reply),
+      die: () => this.#die(),
+      committed: (command, items, reply, nowMs) => scene.committed(command, items, reply, nowMs),
     };
     const { parts, parking } = internals;
     const fleet = await startFleetWith(
@@ -129,6 +130,13 @@ export class SimulatedProcess implements Caller {
   /** Dead after so many more deliveries, in the middle of whatever it does then. */
   doom(deliveries: number): void {
     this.#deliveriesLeft = deliveries;
+  }
+
+  /** Dead at once: whatever else is on its way to the store does not come there. */
+  #die(): void {
+    this.isAlive = false;
+    this.#deliveriesLeft = 0;
+    this.transport.freeze();
   }
 
   get isDoomed(): boolean {
@@ -287,7 +295,9 @@ export class SimulatedProcess implements Caller {
     const { scene } = this.#options;
     scene.statistics.stolen += count;
     const { state } = this.host!.snapshotOf(self) as { readonly state: QueueState };
-    const left = state.slots.find(({ worker }) => worker === victim)?.mailbox.length ?? 0;
+    const slot = state.slots.find(({ worker }) => worker === victim);
+    // What has no room in its mailbox is its own all the same.
+    const left = slot === undefined ? 0 : slot.mailbox.length + slot.spilled;
     scene.see({ at: 'mailbox.stolen', kind, steal: { atMs: scene.nowMs, thief, victim, count }, left });
   }
 }

@@ -13,7 +13,10 @@ export interface Violation {
 
 /** Something in a user's own code that a replay could not repeat, or a wait that the runtime cannot see. */
 export interface Nondeterminism {
-  /** What was used, such as `Date.now`; `wait` for a run that waits for something that is not its `ctx`'s. */
+  /**
+   * What was used, such as `Date.now`; `wait` for a run that waits for something that is not its `ctx`'s; `nested` for an
+   * operation inside a step; `undeclared` for one that its kind does not declare.
+   */
   readonly api: string;
   /** `file:line:column` in the user's code, where it could be told. */
   readonly place: string | undefined;
@@ -41,8 +44,15 @@ export interface SimulationStatistics {
   readonly completed: number;
   readonly failed: number;
   readonly dead: number;
+  readonly cancelled: number;
   readonly runs: number;
   readonly parked: number;
+  /** Starts that found their locks taken. */
+  readonly blocked: number;
+  /** Events and decisions that tasks were told of. */
+  readonly told: number;
+  /** Tasks cancelled, paused, resumed, put back: orders that were taken. */
+  readonly steered: number;
   /** Runs lost with their worker, their process or their lease. */
   readonly lost: number;
   readonly stolen: number;
@@ -70,8 +80,12 @@ export function noStatistics(): Counting {
     completed: 0,
     failed: 0,
     dead: 0,
+    cancelled: 0,
     runs: 0,
     parked: 0,
+    blocked: 0,
+    told: 0,
+    steered: 0,
     lost: 0,
     stolen: 0,
     calls: 0,

@@ -5,11 +5,22 @@
 import { isTerminal } from '../../../actors/ports/store.ts';
 import type {
   ClaimedTask,
+  Decision,
+  Firing,
   RememberItem,
   RenewItem,
   Settlement,
   SettleReply,
+  Signal,
+  SignalOutcome,
   StartOutcome,
+  StateRead,
+  StateReadOutcome,
+  StateRow,
+  StateWrite,
+  StateWriteOutcome,
+  Steering,
+  SteerReply,
   SubmitOutcome,
   SweepReply,
 } from '../../../actors/ports/store.ts';
@@ -94,7 +105,7 @@ export class Scene {
   }
 
   /** What a command has committed, item by item. */
-  committed(command: Command, items: unknown, reply: unknown): void {
+  committed(command: Command, items: unknown, reply: unknown, nowMs: number): void {
     switch (command) {
       case 'open':
         return this.#opened(reply as Opened);
@@ -110,10 +121,27 @@ export class Scene {
         return;
       case 'start':
         for (const [at, outcome] of (reply as readonly StartOutcome[]).entries()) {
-          if (outcome.at !== 'started') continue;
+          if (outcome.at === 'stale') continue;
           const held = (items as readonly Held[])[at]!;
-          this.note(2, held.id, outcome.attempt, 'started');
-          this.see({ at: 'store.started', held });
+          if (outcome.at === 'started') {
+            this.note(2, held.id, outcome.attempt, 'started');
+            this.see({ at: 'store.started', held, start: outcome, nowMs });
+            continue;
+          }
+          const { resource, holder } = outcome;
+          this.statistics.blocked += 1;
+          this.note(2, held.id, held.fence, `blocked at ${resource}`);
+          this.see({
+            at: 'store.blocked',
+            held,
+            resource,
+            holder,
+            rejected: outcome.at === 'rejected',
+            waits: this.task(held.id)?.parkedFor === 'locks',
+            nowMs,
+          });
+          // What was ordered of it meanwhile is done now.
+          this.#lookAgain(held.id);
         }
         return;
       case 'remember':
@@ -135,11 +163,87 @@ export class Scene {
           this.note(2, held.id, -held.fence, 'expired');
           this.see({ at: 'store.expired', held });
           if (isTerminal(held.status)) this.#ended(held.id);
+          if (held.status === 'cancelled') this.#reap();
           this.statistics.lost += 1;
         }
+        for (const id of (reply as SweepReply).ended) this.#endedUnheld(id);
+        return;
+      default:
+        return this.#committedRarely(command, items, reply);
+    }
+  }
+
+  #committedRarely(command: Command, items: unknown, reply: unknown): void {
+    switch (command) {
+      case 'readState':
+        for (const [at, outcome] of (reply as readonly StateReadOutcome[]).entries()) {
+          const { id, key } = (items as readonly StateRead[])[at]!;
+          if (outcome.at === 'read') this.see({ at: 'store.read', key, row: outcome.row, task: id });
+        }
+        return;
+      case 'getState':
+        for (const [at, row] of (reply as readonly (StateRow | undefined)[]).entries())
+          this.see({ at: 'store.read', key: (items as readonly string[])[at]!, row: row ?? null, task: undefined });
+        return;
+      case 'setState':
+        for (const [at, outcome] of (reply as readonly StateWriteOutcome[]).entries()) {
+          if (outcome.at !== 'written') continue;
+          const { key, value, version: before } = (items as readonly StateWrite[])[at]!;
+          this.note(2, key, outcome.version, 'written');
+          this.see({ at: 'store.wrote', key, value, before, after: outcome.version, task: undefined });
+        }
+        return;
+      case 'signal':
+      case 'decideApproval':
+        for (const [at, outcome] of (reply as { readonly outcomes: readonly SignalOutcome[] }).outcomes.entries()) {
+          if (outcome.at !== 'told') continue;
+          const signal = signalOf((items as readonly (Signal | Decision)[])[at]!);
+          this.statistics.told += 1;
+          this.note(2, signal.id, 0, `told ${signal.name}`);
+          this.see({ at: 'store.told', signal });
+        }
+        return;
+      case 'steer': {
+        const { outcomes, ended } = reply as SteerReply;
+        for (const [at, outcome] of outcomes.entries()) {
+          if (outcome.at !== 'done' && outcome.at !== 'noted') continue;
+          const steering = (items as readonly Steering[])[at]!;
+          this.statistics.steered += 1;
+          this.note(2, steering.id, 0, steering.action);
+          this.see({ at: 'store.steered', steering, outcome });
+          if (steering.action === 'requeue') this.unfinished.add(steering.id);
+        }
+        for (const id of ended) this.#endedUnheld(id);
+        return;
+      }
+      case 'fireSchedules':
+        for (const [at, fired] of (reply as { readonly fired: readonly boolean[] }).fired.entries())
+          if (fired) for (const task of (items as readonly Firing[])[at]!.tasks) this.#accepted(task);
         return;
       default:
     }
+  }
+
+  /** It may have ended without being held: what was noted of it is done when its run lets go. */
+  #lookAgain(id: string): void {
+    const status = this.task(id)?.status;
+    if (status !== undefined && isTerminal(status)) this.#endedUnheld(id);
+    if (status === 'cancelled') this.#reap();
+  }
+
+  /** The children of one that was cancelled end with it. */
+  #reap(): void {
+    for (const id of this.unfinished) {
+      const status = this.task(id)?.status;
+      if (status !== undefined && isTerminal(status)) this.#endedUnheld(id);
+    }
+  }
+
+  #endedUnheld(id: string): void {
+    if (!this.unfinished.has(id)) return;
+    const status = this.task(id)?.status ?? 'cancelled';
+    this.see({ at: 'store.ended', id, status });
+    this.#ended(id);
   }
 
   counts(): ReturnType<MemoryDisk['tasks']['counts']> {
@@ -154,10 +258,7 @@ export class Scene {
     this.note(2, 'open', epoch);
     this.see({ at: 'store.opened', epoch });
     // Runs that the former owner lost may have been their tasks' last.
-    for (const id of this.unfinished) {
-      const task = this.task(id);
-      if (task !== undefined && isTerminal(task.status)) this.#ended(id);
-    }
+    this.#reap();
   }
 
   #accepted(task: NewTask): void {
@@ -173,12 +274,19 @@ export class Scene {
     for (const [at, outcome] of outcomes.entries()) {
       if (outcome.at !== 'settled') continue;
       const settlement = items[at]!;
-      this.note(2, settlement.id, settlement.fence, settlement.outcome.at);
-      if (settlement.outcome.at === 'completed') for (const sent of settlement.outcome.sends) this.#accepted(sent);
+      const { id: task } = settlement;
+      this.note(2, task, settlement.fence, settlement.outcome.at);
+      // A run that completes while it is being cancelled has completed.
+      if (settlement.outcome.at === 'completed' && outcome.status === 'completed') {
+        for (const sent of settlement.outcome.sends) this.#accepted(sent);
+        for (const { key, value, version } of settlement.outcome.writes ?? [])
+          this.see({ at: 'store.wrote', key, value, before: version, after: undefined, task });
+      }
       if (settlement.outcome.at === 'parked') this.statistics.parked += 1;
       if (settlement.outcome.at === 'lost') this.statistics.lost += 1;
       this.see({ at: 'store.settled', settlement, outcome });
       if (isTerminal(outcome.status)) this.#ended(settlement.id);
+      if (outcome.status === 'cancelled') this.#reap();
     }
   }
 
@@ -190,7 +298,9 @@ export class Scene {
       this.statistics.completed += 1;
       return;
     }
-    if (task.status === 'failed' || task.status === 'dead') this.statistics[task.status] += 1;
+    if (task.status !== 'failed' && task.status !== 'dead' && task.status !== 'cancelled') return;
+    this.statistics[task.status] += 1;
+    if (task.status === 'cancelled') return;
     const { code, name, message } = JSON.parse(task.error ?? '{}') as {
       readonly code?: string;
       readonly name?: string;
@@ -199,6 +309,11 @@ export class Scene {
     const why = code ?? (name === undefined || name === 'Error' ? (message ?? 'unknown').slice(0, 80) : name);
     this.statistics.ends[why] = (this.statistics.ends[why] ?? 0) + 1;
   }
+}
+
+/** A decision is told as an event, whose name no other event has. */
+function signalOf(told: Signal | Decision): Signal {
+  return 'decision' in told ? { id: told.id, name: `approval:${told.name}`, value: told.decision } : told;
 }
 
 const WORDS: Readonly<Record<number, string>> = { 1: 'delivers', 2: 'commits', 3: 'calls', 4: 'answers', 5: 'ends', 6: 'strikes' };

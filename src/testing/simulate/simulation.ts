@@ -13,7 +13,8 @@ import type { Store } from '../../../actors/ports/store.ts';
 import { MemoryDisk, memoryStore } from '../../stores/memory.ts';
 import type { AnyDependency } from '../../topology/dependency.ts';
 import type { Topology } from '../../topology/fleet.ts';
-import { SimulationStuckError } from '../errors.ts';
+import { SimulationCallbackError, SimulationStuckError } from '../errors.ts';
+import { placeOf } from '../place.ts';
 import type { Invariant } from '../invariants/invariant.ts';
 import type { Scope } from '../nondeterminism.ts';
 import { sampling, scheduled } from '../transports.ts';
@@ -25,7 +26,10 @@ import type { FaultPlan } from './fault-plan.ts';
 import { Faults } from './faults.ts';
 import { Findings } from './findings.ts';
 import type { SimulationInternals } from './internals.ts';
+import { checkActs } from './options.ts';
 import type { SimulationPlan } from './options.ts';
+import { Outside } from './outside.ts';
+import type { OutsideAct } from './outside.ts';
 import { SimulatedProcess } from './process.ts';
 import type { SimulationResult } from './result.ts';
 import { Scene } from './scene.ts';
@@ -64,6 +68,7 @@ export class Simulation {
   readonly #faults: Faults;
   readonly #providers = new Map<string, Provider>();
   readonly #client: Client;
+  readonly #outside: Outside;
   readonly #watch: Watch;
   readonly #choices: number[] = [];
   /** One for all processes: the next one goes on where the last one ended. */
@@ -100,6 +105,8 @@ export class Simulation {
       marking: plan.nondeterminism === 'report',
       runs: new Map(),
       nested: (run, what, step) => this.findings.nested(run, what, step),
+      undeclared: (run, what) => this.findings.undeclared(run, what),
+      asked: () => this.#outside.asked(),
     };
     const scope = (task: Scope['task']): Scope | undefined => (plan.nondeterminism === 'report' ? this.findings.scope(task) : undefined);
     this.#topology = substitute(
@@ -125,6 +132,15 @@ export class Simulation {
       world: this.#world,
       scene: this.scene,
       untilMs: START_MS + plan.durationMs,
+      process: () => (this.#closing ? undefined : this.#process),
+    });
+    const outside = this.#random.fork('outside');
+    this.#outside = new Outside({
+      acts: actsOf(plan, topology, outside.fork('acts')),
+      person: plan.person,
+      random: outside,
+      world: this.#world,
+      scene: this.scene,
       process: () => (this.#closing ? undefined : this.#process),
     });
   }
@@ -206,7 +222,8 @@ export class Simulation {
       this.#world.stall(this.#stallMs);
       this.#stallMs = 0;
     }
-    return this.#client.pump();
+    const submitted = this.#client.pump();
+    return this.#outside.pump() || submitted;
   }
 
   #lookForWaits(): void {
@@ -226,7 +243,7 @@ export class Simulation {
   }
 
   #isDone(): boolean {
-    return this.#client.isDone && this.scene.unfinished.size === 0;
+    return this.#client.isDone && this.#outside.isDone && this.scene.unfinished.size === 0;
   }
 
   // ── Processes ────────────────────────────────────────────────────────────────────────────────
@@ -288,6 +305,7 @@ export class Simulation {
     this.#disk.crash();
     for (const provider of this.#providers.values()) provider.disconnect();
     this.#client.gone(process);
+    this.#outside.gone(process);
     this.scene.see({ at: 'process.killed' });
     this.#process = undefined;
   }
@@ -311,6 +329,7 @@ export class Simulation {
     this.#healed = true;
     this.#faults.heal();
     this.#client.stop();
+    this.#outside.heal();
     for (const provider of this.#providers.values()) provider.heal();
     this.#process?.heal(sampling('fair', this.#random.fork('healed')));
     this.scene.see({ at: 'scene.healed' });
@@ -376,6 +395,18 @@ export class Simulation {
 function faultPlanOf({ faults, durationMs }: SimulationPlan, random: Random): FaultPlan {
   if (faults === 'none') return {};
   return faults === 'drawn' ? drawFaults(random.fork('plan'), durationMs) : faults;
+}
+
+function actsOf({ outside }: SimulationPlan, topology: Topology, random: Random): readonly OutsideAct[] {
+  if (typeof outside !== 'function') return outside;
+  let acts: unknown;
+  try {
+    acts = outside(random);
+  } catch (cause) {
+    throw new SimulationCallbackError({ callback: 'outside', place: placeOf(cause) }, { cause });
+  }
+  checkActs(acts, topology);
+  return acts;
 }
 
 function nextTick(): Promise<void> {

@@ -3,7 +3,18 @@
  * the run does with it: effects begin, time does not pass, the run waits for something of its own.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { AskOptions, CallOptions, Context, HoldOptions, RunLogger, StepContext } from '../../topology/context.ts';
+import type {
+  Approved,
+  AskOptions,
+  CallOptions,
+  Context,
+  HoldOptions,
+  RunLogger,
+  State,
+  StateValue,
+  StepContext,
+  WaitOptions,
+} from '../../topology/context.ts';
 import type { Run } from '../../runtime/run.ts';
 import { SimulationStuckError } from '../errors.ts';
 import { placeOf } from '../place.ts';
@@ -23,6 +34,10 @@ export interface Watch {
   readonly runs: Map<string, number>;
   /** Told of an operation that was begun inside a step. */
   readonly nested?: (run: WatchedRun, what: string, step: string) => void;
+  /** Told of an operation that its kind does not declare, where the runtime allows it. */
+  readonly undeclared?: (run: WatchedRun, what: string) => void;
+  /** Somebody is asked to approve something. */
+  readonly asked?: () => void;
 }
 
 /** Of so many first runs of a kind it is remembered where they call `ctx`: it costs as much as the call. */
@@ -40,6 +55,8 @@ export class WatchedRun implements Context {
   readonly mark: { stack?: string } = {};
   last: string | undefined;
   #stepsOpen = 0;
+  #sleeps = 0;
+  #state: State | undefined;
   readonly #watch: Watch;
   readonly #marked: boolean;
 
@@ -85,14 +102,12 @@ export class WatchedRun implements Context {
   }
 
   step<T>(name: string, fn: (step: StepContext) => T | Promise<T>): Promise<T> {
-    const { scene } = this.#watch;
-    const perform = (step: StepContext): T | Promise<T> => {
-      const { id, fence } = this.task;
-      scene.note(3, step.idempotencyKey, fence);
-      scene.see({ at: 'step.began', key: step.idempotencyKey, task: id, fence });
-      return this.#watch.marking ? this.#inStep(name, () => fn(step)) : fn(step);
-    };
-    return this.#begin(`ctx.step(${name})`, this.step) ?? this.run.step(name, perform);
+    return this.#begin(`ctx.step(${name})`, this.step) ?? this.run.step(name, (step) => this.#effect(name, step, fn));
+  }
+
+  async compensate(name: string, undo: (step: StepContext) => unknown): Promise<void> {
+    await (this.#begin(`ctx.compensate(${name})`, this.compensate) ??
+      this.run.compensate(name, (step) => this.#effect(`undo of ${name}`, step, undo)));
   }
 
   ask(kind: string, input: unknown, options?: AskOptions): Promise<never> {
@@ -103,12 +118,50 @@ export class WatchedRun implements Context {
     if (this.#begin(`ctx.send(${kind})`, this.send) === undefined) this.run.send(kind, input, options);
   }
 
+  async sleep(until: number | Date): Promise<void> {
+    const { scene } = this.#watch;
+    const { id } = this.task;
+    const key = `${id}/sleep#${(this.#sleeps += 1)}`;
+    // What is no time is for the runtime to refuse.
+    scene.see({ at: 'sleep.began', key, task: id, untilMs: until instanceof Date ? until.getTime() : scene.nowMs + until });
+    await (this.#begin('ctx.sleep', this.sleep) ?? this.run.sleep(until));
+    scene.see({ at: 'sleep.ended', key, task: id });
+  }
+
+  waitFor(name: string, options?: WaitOptions): Promise<never> {
+    return this.#begin(`ctx.waitFor(${name})`, this.waitFor) ?? this.run.waitFor(name, options);
+  }
+
+  approval(name: string, request: unknown, options?: WaitOptions): Promise<Approved> {
+    this.#watch.asked?.();
+    return this.#begin(`ctx.approval(${name})`, this.approval) ?? this.run.approval(name, request, options);
+  }
+
+  get state(): State {
+    return (this.#state ??= new WatchedState(this.run.state, (what, from) => this.#begin(what, from)));
+  }
+
+  async widen(resources: readonly string[]): Promise<void> {
+    const { writes } = this.run.plan.agent.spec;
+    if (writes === undefined) this.#watch.undeclared?.(this, 'ctx.widen');
+    await (this.#begin('ctx.widen', this.widen) ?? this.run.widen(resources));
+  }
+
   score(quality: number): void {
     if (this.#begin('ctx.score', this.score) === undefined) this.run.score(quality);
   }
 
   progress(done: number, total?: number): void {
     if (this.#begin('ctx.progress', this.progress) === undefined) this.run.progress(done, total);
+  }
+
+  /** What a step, or a compensation, does to the world. */
+  #effect<T>(name: string, step: StepContext, fn: (step: StepContext) => T | Promise<T>): T | Promise<T> {
+    const { scene, marking } = this.#watch;
+    const { id, fence } = this.task;
+    scene.note(3, step.idempotencyKey, fence);
+    scene.see({ at: 'step.began', key: step.idempotencyKey, task: id, fence });
+    return marking ? this.#inStep(name, () => fn(step)) : fn(step);
   }
 
   /** Runs the function of a step so that what it begins on `ctx` is known to be inside of it. */
@@ -140,5 +193,34 @@ export class WatchedRun implements Context {
     };
     scene.fail(new SimulationStuckError(detail));
     return new Promise(() => {});
+  }
+}
+
+type Begin = (what: string, from: (...args: never[]) => unknown) => Promise<never> | undefined;
+
+/** The rows of a run, watched like its other operations. */
+class WatchedState implements State {
+  readonly #state: State;
+  readonly #begin: Begin;
+
+  constructor(state: State, begin: Begin) {
+    this.#state = state;
+    this.#begin = begin;
+  }
+
+  get<T = unknown>(key: string): Promise<StateValue<T> | undefined> {
+    return this.#begin(`ctx.state.get(${key})`, this.get) ?? this.#state.get<T>(key);
+  }
+
+  async set(key: string, value: unknown, version: number | null): Promise<void> {
+    await (this.#begin(`ctx.state.set(${key})`, this.set) ?? this.#state.set(key, value, version));
+  }
+
+  async delete(key: string, version: number): Promise<void> {
+    await (this.#begin(`ctx.state.delete(${key})`, this.delete) ?? this.#state.delete(key, version));
+  }
+
+  update<T = unknown>(key: string, change: (value: T | undefined) => T): Promise<T> {
+    return this.#begin(`ctx.state.update(${key})`, this.update) ?? this.#state.update(key, change);
   }
 }

@@ -20,6 +20,10 @@ export function claiming(makePlace: MakePlace): void {
           depth: 2,
           parentId: null,
           leaseUntilMs: bench.nowMs + 500.25,
+          rootId: null,
+          tenant: null,
+          affinity: null,
+          deadlineMs: null,
         },
       ]);
       expect(await bench.record('a')).toMatchObject({ status: 'leased', fence: 1, attempt: 0 });

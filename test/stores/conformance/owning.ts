@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { ClaimedTask, Store, TaskStatus } from '../../../actors/ports/store.ts';
-import { Bench, newTask, SETTLED } from './place.ts';
+import { Bench, newTask, SETTLED, swept } from './place.ts';
 import type { MakePlace } from './place.ts';
 
 export function sweeping(makePlace: MakePlace): void {
@@ -68,7 +68,7 @@ export function sweeping(makePlace: MakePlace): void {
     });
 
     test('an empty store has nothing to sweep', async () => {
-      expect(await bench.store.sweep(bench.nowMs)).toEqual({ ready: [], expired: [], nextAtMs: null });
+      expect(await bench.store.sweep(bench.nowMs)).toEqual(swept());
     });
   });
 }
@@ -237,6 +237,27 @@ export function owning(makePlace: MakePlace): void {
         store.readBudgets([]),
         store.registerIntents([], 0),
         store.withdrawIntents([]),
+        store.unbox([]),
+        store.readState([], 0),
+        store.getState([]),
+        store.listState({ prefix: '', limit: 1 }),
+        store.setState([], 0),
+        store.signal([], 0),
+        store.askApproval([], 0),
+        store.decideApproval([], 0),
+        store.approvals({ limit: 1 }),
+        store.steer([], 0),
+        store.pauseKinds([]),
+        store.pausedKinds(),
+        store.story('a'),
+        store.putSchedules([]),
+        store.removeSchedules([]),
+        store.schedules(),
+        store.fireSchedules([], 0),
+        store.takeLeases([], 0),
+        store.renewLeases([], 0),
+        store.releaseLeases([], 0),
+        store.readLeases([], 0),
       ];
       const other = await bench.otherPlace();
       for (const store of [bench.store, other.store()]) {

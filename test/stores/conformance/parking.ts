@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { ClaimedTask, SettledOutcome } from '../../../actors/ports/store.ts';
-import { Bench, KIND, newTask, SETTLED } from './place.ts';
+import { Bench, KIND, newTask, SETTLED, started, swept } from './place.ts';
 import type { MakePlace } from './place.ts';
 
 const waitFor = (...children: string[]): SettledOutcome => ({ at: 'parked', reason: 'children', children, wakeAtMs: null });
@@ -50,13 +50,7 @@ export function parking(makePlace: MakePlace): void {
       const [again] = await bench.claim(1, { kind: 'parent' });
       expect(again?.fence).toBe(parent.fence + 1);
       expect(await bench.store.start([again!], bench.nowMs)).toEqual([
-        {
-          at: 'started',
-          attempt: 1,
-          losses: 0,
-          memory: [],
-          children: [{ id: 'c', place: 'ask:c', status: 'completed', result: '"r"', error: null }],
-        },
+        started({ children: [{ id: 'c', place: 'ask:c', status: 'completed', result: '"r"', error: null }] }),
       ]);
     });
 
@@ -171,8 +165,8 @@ export function parking(makePlace: MakePlace): void {
       const { parent } = await family('c');
       await bench.settle(parent, { at: 'parked', reason: 'timer', children: ['c'], wakeAtMs: bench.nowMs + 50 });
       await bench.submit(newTask('new', { kind: 'parent', priority: 9 }));
-      expect(await bench.store.sweep(bench.nowMs + 49)).toEqual({ ready: [], expired: [], nextAtMs: bench.nowMs + 50 });
-      expect(await bench.store.sweep(bench.nowMs + 50)).toEqual({ ready: ['parent'], expired: [], nextAtMs: null });
+      expect(await bench.store.sweep(bench.nowMs + 49)).toEqual(swept({ nextAtMs: bench.nowMs + 50 }));
+      expect(await bench.store.sweep(bench.nowMs + 50)).toEqual(swept({ ready: ['parent'] }));
       expect((await bench.claim(9, { kind: 'parent' })).map(({ id }) => id)).toEqual(['p', 'new']);
     });
 
@@ -180,7 +174,7 @@ export function parking(makePlace: MakePlace): void {
       const { parent, child } = await family('c');
       await bench.settle(parent, { at: 'parked', reason: 'timer', children: ['c'], wakeAtMs: bench.nowMs + 50 });
       await bench.complete(child['c']!);
-      expect(await bench.store.sweep(bench.nowMs + 60)).toEqual({ ready: [], expired: [], nextAtMs: null });
+      expect(await bench.store.sweep(bench.nowMs + 60)).toEqual(swept());
     });
 
     test('a time that has come already queues at once', async () => {
@@ -193,7 +187,7 @@ export function parking(makePlace: MakePlace): void {
 
     test('a task that waits for nothing stays parked', async () => {
       await bench.settle(await bench.running('a'), waitFor());
-      expect(await bench.store.sweep(bench.nowMs + 1e9)).toEqual({ ready: [], expired: [], nextAtMs: null });
+      expect(await bench.store.sweep(bench.nowMs + 1e9)).toEqual(swept());
       expect((await bench.record('a'))?.status).toBe('parked');
     });
 
@@ -225,8 +219,8 @@ export function parking(makePlace: MakePlace): void {
       await bench.settle(parent, { at: 'retry', error: 'e', readyAtMs: bench.nowMs });
       await bench.store.sweep(bench.nowMs);
       const [again] = await bench.claim(1, { kind: 'parent' });
-      const [started] = await bench.store.start([again!], bench.nowMs);
-      expect(started).toMatchObject({
+      const [run] = await bench.store.start([again!], bench.nowMs);
+      expect(run).toMatchObject({
         attempt: 2,
         children: [
           { id: 'c2', place: 'ask:c2', status: 'running', result: null, error: null },

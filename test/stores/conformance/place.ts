@@ -1,6 +1,20 @@
 /** What the conformance suite works with: a place that stores are opened over, and short ways to bring a task somewhere. */
 import { afterEach, beforeEach, expect } from 'vitest';
-import type { ClaimedTask, NewTask, SettledOutcome, SettleOutcome, Store, TaskRecord } from '../../../actors/ports/store.ts';
+import type {
+  ClaimedTask,
+  Held,
+  LockWant,
+  NewTask,
+  OpenCommand,
+  SettledOutcome,
+  SettleOutcome,
+  StartOutcome,
+  SteerAction,
+  SteerReply,
+  Store,
+  SweepReply,
+  TaskRecord,
+} from '../../../actors/ports/store.ts';
 import { KIND, newTask } from '../tasks.ts';
 
 /** Where tasks outlive the store over them: a file, a disk in memory. */
@@ -41,9 +55,15 @@ export class Bench {
     return this.#makePlace();
   }
 
-  async open(maxUnfinished = 1_000_000): Promise<void> {
+  async open(maxUnfinished = 1_000_000, options: Partial<OpenCommand> = {}): Promise<void> {
     this.store = this.place.store();
-    await this.store.open({ nowMs: this.nowMs, maxUnfinished });
+    await this.store.open({ nowMs: this.nowMs, maxUnfinished, ...options });
+  }
+
+  /** Ends the store in order, and opens the next one otherwise. */
+  async reopen(options: Partial<OpenCommand> = {}): Promise<void> {
+    await this.store.close();
+    await this.open(1_000_000, options);
   }
 
   async submit(...tasks: readonly (string | NewTask)[]): Promise<void> {
@@ -71,6 +91,43 @@ export class Bench {
     return claimed!;
   }
 
+  /** Claims the next task, which is to be this one, and tries to start it. */
+  async tryNext(id: string): Promise<{ readonly run: ClaimedTask; readonly outcome: StartOutcome }> {
+    const [claimed] = await this.claim();
+    expect(claimed?.id).toBe(id);
+    return { run: claimed!, outcome: await this.start(claimed!) };
+  }
+
+  async start({ id, fence }: Held): Promise<StartOutcome> {
+    const [outcome] = await this.store.start([{ id, fence }], this.nowMs);
+    return outcome!;
+  }
+
+  /** Starts a run again, which changes nothing, to see what it is given. */
+  async given(held: Held): Promise<Extract<StartOutcome, { at: 'started' }>> {
+    const outcome = await this.start(held);
+    if (outcome.at !== 'started') throw new Error(`${held.id} has not started: ${outcome.at}`);
+    return outcome;
+  }
+
+  async steer(id: string, action: SteerAction): Promise<SteerReply> {
+    return this.store.steer([{ id, action, by: 'ann', reason: 'because' }], this.nowMs);
+  }
+
+  /** Moves the time, and sweeps. */
+  async sweepIn(ms: number): Promise<SweepReply> {
+    this.nowMs += ms;
+    return this.store.sweep(this.nowMs);
+  }
+
+  /** How these tasks stand, e.g. `queued`, `parked:locks`. */
+  async standing(...ids: string[]): Promise<string[]> {
+    const tasks = await this.store.get(ids);
+    return tasks.map((task) =>
+      task === undefined ? 'unknown' : task.parkedFor === null ? task.status : `${task.status}:${task.parkedFor}`,
+    );
+  }
+
   async settle(held: { readonly id: string; readonly fence: number }, outcome: SettledOutcome): Promise<SettleOutcome> {
     const { outcomes } = await this.store.settle([{ id: held.id, fence: held.fence, outcome }], this.nowMs);
     return outcomes[0]!;
@@ -78,6 +135,13 @@ export class Bench {
 
   async complete(held: { readonly id: string; readonly fence: number }, result: string | null = 'null'): Promise<void> {
     expect(await this.settle(held, { at: 'completed', result, sends: [] })).toEqual({ at: 'settled', status: 'completed' });
+  }
+
+  /** Of a run that remembers something that is to be compensated. */
+  async compensated(id: string, changes: Partial<NewTask> = {}): Promise<ClaimedTask> {
+    const run = await this.running(id, changes);
+    await this.store.remember([{ id, fence: run.fence, place: 'compensate:pay#0', hash: 'h', value: '"pay back"' }], this.nowMs);
+    return run;
   }
 
   async record(id: string): Promise<TaskRecord | undefined> {
@@ -105,3 +169,21 @@ export class Bench {
 /** Matches the outcome of a run that holds. */
 export const SETTLED = (status: TaskRecord['status']): SettleOutcome => ({ at: 'settled', status });
 export const STALE = { at: 'stale' } as const;
+
+/** What a first run of a plain task is given, but for these. */
+export function started(changes: Partial<Extract<StartOutcome, { at: 'started' }>> = {}): StartOutcome {
+  return { at: 'started', attempt: 1, losses: 0, memory: [], children: [], events: [], locks: [], lockFence: 0, undo: null, ...changes };
+}
+
+/** A sweep that found nothing, but for these. */
+export function swept(changes: Partial<SweepReply> = {}): SweepReply {
+  return { ready: [], expired: [], ended: [], nextAtMs: null, raised: [], noted: [], schedules: [], ...changes };
+}
+
+/** It is parked for nothing but somebody's word. */
+export function parked(reason: string, changes: Partial<Extract<SettledOutcome, { at: 'parked' }>> = {}): SettledOutcome {
+  return { at: 'parked', reason, children: [], wakeAtMs: null, ...changes };
+}
+
+export const write = (...resources: string[]): LockWant[] => resources.map((resource) => ({ resource, mode: 'write' }));
+export const read = (...resources: string[]): LockWant[] => resources.map((resource) => ({ resource, mode: 'read' }));

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Bench, newTask, SETTLED, STALE } from './place.ts';
+import { Bench, newTask, SETTLED, STALE, swept } from './place.ts';
 import type { MakePlace } from './place.ts';
 
 export function settling(makePlace: MakePlace): void {
@@ -47,9 +47,9 @@ export function settling(makePlace: MakePlace): void {
       const run = await bench.running('a');
       expect(await bench.settle(run, { at: 'retry', error: 'why', readyAtMs: bench.nowMs + 100.5 })).toEqual(SETTLED('retrying'));
       expect(await bench.record('a')).toMatchObject({ status: 'retrying', error: 'why', attempt: 1, finishedAtMs: null });
-      expect(await bench.store.sweep(bench.nowMs + 100)).toEqual({ ready: [], expired: [], nextAtMs: bench.nowMs + 100.5 });
+      expect(await bench.store.sweep(bench.nowMs + 100)).toEqual(swept({ nextAtMs: bench.nowMs + 100.5 }));
       expect(await bench.claim()).toEqual([]);
-      expect(await bench.store.sweep(bench.nowMs + 100.5)).toEqual({ ready: ['triage'], expired: [], nextAtMs: null });
+      expect(await bench.store.sweep(bench.nowMs + 100.5)).toEqual(swept({ ready: ['triage'] }));
       expect(await bench.claim()).toMatchObject([{ id: 'a', fence: 2 }]);
     });
 

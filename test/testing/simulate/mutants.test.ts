@@ -3,10 +3,12 @@ import { describe, expect, test } from 'vitest';
 import { INVARIANTS } from '../../../src/testing/invariants/index.ts';
 import { simulateMutant } from './kit.ts';
 import { fleetUnder, MUTANTS, WORK } from './mutants.ts';
+import { MUTANTS_OF_WORK } from './mutants-of-work.ts';
 
 const SEEDS = [1, 2, 3, 4, 5];
+const ALL = [...MUTANTS, ...MUTANTS_OF_WORK];
 
-describe.each(MUTANTS)(
+describe.each(ALL)(
   '$invariant: $what',
   ({ invariant, internals, limits = { concurrency: 3 }, topology = fleetUnder(limits), options = {} }) => {
     const given = { workload: WORK, durationMs: 30_000, faults: 'none' as const, ...options };
@@ -28,5 +30,5 @@ describe.each(MUTANTS)(
 );
 
 test('every invariant has a mutant', () => {
-  expect(new Set(MUTANTS.map(({ invariant }) => invariant))).toEqual(new Set(INVARIANTS.map(({ name }) => name)));
+  expect(new Set(ALL.map(({ invariant }) => invariant))).toEqual(new Set(INVARIANTS.map(({ name }) => name)));
 });

@@ -279,6 +279,8 @@ export const MUTANTS: readonly Mutant[] = [
     what: 'a supervisor says that a worker is suspended, and lets it run',
     options: { faults: { strikes: Array.from({ length: 20 }, (_, at) => ({ at: 'worker-suspend', atMs: 500 + at * 500, ms: 400 })) } },
     internals: () => ({
+      // A worker that is told to give back whatever it begins, and stays, goes round without end.
+      until: 'S11',
       parts: {
         supervisor: (clock) => {
           const logic = supervisorLogic(clock);

@@ -1,29 +1,30 @@
-import { fc, test } from '@fast-check/vitest';
-import { describe, expect } from 'vitest';
-import { seededRandom } from '../../actors/kernel/random.ts';
-import type { Random } from '../../actors/kernel/random.ts';
-import type { ActorId, Message, OwnEffect } from '../../actors/kernel/effects.ts';
-import type { DeciderSnapshot } from '../../actors/kernel/decider.ts';
-import type { ClaimedTask } from '../../actors/ports/store.ts';
-import { queueLogic } from '../../actors/queue.ts';
-import type { QueueEffect, QueueMessage, QueueState } from '../../actors/queue.ts';
-import { workerMachine } from '../../actors/worker.ts';
-import type { ChildSpec, SupervisorSpec } from '../../supervisors/spec.ts';
-import { Tree } from '../../supervisors/tree.ts';
-import { SimulatedHost } from '../host/simulated-host.ts';
+/** Loop: a queue and its workers below supervisors, over a store and a runner of a few lines each. */
+import { expect } from 'vitest';
+import { seededRandom } from '../../../actors/kernel/random.ts';
+import type { Random } from '../../../actors/kernel/random.ts';
+import type { ActorId, Message, OwnEffect } from '../../../actors/kernel/effects.ts';
+import type { DeciderSnapshot } from '../../../actors/kernel/decider.ts';
+import type { ClaimedTask } from '../../../actors/ports/store.ts';
+import { queueLogic } from '../../../actors/queue.ts';
+import type { Mailboxes, QueueEffect, QueueMessage, QueueMode, QueueState } from '../../../actors/queue.ts';
+import { task as named } from './bench.ts';
+import { workerMachine } from '../../../actors/worker.ts';
+import type { ChildSpec, SupervisorSpec } from '../../../supervisors/spec.ts';
+import { Tree } from '../../../supervisors/tree.ts';
+import { SimulatedHost } from '../../host/simulated-host.ts';
 
-interface Options {
+export interface Options extends Mailboxes {
   readonly workers: number;
-  readonly capacity: number;
-  readonly stealAbove: number;
   readonly tasks: number;
   /** How hints get lost: some while another one is on its way, or every single one, with a sweep instead. */
   readonly hints: 'some' | 'none';
-  /** Workers are killed, broken and stopped, and the queue is killed. */
+  /** Of 11 tasks so many want the same worker; of the others some want any. Default 0. */
+  readonly hot?: number;
+  /** Workers are killed, broken and stopped, the queue is killed, and told to work otherwise. */
   readonly chaos: boolean;
 }
 
-const QUEUE = 'f/queue';
+export const QUEUE = 'f/queue';
 const SWEEP_MS = 500;
 
 interface Lease {
@@ -31,12 +32,19 @@ interface Lease {
   cancel: (() => void) | undefined;
 }
 
-/** A queue and its workers below supervisors, over a store and a runner of a few lines each. */
-class Loop extends SimulatedHost {
+export class Loop extends SimulatedHost {
   readonly done: string[] = [];
   readonly #options: Options;
   readonly #random: Random;
+  /** How often each task was claimed, was spilled, and came back unused. */
+  readonly claims = new Map<string, number>();
+  readonly spills = new Map<string, number>();
+  readonly releases = new Map<string, number>();
+  commands = 0;
   readonly #waiting: string[] = [];
+  readonly #boxes = new Map<string, string[]>();
+  /** What each box has been told and not done. */
+  readonly #orders = new Map<string, (() => void)[]>();
   readonly #fences = new Map<string, number>();
   readonly #leases = new Map<string, Lease>();
   readonly #workers: readonly ActorId[];
@@ -86,7 +94,9 @@ class Loop extends SimulatedHost {
 
   #break(): void {
     const worker = this.#workers[this.#random.int(this.#workers.length)]!;
-    switch (this.#random.int(5)) {
+    switch (this.#random.int(6)) {
+      case 5:
+        return this.#tell({ type: 'queue.configure', ...this.#otherMailboxes() });
       case 0:
         return this.host.stop(worker, 0);
       case 1:
@@ -100,20 +110,23 @@ class Loop extends SimulatedHost {
     }
   }
 
+  #otherMailboxes(): Partial<Mailboxes> {
+    const modes: readonly QueueMode[] = ['steal', 'dedicated', 'shared'];
+    const some = [{ mode: modes[this.#random.int(3)]! }, { capacity: 1 + this.#random.int(5) }, { stealAbove: this.#random.int(3) }];
+    return some[this.#random.int(3)]!;
+  }
+
   #queue(): ChildSpec {
     return {
       id: 'queue',
       start: ({ life }) => {
-        const { capacity, stealAbove } = this.#options;
-        if (life === 1)
-          return { logic: queueLogic(this.clock), input: { capacity, stealAbove }, perform: (effect) => this.#perform(effect) };
+        const { mode, capacity, stealAbove } = this.#options;
+        const input = { mode, capacity, stealAbove, seed: this.#random.int(1_000) };
+        const perform = (effect: OwnEffect): void => this.#perform(effect);
+        if (life === 1) return { logic: queueLogic(this.clock), input, perform };
         // It has forgotten its mailboxes: everything goes back.
         for (const lease of this.#leases.values()) this.#giveBack(lease.task);
-        return {
-          logic: queueLogic(this.clock),
-          input: { capacity, stealAbove, workers: this.#workers },
-          perform: (effect) => this.#perform(effect),
-        };
+        return { logic: queueLogic(this.clock), input: { ...input, workers: this.#workers }, perform };
       },
     };
   }
@@ -133,21 +146,58 @@ class Loop extends SimulatedHost {
     const effect = own as QueueEffect;
     switch (effect.type) {
       case 'queue.claim':
-        this.#soon(() => {
-          const tasks = this.#waiting.splice(0, effect.limit).map((name) => this.#lease(name));
-          this.#soon(() => this.#tell({ type: 'queue.claimed', tasks, asked: effect.limit }));
-        });
+        this.commands += 1;
+        if (effect.box === undefined) this.#soon(() => this.#answer(this.#waiting, effect.limit));
+        else this.#order(effect.box, () => this.#answer(this.#box(effect.box!), effect.limit, effect.box));
         return;
+      case 'queue.spill':
+        for (const { id } of effect.tasks) count(this.spills, id);
+        return this.#order(effect.worker, () => {
+          for (const task of effect.tasks) if (this.#drop(task)) this.#box(effect.worker).push(task.id);
+        });
+      case 'queue.unbox':
+        return this.#order(effect.worker, () => {
+          this.#waiting.unshift(...this.#box(effect.worker).splice(0));
+          this.#hint();
+        });
       case 'queue.start':
         for (const { worker, incarnation, task } of effect.starts) this.#start(worker, incarnation, task);
         return;
       case 'queue.release':
       case 'queue.orphan':
-        for (const task of effect.tasks) this.#giveBack(task);
+        for (const task of effect.tasks) {
+          if (effect.type === 'queue.release') count(this.releases, task.id);
+          this.#giveBack(task);
+        }
         return;
       default:
         expect(effect.type).toBe('queue.stole');
     }
+  }
+
+  /** The store does what it is told about one box in that order, each a while after the one before. */
+  #order(box: string, act: () => void): void {
+    const acts = this.#orders.get(box) ?? [];
+    this.#orders.set(box, acts);
+    acts.push(act);
+    if (acts.length === 1) this.#soon(() => this.#obey(acts));
+  }
+
+  #obey(acts: (() => void)[]): void {
+    acts[0]!();
+    acts.shift();
+    if (acts.length > 0) this.#soon(() => this.#obey(acts));
+  }
+
+  #box(name: string): string[] {
+    const box = this.#boxes.get(name) ?? [];
+    this.#boxes.set(name, box);
+    return box;
+  }
+
+  #answer(from: string[], limit: number, box?: string): void {
+    const tasks = from.splice(0, limit).map((name) => this.#lease(name));
+    this.#soon(() => this.#tell({ type: 'queue.claimed', tasks, asked: limit, ...(box === undefined ? {} : { box }) }));
   }
 
   #start(worker: ActorId, incarnation: number, task: ClaimedTask): void {
@@ -168,28 +218,32 @@ class Loop extends SimulatedHost {
     const fence = (this.#fences.get(name) ?? 0) + 1;
     this.#fences.set(name, fence);
     if (this.#leases.has(name)) throw new Error(`${name} is claimed twice`);
-    const task: ClaimedTask = {
-      id: name,
-      kind: 'k',
-      version: '1',
-      input: '{}',
-      priority: 0,
-      fence,
-      depth: 0,
-      parentId: null,
-      leaseUntilMs: Infinity,
-    };
+    count(this.claims, name);
+    const task: ClaimedTask = { ...named('', fence, this.#affinityOf(name)), id: name };
     this.#leases.set(name, { task, cancel: undefined });
     return task;
   }
 
+  #affinityOf(name: string): string | null {
+    const { hot = 0 } = this.#options;
+    const nth = Number(name.slice(1));
+    if (nth % 11 < hot) return 'hot';
+    return hot > 0 && nth % 2 === 0 ? `a${nth % 7}` : null;
+  }
+
   #giveBack(task: ClaimedTask): void {
-    const lease = this.#leases.get(task.id);
-    if (lease?.task.fence !== task.fence) return;
-    lease.cancel?.();
-    this.#leases.delete(task.id);
+    if (!this.#drop(task)) return;
     this.#waiting.unshift(task.id);
     this.#hint();
+  }
+
+  /** False when its lease was gone already. */
+  #drop(task: ClaimedTask): boolean {
+    const lease = this.#leases.get(task.id);
+    if (lease?.task.fence !== task.fence) return false;
+    lease.cancel?.();
+    this.#leases.delete(task.id);
+    return true;
   }
 
   /** A hint, soon; those that come while one is on its way are dropped, or all of them. */
@@ -219,80 +273,6 @@ class Loop extends SimulatedHost {
   }
 }
 
-const options = fc.record({
-  workers: fc.integer({ min: 1, max: 5 }),
-  capacity: fc.constantFrom(1, 2, 4),
-  stealAbove: fc.constantFrom(0, 1, 2),
-  tasks: fc.integer({ min: 1, max: 60 }),
-});
-
-/** Everything has come to rest: all that was submitted is done, and nobody is left waiting. */
-function checkDone(loop: Loop, tasks: number): void {
-  expect(new Set(loop.done).size).toBe(tasks);
-  // A run that was cancelled is not done, so nothing is done twice.
-  expect(loop.done).toHaveLength(tasks);
-  expect(loop.held).toBe(0);
-  expect(loop.state.claiming).toBe(false);
-  for (const slot of loop.state.slots) expect(slot).toMatchObject({ mailbox: [], run: null, busy: false, leaving: false });
-  expect(loop.state.slots).toHaveLength(loop.workerStates.length);
-  for (const state of loop.workerStates) expect(state).toBe('idle');
+function count(times: Map<string, number>, id: string): void {
+  times.set(id, (times.get(id) ?? 0) + 1);
 }
-
-describe('a queue in its world', () => {
-  test.prop([fc.integer(), options], { numRuns: 150 })(
-    'D12 no wake-up is lost: hints in any order, and some dropped, get every task run',
-    (seed, given) => {
-      const loop = new Loop(seed, { ...given, hints: 'some', chaos: false });
-      loop.live();
-      loop.run(60_000);
-      checkDone(loop, given.tasks);
-    },
-  );
-
-  test.prop([fc.integer(), options], { numRuns: 100 })(
-    'D12 with every hint dropped, looking now and then gets every task run',
-    (seed, given) => {
-      const loop = new Loop(seed, { ...given, hints: 'none', chaos: false });
-      loop.live();
-      loop.run(60_000);
-      checkDone(loop, given.tasks);
-    },
-  );
-
-  test.prop([fc.integer(), options], { numRuns: 150 })(
-    'whatever dies meanwhile, a worker, all of them or the queue, every task is run and every worker is back at work',
-    (seed, given) => {
-      const loop = new Loop(seed, { ...given, hints: 'some', chaos: true });
-      loop.live();
-      loop.run(60_000);
-      checkDone(loop, given.tasks);
-    },
-  );
-
-  test.prop([fc.integer(), options], { numRuns: 100 })(
-    'L7 after a drain and a stop nothing is held, nobody lives, and no timer is left',
-    (seed, given) => {
-      const loop = new Loop(seed, { ...given, hints: 'some', chaos: false });
-      loop.live();
-      loop.host.send(QUEUE, { type: 'queue.drain' }, 'control');
-      loop.run(200);
-      expect(loop.held).toBe(0);
-      loop.host.stop('f', Infinity);
-      loop.run(200);
-      expect(loop.host.actorCount).toBe(0);
-      expect(loop.host.pending).toEqual({ messages: 0, timers: 0, asks: 0 });
-      expect(new Set(loop.done).size).toBe(loop.done.length);
-    },
-  );
-
-  test('WS-05 of 20,000 tasks, pushed, taken and stolen in any order, each is run once', () => {
-    const loop = new Loop(7, { workers: 5, capacity: 64, stealAbove: 2, tasks: 0, hints: 'some', chaos: false });
-    const total = 20_000;
-    for (let at = 0; at < total; at += 1) {
-      loop.submit(`t${at}`);
-      if (at % 50 === 0) loop.run(3);
-    }
-    loop.run(1_000_000);
-    checkDone(loop, total);
-  });
-});

@@ -1,0 +1,97 @@
+/**
+ * Claiming: what is asked of the store, and when. One claim at a time of what is in no box, as many as
+ * fit; and one of each box that holds something, for its worker, or for a thief.
+ *
+ * A claim waits until half of the room is free, or somebody is idle, so that claims come in batches.
+ * Where the store had little for those with room, and much that had to be spilled, only who is idle
+ * makes it look further: otherwise the whole backlog of one worker would be carried into its box to
+ * fill the mailboxes of the others.
+ */
+import type { ActorId } from '../kernel/effects.ts';
+import type { ClaimedTask } from '../ports/store.ts';
+import { lengthOf } from './line.ts';
+import { place } from './placing.ts';
+import { expectedBy, hasBox } from './state.ts';
+import type { Slot, Turn } from './state.ts';
+
+/** Asks for more where there is room. */
+export function claimMore(turn: Turn): void {
+  const { state, effects } = turn;
+  if (state.draining) return;
+  if (turn.boxed) fetchOwn(turn);
+  if (state.claiming || !state.more) return;
+  const { capacity, mode } = state.input;
+  const boxes = turn.boxed || state.fetches.length > 0;
+  let room = 0;
+  let most = 0;
+  let idle = false;
+  for (const slot of state.slots) {
+    // Where a box waits, its tasks have every place that comes free.
+    if (slot.leaving || (boxes && hasBox(state, slot))) continue;
+    most += capacity;
+    room += capacity - slot.mailbox.length + (slot.run === null ? 1 : 0) - (boxes ? expectedBy(state, slot.worker) : 0);
+    if (slot.run === null) idle = true;
+  }
+  if (mode === 'shared') room -= lengthOf(state.line);
+  if (room <= 0 || (!idle && (state.sparse || room * 2 < most))) return;
+  effects.push({ type: 'queue.claim', limit: room });
+  state.claiming = true;
+  state.hinted = false;
+}
+
+/** Every worker with room whose box holds something asks for it. */
+function fetchOwn(turn: Turn): void {
+  const { state } = turn;
+  const { capacity } = state.input;
+  for (const slot of state.slots) {
+    if (slot.spilled === 0 || slot.leaving || isFetched(turn, slot) || expectedBy(state, slot.worker) > 0) continue;
+    const room = capacity - slot.mailbox.length + (slot.run === null ? 1 : 0);
+    if (room > 0 && (slot.run === null || room * 2 >= capacity)) claimBox(turn, slot, slot.worker, room);
+  }
+}
+
+export const isFetched = ({ state }: Turn, { worker }: Slot): boolean => state.fetches.some(({ box }) => box === worker);
+
+/** Claims from the box of `owner`, for `taker`. */
+export function claimBox({ state, effects }: Turn, owner: Slot, taker: ActorId, limit: number): void {
+  const { worker: box, spilled } = owner;
+  effects.push({ type: 'queue.claim', limit, box });
+  state.fetches = [...state.fetches, { box, taker, limit, spilled }];
+  state.slots[state.slots.indexOf(owner)] = { ...owner, spilled: 0 };
+}
+
+/** The answer to a claim of a box. A thief gets only what lies behind the threshold of the owner by now. */
+export function fetched(turn: Turn, box: ActorId, tasks: readonly ClaimedTask[], asked: number): void {
+  const { state, effects } = turn;
+  const { slots } = state;
+  const fetch = state.fetches.find((other) => other.box === box);
+  const owner = slots.findIndex(({ worker, leaving }) => worker === box && !leaving);
+  // Unasked: the answer to a former incarnation, or what has been taken for one. Neither proves the box empty.
+  // Nor does a full answer, whatever was counted.
+  if (owner >= 0 && (fetch === undefined || tasks.length >= asked)) {
+    const { spilled } = slots[owner]!;
+    slots[owner] = { ...slots[owner]!, spilled: spilled + Math.max(1, (fetch?.spilled ?? 0) - tasks.length) };
+  }
+  if (fetch === undefined) return place(turn, tasks);
+  state.fetches = state.fetches.filter((other) => other !== fetch);
+  const taker = fetch.taker === box ? owner : slots.findIndex(({ worker, leaving }) => worker === fetch.taker && !leaving);
+  const { mode, stealAbove } = state.input;
+  const allowed = mode === 'steal' || (mode === 'dedicated' && taker === owner);
+  if (taker < 0 || owner < 0 || state.draining || !allowed) return place(turn, tasks);
+  const { mailbox, run } = slots[owner]!;
+  // An owner that is free starts its first at once.
+  const own = taker === owner ? tasks.length : Math.max(0, stealAbove + (run === null ? 1 : 0) - mailbox.length);
+  append(turn, owner, tasks.slice(0, own));
+  if (tasks.length <= own) return;
+  append(turn, taker, tasks.slice(own));
+  effects.push({ type: 'queue.stole', thief: fetch.taker, victim: box, count: tasks.length - own });
+}
+
+function append(turn: Turn, at: number, tasks: readonly ClaimedTask[]): void {
+  if (tasks.length === 0) return;
+  const slot = turn.state.slots[at]!;
+  const mailbox = [...slot.mailbox, ...tasks];
+  turn.state.slots[at] = { ...slot, mailbox };
+  // It fitted when it was asked for; the capacity may have been changed since.
+  if (mailbox.length > turn.state.input.capacity) turn.overfull = true;
+}

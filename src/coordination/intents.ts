@@ -1,0 +1,123 @@
+/**
+ * Intents: a gate that lets so many through at a time. Who wants through registers, first come, first served; so many
+ * proceed, the others wait. Who dies is in nobody's way for longer than its time.
+ */
+import type { Store } from '../../actors/ports/store.ts';
+import { CoordinationOptionError, GateFullError } from './errors.ts';
+import { Hold } from './hold.ts';
+import { checkName, checkTtl, checkWait, isPassing, Tools } from './tools.ts';
+import type { CoordinationOptions, WaitOptions } from './tools.ts';
+
+/** What gates need of a store. */
+export type IntentStore = Pick<Store, 'registerIntents' | 'withdrawIntents'>;
+
+export interface EnterOptions extends WaitOptions {
+  /** Who may proceed at a time: a whole number, at least 1, the same for all who come to this gate. Default 1. */
+  readonly most?: number;
+  /** So long after its holder has died a place is free again. At least 10, default 30,000. */
+  readonly ttlMs?: number;
+}
+
+const PLACE_TTL_MS = 30_000;
+
+/** A place behind the gate. It renews itself until its holder leaves, or it is lost. */
+export class Place implements AsyncDisposable {
+  readonly gate: string;
+  readonly #hold: Hold;
+
+  /** Made by `intents(store).enter`. */
+  constructor(gate: string, hold: Hold) {
+    this.gate = gate;
+    this.#hold = hold;
+  }
+
+  /** Aborts when it is over: with a `LeaseLostError`, whose `detail.why` is `released` after `leave`. */
+  get signal(): AbortSignal {
+    return this.#hold.signal;
+  }
+
+  /** By the clock. */
+  get isHeld(): boolean {
+    return this.#hold.isHeld;
+  }
+
+  /** Lets the next one in. Never rejects. */
+  leave(): Promise<void> {
+    return this.#hold.release();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.leave();
+  }
+}
+
+export interface Intents {
+  /**
+   * Registers, and waits until it may proceed.
+   *
+   * @throws GateFullError after `waitMs`; the reason of `signal`; CoordinationOptionError
+   * @throws what the store fails with: for good, or until `waitMs` was over
+   */
+  enter(gate: string, options?: EnterOptions): Promise<Place>;
+  /** Does something behind the gate, and leaves when that has ended. @throws as `enter`, and what `fn` throws */
+  through<T>(gate: string, fn: (place: Place) => T | Promise<T>, options?: EnterOptions): Promise<T>;
+}
+
+/**
+ * Gates over a store: an open one, a fleet's too.
+ *
+ * @example
+ * await intents(store).through('import', () => importAll(), { most: 3 });
+ */
+export function intents(store: IntentStore, options: CoordinationOptions = {}): Intents {
+  const tools = new Tools(options);
+  const enter = async (gate: string, given: EnterOptions = {}): Promise<Place> => enterGate(store, tools, checkName(gate, 'gate'), given);
+  return {
+    enter,
+    async through(gate, fn, given) {
+      await using place = await enter(gate, given);
+      return await fn(place);
+    },
+  };
+}
+
+async function enterGate(store: IntentStore, tools: Tools, gate: string, options: EnterOptions): Promise<Place> {
+  const { most = 1, waitMs = Infinity, signal } = options;
+  const ttlMs = checkTtl(options.ttlMs ?? PLACE_TTL_MS);
+  if (!Number.isSafeInteger(most) || most < 1) throw new CoordinationOptionError('most', 'a whole number, at least 1', most);
+  const beganMs = tools.nowMs();
+  const untilMs = beganMs + checkWait(waitMs);
+  const intent = { gate: `gate:${gate}`, holder: tools.ids() };
+  const withdraw = (): Promise<unknown> => store.withdrawIntents([intent]);
+  const isOver = (): boolean => signal?.aborted === true || tools.nowMs() >= untilMs;
+  const patienceMs = tools.patienceMs(ttlMs);
+  let ahead = 0;
+  let failure: unknown;
+  for (;;) {
+    signal?.throwIfAborted();
+    const sentMs = tools.nowMs();
+    try {
+      // Whoever only waits is forgotten soon when it dies; whoever proceeds has the whole time.
+      const register = (validMs: number) => store.registerIntents([{ ...intent, most, untilMs: sentMs + validMs }], sentMs);
+      let [outcome] = await register(patienceMs);
+      if (outcome!.at === 'proceed') [outcome] = await register(ttlMs);
+      failure = undefined;
+      if (outcome!.at === 'proceed' && signal?.aborted !== true && tools.nowMs() < sentMs + ttlMs) {
+        const renew = async (nowMs: number): Promise<boolean> =>
+          (await store.registerIntents([{ ...intent, most, untilMs: nowMs + ttlMs }], nowMs))[0]!.at === 'proceed';
+        const hold = { tools, name: gate, fence: null, ttlMs, sentMs, untilMs: sentMs + ttlMs, renew, giveBack: withdraw };
+        return new Place(gate, new Hold(hold));
+      }
+      ahead = outcome!.at === 'waiting' ? outcome!.ahead : 0;
+    } catch (error) {
+      if (!isPassing(error)) throw error;
+      failure = error;
+    }
+    if (!isOver()) await tools.rest(ttlMs, untilMs, signal);
+    if (isOver()) break;
+  }
+  withdraw().catch(() => {});
+  signal?.throwIfAborted();
+  if (failure !== undefined) throw failure;
+  throw new GateFullError({ name: gate, ahead, waitedMs: tools.nowMs() - beganMs });
+}

@@ -1,0 +1,125 @@
+/**
+ * Leader: one of many is in office. Each term has an epoch, the fencing token of its lease, which only grows: whoever
+ * takes commands of a leader refuses those of a smaller epoch than it has seen.
+ *
+ *     candidate ── elected ──▶ leader ── resigned, or lost ──▶ candidate, once `onElected` has ended
+ *
+ * A leader that died is replaced within two `ttlMs`. One that cannot reach the store steps down by its own clock before
+ * anybody else can be elected. It is the term that leads, not the name: one that was replaced by another term of the same
+ * candidate has lost its office.
+ */
+import { LeaseLostError } from './errors.ts';
+import type { Lock } from './locks.ts';
+import { takeLease } from './locks.ts';
+import type { LeaseStore } from './locks.ts';
+import { checkName, checkTtl, isPassing, Tools } from './tools.ts';
+import type { CoordinationOptions } from './tools.ts';
+
+export interface LeaderOptions extends CoordinationOptions {
+  /**
+   * Called at each election. The term goes on when it returns, until `signal` aborts; when it rejects, the term is over.
+   * The next term of this candidate does not begin before it has ended.
+   */
+  readonly onElected: (epoch: number, signal: AbortSignal) => unknown;
+  /** Told what `onElected` rejected with, and what the store failed with. Default: nobody is. */
+  readonly onError?: (error: unknown) => void;
+  /** At least 10, default 15,000. */
+  readonly ttlMs?: number;
+}
+
+const LEADER_TTL_MS = 15_000;
+/** After a term that failed it lets others go first, for at least half of this share of the time. */
+const PENANCE_SHARE = 0.5;
+
+/** A candidate for an office, and its leader at times. */
+export class Candidate implements AsyncDisposable {
+  readonly name: string;
+  readonly #store: LeaseStore;
+  readonly #tools: Tools;
+  readonly #options: LeaderOptions;
+  readonly #ttlMs: number;
+  readonly #closing = new AbortController();
+  readonly #campaign: Promise<void>;
+  #term: Lock | undefined;
+
+  /** Made by `leader`. */
+  constructor(store: LeaseStore, name: string, options: LeaderOptions) {
+    this.name = checkName(name, 'name');
+    this.#store = store;
+    this.#options = options;
+    this.#tools = new Tools(options);
+    this.#ttlMs = checkTtl(options.ttlMs ?? LEADER_TTL_MS);
+    this.#campaign = this.#stand();
+  }
+
+  /** Of its present term; undefined when it does not lead. By the clock. */
+  get epoch(): number | undefined {
+    return this.#term?.isHeld === true ? this.#term.fence : undefined;
+  }
+
+  get isLeader(): boolean {
+    return this.epoch !== undefined;
+  }
+
+  /** Ends its term, and stands again behind those who wait. Without a term: nothing. */
+  async resign(): Promise<void> {
+    await this.#term?.release();
+  }
+
+  /** Ends its term and stands no more. Resolves when `onElected` has ended. */
+  async close(): Promise<void> {
+    this.#closing.abort(new LeaseLostError({ name: this.name, fence: null, why: 'released' }));
+    await this.resign();
+    await this.#campaign;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #stand(): Promise<void> {
+    const { signal } = this.#closing;
+    while (!signal.aborted) {
+      try {
+        this.#term = await takeLease(this.#store, this.#tools, `leader:${this.name}`, this.name, this.#ttlMs, { signal });
+        await this.#lead(this.#term);
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#options.onError?.(error);
+        // A store that has failed for good elects nobody any more.
+        if (this.#term === undefined && !isPassing(error)) return;
+        await this.#term?.release();
+        await this.#tools.sleep(this.#ttlMs * PENANCE_SHARE * (0.5 + this.#tools.random.next() / 2), signal);
+      } finally {
+        this.#term = undefined;
+      }
+    }
+  }
+
+  async #lead(term: Lock): Promise<void> {
+    const over = new Promise<void>((resolve) => {
+      if (term.signal.aborted) resolve();
+      else term.signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+    try {
+      await this.#options.onElected(term.fence, term.signal);
+    } catch (error) {
+      // What ends because the term is over has ended as it should.
+      if (!term.signal.aborted) throw error;
+    }
+    await over;
+  }
+}
+
+/**
+ * Stands for election, again and again, until it is closed.
+ *
+ * @throws CoordinationOptionError
+ * @example
+ * await using candidate = leader(store, 'scheduler', {
+ *   onElected: async (epoch, signal) => schedule({ epoch, signal }),
+ * });
+ */
+export function leader(store: LeaseStore, name: string, options: LeaderOptions): Candidate {
+  return new Candidate(store, name, options);
+}

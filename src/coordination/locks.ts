@@ -1,0 +1,148 @@
+/**
+ * Locks: at most one holder of a name at a time, by lease, over all who share a store, first come, first served. A lock
+ * proves nothing by itself, for its holder may stand still while its time runs out: its fencing token does, which only
+ * grows. Give it to whatever you write to, and let that refuse a smaller one than it has seen.
+ *
+ * @see Gray & Cheriton, "Leases", SOSP 1989; Kleppmann, "How to do distributed locking", 2016
+ */
+import type { LeaseRecord, Store } from '../../actors/ports/store.ts';
+import { LockTakenError } from './errors.ts';
+import { Hold } from './hold.ts';
+import { checkName, checkTtl, checkWait, isPassing, Tools } from './tools.ts';
+import type { CoordinationOptions, WaitOptions } from './tools.ts';
+
+/** What locks and leaders need of a store. */
+export type LeaseStore = Pick<Store, 'takeLeases' | 'renewLeases' | 'releaseLeases' | 'readLeases'>;
+
+export interface LockOptions extends WaitOptions {
+  /** So long after its holder has died somebody else can have it. At least 10, default 30,000. */
+  readonly ttlMs?: number;
+}
+
+export const LOCK_TTL_MS = 30_000;
+
+/** A lock that was got. It renews itself until it is released or lost. */
+export class Lock implements AsyncDisposable {
+  readonly name: string;
+  /** Greater than that of every lease before it, of any name, over restarts too. */
+  readonly fence: number;
+  readonly #hold: Hold;
+
+  /** Made by `locks(store).lock`. */
+  constructor(name: string, fence: number, hold: Hold) {
+    this.name = name;
+    this.fence = fence;
+    this.#hold = hold;
+  }
+
+  /** Aborts when it is not held any more: with a `LeaseLostError`, whose `detail.why` is `released` after `release`. */
+  get signal(): AbortSignal {
+    return this.#hold.signal;
+  }
+
+  /** By the clock, so it is right also when this process stood still and no timer has fired yet. */
+  get isHeld(): boolean {
+    return this.#hold.isHeld;
+  }
+
+  /** Before an effect that rests on it. @throws LeaseLostError */
+  ensureHeld(): void {
+    this.#hold.ensure();
+  }
+
+  /** Gives it to the next in line. Never rejects: one that cannot be given back ends with its time. */
+  release(): Promise<void> {
+    return this.#hold.release();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.release();
+  }
+}
+
+export interface Locks {
+  /**
+   * Waits for its turn and takes the lock. Not reentrant: who has it and asks again waits for himself.
+   *
+   * @throws LockTakenError after `waitMs`; the reason of `signal`; CoordinationOptionError
+   * @throws what the store fails with: for good, or until `waitMs` was over
+   */
+  lock(name: string, options?: LockOptions): Promise<Lock>;
+  /** Does something under the lock, and releases it when that has ended. @throws as `lock`, and what `fn` throws */
+  withLock<T>(name: string, fn: (lock: Lock) => T | Promise<T>, options?: LockOptions): Promise<T>;
+  /** Who has it, under which token, and how many wait. Undefined: nobody. */
+  look(name: string): Promise<LeaseRecord | undefined>;
+}
+
+/**
+ * Locks over a store: an open one, a fleet's too.
+ *
+ * @example
+ * const { withLock } = locks(store);
+ * await withLock('report', async ({ fence, signal }) => writeReport({ fence, signal }));
+ */
+export function locks(store: LeaseStore, options: CoordinationOptions = {}): Locks {
+  const tools = new Tools(options);
+  const lock = (name: string, { ttlMs = LOCK_TTL_MS, ...wait }: LockOptions = {}): Promise<Lock> =>
+    takeLease(store, tools, `lock:${checkName(name, 'name')}`, name, checkTtl(ttlMs), wait);
+  return {
+    lock: async (name, lockOptions) => lock(name, lockOptions),
+    async withLock(name, fn, lockOptions) {
+      await using held = await lock(name, lockOptions);
+      return await fn(held);
+    },
+    async look(name) {
+      const [record] = await store.readLeases([`lock:${checkName(name, 'name')}`], tools.nowMs());
+      return record === undefined ? undefined : { ...record, name };
+    },
+  };
+}
+
+/** Stands in line for a lease, by asking again and again, until it is granted. `key` is its name in the store. */
+export async function takeLease(
+  store: LeaseStore,
+  tools: Tools,
+  key: string,
+  name: string,
+  ttlMs: number,
+  { waitMs = Infinity, signal }: WaitOptions,
+): Promise<Lock> {
+  const beganMs = tools.nowMs();
+  const untilMs = beganMs + checkWait(waitMs);
+  let holder = tools.ids();
+  let retryAfterMs = 0;
+  let failure: unknown;
+  const isOver = (): boolean => signal?.aborted === true || tools.nowMs() >= untilMs;
+  for (;;) {
+    signal?.throwIfAborted();
+    const sentMs = tools.nowMs();
+    try {
+      const waitUntilMs = waitMs === 0 ? null : sentMs + tools.patienceMs(ttlMs);
+      const [outcome] = await store.takeLeases([{ name: key, holder, ttlMs, waitUntilMs }], sentMs);
+      failure = undefined;
+      if (outcome!.at === 'granted') {
+        const granted = { name: key, holder, fence: outcome!.fence };
+        const trustMs = Math.min(outcome!.untilMs, sentMs + ttlMs);
+        const giveBack = (): Promise<unknown> => store.releaseLeases([granted], tools.nowMs());
+        if (signal?.aborted !== true && tools.nowMs() < trustMs) {
+          const renew = async (nowMs: number): Promise<boolean> => (await store.renewLeases([{ ...granted, ttlMs }], nowMs))[0]!;
+          const hold = new Hold({ tools, name, fence: granted.fence, ttlMs, sentMs, untilMs: trustMs, renew, giveBack });
+          return new Lock(name, granted.fence, hold);
+        }
+        // The answer came too late to rest anything on: asked again, it would be the same lease.
+        giveBack().catch(() => {});
+        holder = tools.ids();
+      } else retryAfterMs = Math.max(0, outcome!.heldUntilMs - tools.nowMs());
+    } catch (error) {
+      // Nobody knows whether it was granted; the same holder asks again, and is told.
+      if (!isPassing(error)) throw error;
+      failure = error;
+    }
+    if (!isOver()) await tools.rest(ttlMs, untilMs, signal);
+    if (isOver()) break;
+  }
+  store.releaseLeases([{ name: key, holder, fence: 0 }], tools.nowMs()).catch(() => {});
+  signal?.throwIfAborted();
+  if (failure !== undefined) throw failure;
+  throw new LockTakenError({ name, waitedMs: tools.nowMs() - beganMs, retryAfterMs });
+}

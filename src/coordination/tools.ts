@@ -1,0 +1,101 @@
+/** Tools: the time, chance and names that coordination works with, and how long it waits between two questions. */
+import { systemClock } from '../../actors/kernel/clock.ts';
+import type { Clock } from '../../actors/kernel/clock.ts';
+import { risingIds } from '../../actors/kernel/ids.ts';
+import type { Ids } from '../../actors/kernel/ids.ts';
+import { systemRandom } from '../../actors/kernel/random.ts';
+import type { Random } from '../../actors/kernel/random.ts';
+import { CoordinationOptionError } from './errors.ts';
+
+/** For tests and simulation; defaults are those of production. */
+export interface CoordinationOptions {
+  readonly clock?: Clock;
+  readonly random?: Random;
+  /** Names of holders: another one each time. */
+  readonly ids?: Ids;
+}
+
+export interface WaitOptions {
+  /** How long to wait at most; 0: not at all. Default: as long as it takes. */
+  readonly waitMs?: number;
+  /** Aborted: waits no longer, and rejects with its reason. */
+  readonly signal?: AbortSignal;
+}
+
+const LEAST_TTL_MS = 10;
+/** Room for what sets locks, offices and gates of one name apart. */
+const LONGEST_NAME = 500;
+/** Who waits asks again after such a share of the lease's time, within these bounds. */
+const POLL_SHARE = 0.1;
+const LEAST_POLL_MS = 5;
+const MOST_POLL_MS = 1_000;
+/** Who has not asked again for so many polls is passed over: dead, or standing still. */
+const PATIENCE = 4;
+
+export class Tools {
+  readonly random: Random;
+  readonly ids: Ids;
+  readonly #clock: Clock;
+
+  constructor({ clock, random, ids }: CoordinationOptions) {
+    this.#clock = clock ?? systemClock();
+    this.random = random ?? systemRandom;
+    this.ids = ids ?? risingIds();
+  }
+
+  nowMs(): number {
+    return this.#clock.nowMs();
+  }
+
+  wakeAt(atMs: number, fire: () => void): () => void {
+    return this.#clock.wakeAt(atMs, fire);
+  }
+
+  /** How long a waiter may be silent before it has lost its place in line. */
+  patienceMs(ttlMs: number): number {
+    return pollMs(ttlMs) * PATIENCE;
+  }
+
+  /** Waits until it is worth asking again, or until `untilMs`, or until the signal aborts. */
+  rest(ttlMs: number, untilMs: number, signal: AbortSignal | undefined): Promise<void> {
+    return this.sleep(Math.min(pollMs(ttlMs) * (0.5 + this.random.next() / 2), Math.max(0, untilMs - this.nowMs())), signal);
+  }
+
+  /** Resolves early when the signal aborts. */
+  sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
+    if (signal?.aborted === true) return Promise.resolve();
+    return new Promise((resolve) => {
+      const over = (): void => {
+        cancel();
+        signal?.removeEventListener('abort', over);
+        resolve();
+      };
+      const cancel = this.wakeAt(this.nowMs() + ms, over);
+      signal?.addEventListener('abort', over);
+    });
+  }
+}
+
+function pollMs(ttlMs: number): number {
+  return Math.min(MOST_POLL_MS, Math.max(LEAST_POLL_MS, ttlMs * POLL_SHARE));
+}
+
+/** Whether what failed may go well when it is asked again. */
+export function isPassing(error: unknown): boolean {
+  return (error as { readonly retryable?: unknown } | null)?.retryable === true;
+}
+
+export function checkName(name: unknown, what: string): string {
+  if (typeof name === 'string' && name.length >= 1 && name.length <= LONGEST_NAME && name.isWellFormed()) return name;
+  throw new CoordinationOptionError(what, `a text of 1 to ${LONGEST_NAME} characters of well-formed Unicode`, name);
+}
+
+export function checkTtl(ttlMs: unknown): number {
+  if (typeof ttlMs === 'number' && ttlMs >= LEAST_TTL_MS && Number.isFinite(ttlMs)) return ttlMs;
+  throw new CoordinationOptionError('ttlMs', `milliseconds, at least ${LEAST_TTL_MS}`, ttlMs);
+}
+
+export function checkWait(waitMs: unknown): number {
+  if (typeof waitMs === 'number' && waitMs >= 0) return waitMs;
+  throw new CoordinationOptionError('waitMs', 'milliseconds, at least 0', waitMs);
+}

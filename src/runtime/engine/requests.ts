@@ -1,0 +1,75 @@
+/** Requests: what runs ask of the store while they go on, in batches, again until it has answered. */
+import type { ApprovalRequest, RememberItem, StateRead, StateReadOutcome, StateRow } from '../../../actors/ports/store.ts';
+import { Batcher } from '../batcher.ts';
+import type { BatcherOptions, Requester } from '../batcher.ts';
+import type { Run } from '../run.ts';
+import { refOf } from './core.ts';
+import type { EngineCore } from './core.ts';
+import { toldInTime } from './told-in-time.ts';
+
+/** A story that could not be read is asked for again after so long. */
+const STORY_RETRY_MS = 1_000;
+
+export class RunRequests {
+  readonly #core: EngineCore;
+  readonly #memories: Batcher<RememberItem, boolean>;
+  readonly #reads: Batcher<StateRead, StateReadOutcome>;
+  readonly #rows: Batcher<string, StateRow | undefined>;
+  readonly #approvals: Batcher<ApprovalRequest, boolean>;
+
+  constructor(core: EngineCore, batching: BatcherOptions) {
+    this.#core = core;
+    const { store } = core;
+    this.#memories = new Batcher((items) => store.remember(items, core.nowMs()), batching);
+    this.#reads = new Batcher((items) => store.readState(items, core.nowMs()), batching);
+    this.#rows = new Batcher((keys) => store.getState(keys), batching);
+    this.#approvals = new Batcher((items) => store.askApproval(items, core.nowMs()), batching);
+  }
+
+  /** Resolves when what runs have brought is in the store. */
+  idle(): Promise<void> {
+    return this.#memories.idle();
+  }
+
+  close(): void {
+    for (const batcher of [this.#memories, this.#reads, this.#rows, this.#approvals]) batcher.close();
+  }
+
+  remember(item: RememberItem, from: Requester<boolean>): void {
+    this.#memories.add(item, from);
+  }
+
+  /** Reads a row and remembers what was read. */
+  readState(run: Run, key: string, place: string, read: (row: StateRow | null) => void): void {
+    const { id, fence } = run.task;
+    const replied = (outcome: StateReadOutcome): void => (outcome.at === 'stale' ? run.leaseLost() : read(outcome.row));
+    this.#reads.add({ id, fence, place, key }, { replied });
+  }
+
+  /** The row as it is now. */
+  getState(key: string, read: (row: StateRow | undefined) => void): void {
+    this.#rows.add(key, { replied: read });
+  }
+
+  askApproval(run: Run, name: string, request: string, expiresAtMs: number | null, asked: () => void): void {
+    const { id, fence } = run.task;
+    const replied = (kept: boolean): void => {
+      if (!kept) return run.leaseLost();
+      this.#core.emit('approval.asked', () => ({ ...refOf(run.claimed), atMs: this.#core.nowMs(), name, expiresAtMs }));
+      asked();
+    };
+    this.#approvals.add({ id, fence, name, request, expiresAtMs }, { replied });
+  }
+
+  /** Whether an event was told before `untilMs`. Asked again until the store answers. */
+  toldBy(run: Run, event: { readonly name: string; readonly n: number }, untilMs: number, answered: (inTime: boolean) => void): void {
+    const total = run.events.countOf(event.name);
+    this.#core.store.story(run.task.id).then(
+      (story) => answered(toldInTime(story, event, total, untilMs)),
+      (error: unknown) => {
+        if (run.over === undefined && this.#core.isPassing(error))
+          this.#core.alarm(STORY_RETRY_MS, () => this.toldBy(run, event, untilMs, answered));
+      },
+    );
+  }
+}

@@ -1,0 +1,321 @@
+/**
+ * Invocation: one operation of a machine, from when its state is entered until it ends or that state is
+ * left. To the functions behind `ctx` it is the run, but for its places, which are its own, and its end.
+ *
+ *     begun ─┬─ returned, thrown ──▶ ended
+ *            └─ its state is left ─▶ stopped: what is under way is given up, and nothing new has an effect
+ *
+ * What it leaves for the end of the task is kept with the machine, because no later run comes by it:
+ * what it sends, once it has returned; and that it has registered compensations.
+ */
+import type { AskOptions, CallOptions, Context, HoldOptions, RunLogger, State, StepContext, WaitOptions } from '../../topology/context.ts';
+import { ask, sent } from '../run/ask.ts';
+import { call, hold } from '../run/call.ts';
+import { EventWait, approval, sleep, waitFor } from '../run/waits.ts';
+import type { RunOperation } from '../run/operation.ts';
+import type { Run, Settle } from '../run.ts';
+import type { RunOverReason } from '../errors.ts';
+import { RunOverError } from '../errors.ts';
+import { RunState } from '../run/state.ts';
+import { step } from '../run/step.ts';
+import { compensate } from '../run/undo.ts';
+import { widen } from '../run/widen.ts';
+import { MachineStateError } from './errors.ts';
+import { InvocationPlaces } from './places.ts';
+import type { KeptSend } from './record.ts';
+
+export interface InvocationOptions {
+  readonly run: Run;
+  /** Its place in the machine. */
+  readonly label: string;
+  /** What has been counted before, by the name of the place. */
+  readonly counts?: Iterable<readonly [string, number]>;
+  /** It registers something to be undone. */
+  readonly onCompensate?: () => void;
+  /** It has come to something that no earlier run has done, in a run that only undoes. */
+  readonly onStuck?: () => void;
+}
+
+/** What the functions behind `ctx` ask of a run, beside its memory. */
+type RunPart = Pick<
+  Run,
+  | 'claimed'
+  | 'done'
+  | 'engine'
+  | 'events'
+  | 'finish'
+  | 'give'
+  | 'inOrder'
+  | 'keep'
+  | 'keepFailure'
+  | 'leaseLost'
+  | 'locks'
+  | 'mayAct'
+  | 'mayRepeat'
+  | 'note'
+  | 'offspring'
+  | 'opened'
+  | 'operate'
+  | 'over'
+  | 'parkIfPostponed'
+  | 'parks'
+  | 'plan'
+  | 'priority'
+  | 'scopes'
+  | 'undoing'
+  | 'unseen'
+  | 'within'
+  | 'worker'
+>;
+
+export class Invocation implements Context, RunPart {
+  readonly memory: InvocationPlaces;
+  /** In their order. */
+  readonly sends: KeptSend[] = [];
+  readonly #run: Run;
+  readonly #options: InvocationOptions;
+  /** Under way, and not about to be remembered. */
+  readonly #open = new Set<RunOperation>();
+  #state: State | undefined;
+  #controller: AbortController | undefined;
+  #stopped = false;
+
+  constructor(options: InvocationOptions) {
+    this.#options = options;
+    this.#run = options.run;
+    this.memory = new InvocationPlaces(options.run.memory, options.label, options.counts);
+  }
+
+  /** Its state has been left. */
+  stop(): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    const error = new RunOverError('ended');
+    for (const operation of this.#open) {
+      operation.cancel(error);
+      if (operation instanceof EventWait && operation.event !== undefined) this.#run.events.release(operation.event);
+      this.#run.done(operation);
+    }
+    this.#open.clear();
+    this.#controller?.abort(error);
+  }
+
+  /** It waits for an event that has been told since the run began: only the next run sees it. */
+  get isTold(): boolean {
+    return [...this.#open].some((operation) => operation instanceof EventWait && operation.isTold);
+  }
+
+  // ── What it does ─────────────────────────────────────────────────────────────────────────────
+
+  call(name: string, request: unknown, options: CallOptions = {}): Promise<never> {
+    return this.operate((resolve, reject) => call(this.#self, name, request, options, resolve, reject));
+  }
+
+  hold<T>(name: string, fn: (place: StepContext) => Promise<T>, options: HoldOptions = {}): Promise<T> {
+    return this.operate((resolve, reject) => hold(this.#self, name, fn, options, resolve, reject));
+  }
+
+  step<T>(name: string, fn: (step: StepContext) => T | Promise<T>): Promise<T> {
+    return this.operate((resolve, reject) => step(this.#self, this.#named(name), fn, resolve, reject));
+  }
+
+  ask(kind: string, input: unknown, options: AskOptions = {}): Promise<never> {
+    return this.operate((resolve, reject) => ask(this.#self, kind, input, options, resolve, reject));
+  }
+
+  send(kind: string, input: unknown, options: AskOptions = {}): void {
+    if (this.over !== undefined) return;
+    const { offspring } = this.#run;
+    // Refused here, where it stands; it is named when the task completes.
+    sent(this.#self, kind, input, options);
+    this.#run.offspring = offspring;
+    this.sends.push({ kind, input, ...options });
+  }
+
+  sleep(until: number | Date): Promise<void> {
+    return this.operate((resolve) => sleep(this.#self, until, resolve));
+  }
+
+  waitFor(name: string, options: WaitOptions = {}): Promise<never> {
+    return this.operate((resolve, reject) => waitFor(this.#self, name, options, resolve, reject));
+  }
+
+  approval(name: string, request: unknown, options: WaitOptions = {}): Promise<never> {
+    return this.operate((resolve, reject) => approval(this.#self, this.#named(name), request, options, resolve, reject));
+  }
+
+  get state(): State {
+    if (this.#state !== undefined) return this.#state;
+    const rows = new RunState(this.#self);
+    const refuse = (operation: string) => () => Promise.reject(new MachineStateError({ id: this.task.id, operation }));
+    this.#state = { get: (key) => rows.get(key), set: refuse('state.set'), delete: refuse('state.delete'), update: refuse('state.update') };
+    return this.#state;
+  }
+
+  compensate(name: string, undo: (step: StepContext) => unknown): Promise<void> {
+    return this.operate((resolve, reject) => {
+      this.#options.onCompensate?.();
+      compensate(this.#self, this.#named(name), undo, resolve, reject);
+    });
+  }
+
+  widen(resources: readonly string[]): Promise<void> {
+    return this.operate((resolve) => widen(this.#self, resources, resolve));
+  }
+
+  progress(done: number, total?: number): void {
+    if (!this.#stopped) this.#run.progress(done, total);
+  }
+
+  score(quality: number): void {
+    if (!this.#stopped) this.#run.score(quality);
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#stopped) this.#controller.abort(new RunOverError('ended'));
+    }
+    return AbortSignal.any([this.#run.signal, this.#controller.signal]);
+  }
+
+  get log(): RunLogger {
+    return this.#run.log;
+  }
+
+  get task(): Context['task'] {
+    return this.#run.task;
+  }
+
+  // ── What the functions behind it take for the run ────────────────────────────────────────────
+
+  get over(): RunOverReason | undefined {
+    return this.#stopped ? 'ended' : this.#run.over;
+  }
+
+  operate<T>(begin: (resolve: Settle, reject: Settle) => void): Promise<T> {
+    return this.#stopped ? new Promise(() => {}) : this.#run.operate(begin);
+  }
+
+  mayAct(): boolean {
+    if (this.#run.undoing === undefined) return !this.#stopped;
+    this.#options.onStuck?.();
+    return false;
+  }
+
+  mayRepeat(): boolean {
+    return this.#run.undoing?.isIncomplete === true || this.mayAct();
+  }
+
+  opened<O extends RunOperation>(operation: O): O {
+    this.#open.add(operation);
+    return this.#run.opened(operation);
+  }
+
+  done(operation: RunOperation): boolean {
+    return this.#open.delete(operation) && this.#run.done(operation);
+  }
+
+  keep(operation: RunOperation, ...rest: Rest<Run['keep']>): void {
+    if (this.#open.delete(operation)) this.#run.keep(operation, ...rest);
+  }
+
+  keepFailure(operation: RunOperation, ...rest: Rest<Run['keepFailure']>): void {
+    if (this.#open.delete(operation)) this.#run.keepFailure(operation, ...rest);
+  }
+
+  finish(operation: RunOperation, ...rest: Rest<Run['finish']>): void {
+    if (this.#open.delete(operation)) this.#run.finish(operation, ...rest);
+  }
+
+  note(place: string, value: number, kept: () => void): void {
+    this.#run.note(place, value, () => {
+      if (!this.#stopped) kept();
+    });
+  }
+
+  give(...given: Parameters<Run['give']>): void {
+    this.#run.give(...given);
+  }
+
+  inOrder(...given: Parameters<Run['inOrder']>): void {
+    this.#run.inOrder(...given);
+  }
+
+  unseen(...given: Parameters<Run['unseen']>): void {
+    this.#run.unseen(...given);
+  }
+
+  within<T>(act: () => T): T {
+    return this.#run.within(act);
+  }
+
+  get parks(): Run['parks'] {
+    return this.#run.parks;
+  }
+
+  parkIfPostponed(): void {
+    this.#run.parkIfPostponed();
+  }
+
+  leaseLost(): void {
+    this.#run.leaseLost();
+  }
+
+  get engine(): Run['engine'] {
+    return this.#run.engine;
+  }
+
+  get plan(): Run['plan'] {
+    return this.#run.plan;
+  }
+
+  get worker(): string {
+    return this.#run.worker;
+  }
+
+  get claimed(): Run['claimed'] {
+    return this.#run.claimed;
+  }
+
+  get events(): Run['events'] {
+    return this.#run.events;
+  }
+
+  get locks(): Run['locks'] {
+    return this.#run.locks;
+  }
+
+  get scopes(): Run['scopes'] {
+    return this.#run.scopes;
+  }
+
+  get priority(): number {
+    return this.#run.priority;
+  }
+
+  get undoing(): Run['undoing'] {
+    return this.#run.undoing;
+  }
+
+  get offspring(): number {
+    return this.#run.offspring;
+  }
+
+  set offspring(offspring: number) {
+    this.#run.offspring = offspring;
+  }
+
+  /** Whoever is refused by its name is told the name that was given. */
+  #named(name: string): string {
+    return typeof name === 'string' && name !== '' ? this.memory.named(name) : name;
+  }
+
+  get #self(): Run {
+    return this as unknown as Run;
+  }
+}
+
+type Rest<F extends (operation: RunOperation, ...rest: never[]) => void> = F extends (operation: RunOperation, ...rest: infer R) => void
+  ? R
+  : never;

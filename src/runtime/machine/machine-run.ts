@@ -1,0 +1,248 @@
+/**
+ * Machine run: a run whose function is a statechart.
+ *
+ *     an operation ends, a time comes, an event is told ──▶ one macrostep ──▶ what has been left is stopped
+ *                                                                        ──▶ the record is remembered
+ *                                                                        ──▶ what has been entered begins
+ *
+ * What is remembered is the persisted snapshot with all that XState does not keep in it (`record.ts`), under
+ * the place `machine`; each takes the place of the one before. An operation begins only once the record
+ * that names it is safe. So whatever an operation has brought, the record that the next run begins with
+ * names that operation or a later one: nothing is performed under a name that a restart would give to
+ * another. What happened after the last record happens again: its causes are remembered at their own places.
+ *
+ * The machine is a real XState actor, a root of its own, whose scheduler is ours.
+ */
+import { createActor } from 'xstate';
+import type { AnyActorRef, AnyMachineSnapshot, AnyStateMachine } from 'xstate';
+import type { Context } from '../../topology/context.ts';
+import { performIn } from '../../topology/operation.ts';
+import type { AnyOperation } from '../../topology/operation.ts';
+import { decode, encode } from '../payload.ts';
+import { Run } from '../run.ts';
+import { remember } from '../run/keeping.ts';
+import { Pending } from '../run/operation.ts';
+import { below, hasName, pathOf, sourcesOf } from './actors.ts';
+import { MachineActorError, MachineChangedError, MachineContextError, MachineStuckError } from './errors.ts';
+import { Inbox } from './inbox.ts';
+import { Invocation } from './invocation.ts';
+import { missingIn, notJson, placeOf } from './record.ts';
+import type { KeptInvocation, KeptSend, KeptSnapshot, MachineRecord } from './record.ts';
+import { MachineTimers } from './timers.ts';
+import { performAgain } from './undo.ts';
+import { viewsOf } from './views.ts';
+
+const PLACE = 'machine';
+
+/** Runs a machine for the run that `ctx` is of. Resolves with its output; rejects with the error that it ends in. */
+export function runMachine(machine: AnyStateMachine, input: unknown, ctx: Context): Promise<unknown> {
+  const run = runOf(ctx);
+  const record = recordOf(run, machine);
+  if (run.undoing !== undefined) return performAgain(run, machine, record);
+  return new Promise((resolve, reject) => new MachineRun({ run, machine, record, input, resolve, reject }).start());
+}
+
+/** The run itself, also where somebody looks on at what is done with its `ctx`. */
+function runOf(ctx: Context): Run {
+  return ctx instanceof Run ? ctx : (ctx as unknown as { readonly run: Run }).run;
+}
+
+/** @throws MachineChangedError */
+function recordOf(run: Run, machine: AnyStateMachine): MachineRecord | undefined {
+  const known = run.memory.recall(PLACE, '');
+  if (known === undefined) return undefined;
+  const record = decode(known.value) as MachineRecord;
+  const missing = missingIn(machine, record.snapshot);
+  if (missing === undefined) return record;
+  throw new MachineChangedError({ id: run.task.id, machine: machine.id, missing, version: known.version ?? run.claimed.version });
+}
+
+interface MachineRunOptions {
+  readonly run: Run;
+  readonly machine: AnyStateMachine;
+  /** What is remembered; undefined: this is the first run. */
+  readonly record: MachineRecord | undefined;
+  readonly input: unknown;
+  readonly resolve: (output: unknown) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+class MachineRun {
+  readonly #options: MachineRunOptions;
+  readonly #run: Run;
+  readonly #root: AnyActorRef;
+  readonly #timers: MachineTimers;
+  readonly #inbox: Inbox;
+  readonly #entries: Record<string, number>;
+  readonly #taken: Record<string, number>;
+  readonly #sends: KeptSend[];
+  readonly #undoable: KeptInvocation[];
+  readonly #active = new Map<AnyActorRef, Invocation>();
+  /** Entered, and not begun: the record that names them is not safe yet. */
+  #entered: (() => void)[] = [];
+  /** The record that is safe. */
+  #safe: string | undefined;
+  #isSaving = false;
+  /** What is entered now was under way before. */
+  #isRestoring = false;
+  #isOver = false;
+
+  constructor(options: MachineRunOptions) {
+    const { run, machine, record, input } = options;
+    this.#options = options;
+    this.#run = run;
+    this.#entries = { ...record?.entries };
+    this.#taken = { ...record?.taken };
+    this.#sends = [...(record?.sends ?? [])];
+    this.#undoable = [...(record?.undoable ?? [])];
+    this.#timers = new MachineTimers(run, (target, event) => this.#turn(() => target.send(event)));
+    const onError = (error: unknown): void => this.#fail(error);
+    this.#inbox = new Inbox({ run, machine, taken: this.#taken, onCome: () => this.#turn(() => {}), onError });
+    const from = record === undefined ? { input } : { snapshot: record.snapshot };
+    const logger = (...said: readonly unknown[]): void => run.log.info({ said }, machine.id);
+    this.#root = run.within(() => createActor(machine, { id: run.task.id, logger, ...from } as never));
+    this.#timers.takeOver(this.#root.system as never);
+    performIn(this.#root.system, this);
+    viewsOf(run.engine)?.show(run, this.#root);
+    // Who does not listen for errors has them thrown in a timer.
+    this.#root.subscribe({ error: () => {} });
+  }
+
+  start(): void {
+    const { record } = this.#options;
+    this.#isRestoring = record !== undefined;
+    this.#run.within(() => this.#root.start());
+    this.#isRestoring = false;
+    if (record !== undefined) {
+      this.#timers.restore(this.#root, record.timers);
+      this.#safe = this.#text();
+    }
+    this.#settle();
+  }
+
+  /** An operation has been entered: it begins when that is safe. */
+  begin(self: AnyActorRef, { perform }: AnyOperation, input: unknown): void {
+    const run = this.#run;
+    const place = placeOf(pathOf(self));
+    if (!this.#isRestoring) this.#entries[place] = (this.#entries[place] ?? 0) + 1;
+    const label = `${place}#${this.#entries[place] ?? 1}`;
+    const onCompensate = (): void => {
+      if (!this.#undoable.some((known) => known.label === label)) this.#undoable.push({ label, sources: sourcesOf(self), input });
+    };
+    const invocation = new Invocation({ run, label, onCompensate });
+    this.#active.set(self, invocation);
+    const end = (event: { readonly type: string }): void => {
+      if (this.#active.get(self) === invocation) this.#turn(() => self.send(event));
+    };
+    this.#entered.push(() => {
+      if (this.#active.get(self) !== invocation) return;
+      new Promise((settle) => settle(run.within(() => perform(input, invocation)))).then(
+        (output) => {
+          // What was given up sends nothing.
+          if (this.#active.get(self) === invocation) this.#sends.push(...invocation.sends);
+          end({ type: 'operation.done', output } as { readonly type: string });
+        },
+        (error: unknown) => end({ type: 'operation.failed', error } as { readonly type: string }),
+      );
+    });
+  }
+
+  /** One thing happens to the machine. */
+  #turn(act: () => void): void {
+    if (this.#isOver || this.#run.over !== undefined) return;
+    this.#run.within(act);
+    this.#settle();
+  }
+
+  #settle(): void {
+    for (;;) {
+      this.#stopLeft();
+      const snapshot = this.#root.getSnapshot() as AnyMachineSnapshot;
+      if (snapshot.status === 'done') return this.#complete(snapshot.output);
+      if (snapshot.status !== 'active') return this.#fail(snapshot.error);
+      if (this.#run.over !== undefined) return;
+      const event = this.#inbox.look(this.#root);
+      if (event === undefined) break;
+      this.#run.within(() => this.#root.send(event));
+    }
+    try {
+      this.#check();
+      this.#save();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** Gives up what an operation was doing when its state was left. */
+  #stopLeft(): void {
+    for (const [ref, invocation] of this.#active) {
+      if ((ref.getSnapshot() as { readonly status: string }).status === 'active') continue;
+      this.#active.delete(ref);
+      invocation.stop();
+    }
+  }
+
+  /** @throws what a person has to put right in the machine */
+  #check(): void {
+    const { id } = this.#run.task;
+    const machine = this.#options.machine.id;
+    for (const ref of below(this.#root)) if (!hasName(ref)) throw new MachineActorError({ id, machine, actor: ref.id });
+    const { context, value } = this.#root.getSnapshot() as AnyMachineSnapshot;
+    const odd = notJson(context, 'context');
+    if (odd !== undefined) throw new MachineContextError({ id, machine, path: odd.path }, odd.value);
+    if (this.#active.size > 0 || this.#timers.size > 0 || this.#inbox.isOpen(this.#root)) return;
+    throw new MachineStuckError({ id, machine, state: JSON.stringify(value) });
+  }
+
+  /** Remembers where the machine is, unless that is known, and then begins what was entered. One at a time: the last is what counts. */
+  #save(): void {
+    if (this.#isSaving || this.#run.over !== undefined) return;
+    const text = this.#text();
+    if (text === this.#safe) return this.#beginEntered();
+    const run = this.#run;
+    const entered = this.#entered;
+    this.#entered = [];
+    this.#isSaving = true;
+    const item = { place: run.memory.stored(PLACE), hash: '', value: text, replace: true } as const;
+    // It is an operation of the run, which so does not park over it.
+    remember(run, run.opened(new Pending()), item, () => {
+      this.#isSaving = false;
+      this.#safe = text;
+      // An event that was told while something was under way comes before what would be next.
+      if (this.#inbox.isTold) run.parkIfPostponed();
+      if (run.over !== undefined) return;
+      for (const begin of entered) begin();
+      if (!this.#isOver) this.#save();
+    });
+  }
+
+  #beginEntered(): void {
+    for (const begin of this.#entered.splice(0)) begin();
+  }
+
+  /** @throws PayloadNotJsonError, PayloadTooLargeError */
+  #text(): string {
+    const record: MachineRecord = {
+      snapshot: this.#root.getPersistedSnapshot() as unknown as KeptSnapshot,
+      timers: this.#timers.kept(),
+      entries: this.#entries,
+      taken: this.#taken,
+      sends: this.#sends,
+      undoable: this.#undoable,
+    };
+    return encode(record, `snapshot of ${this.#options.machine.id}`, this.#run.engine.maxBytes);
+  }
+
+  #complete(output: unknown): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    for (const { kind, input, ...options } of this.#sends) this.#run.send(kind, input, options);
+    this.#options.resolve(output);
+  }
+
+  #fail(error: unknown): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#options.reject(error);
+  }
+}

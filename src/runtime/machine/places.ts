@@ -1,0 +1,69 @@
+/**
+ * Places: those of one invocation, in the memory of its run. A restored machine performs only the
+ * operations that were under way, so the how-manieth call of a run would not be the same: each
+ * invocation counts for itself, and its label ends every place.
+ *
+ *     call:model#1/summarise#2     the first call of `model` by the second `summarise`
+ */
+import type { ChildRecord, Remembered } from '../../../actors/ports/store.ts';
+import type { RunMemory } from '../run/memory.ts';
+
+export class InvocationPlaces implements Pick<
+  RunMemory,
+  'next' | 'once' | 'stored' | 'childName' | 'recall' | 'has' | 'child' | 'version'
+> {
+  readonly #memory: RunMemory;
+  readonly #label: string;
+  readonly #counts: Map<string, number>;
+
+  /** `counts`: what has been counted before, by the name of the place. */
+  constructor(memory: RunMemory, label: string, counts: Iterable<readonly [string, number]> = []) {
+    this.#memory = memory;
+    this.#label = label;
+    this.#counts = new Map(counts);
+  }
+
+  get version(): string | undefined {
+    return this.#memory.version;
+  }
+
+  next(name: string): string {
+    const count = (this.#counts.get(name) ?? 0) + 1;
+    this.#counts.set(name, count);
+    return this.named(`${name}#${count}`);
+  }
+
+  /** A name within this invocation, as the run has it. */
+  named(name: string): string {
+    return `${name}/${this.#label}`;
+  }
+
+  once(operation: Parameters<RunMemory['once']>[0], name: string): string {
+    return this.#memory.once(operation, name);
+  }
+
+  stored(place: string): string {
+    return this.#memory.stored(this.#own(place));
+  }
+
+  childName(name: string): string {
+    return this.#memory.childName(name);
+  }
+
+  recall(place: string, hash: string, came?: () => string): Remembered | undefined {
+    return this.#memory.recall(this.#own(place), hash, came);
+  }
+
+  has(place: string): boolean {
+    return this.#memory.has(this.#own(place));
+  }
+
+  child(place: string): ChildRecord | undefined {
+    return this.#memory.child(place);
+  }
+
+  /** Rows that were read count by themselves: their places do not have the label yet. */
+  #own(place: string): string {
+    return place.startsWith('state') ? this.named(place) : place;
+  }
+}

@@ -1,0 +1,133 @@
+/** Record: what is remembered of a machine, at the place `machine` of its task. Each takes the place of the one before. */
+import type { AnyStateMachine, Snapshot } from 'xstate';
+import { isOperation } from '../../topology/operation.ts';
+import { isMachine, logicOf, nodesOf } from '../../topology/machine.ts';
+import { logicAt } from './actors.ts';
+import type { ActorPath } from './actors.ts';
+
+/** An event that comes later, by `after` or by a `delay`. */
+export interface KeptTimer {
+  readonly source: ActorPath;
+  readonly target: ActorPath;
+  readonly id: string;
+  readonly event: { readonly type: string };
+  /** On the wall. */
+  readonly dueMs: number;
+}
+
+/** Which logic an invocation performs, and what it was given. */
+export interface KeptInvocation {
+  /** Its place: where it is, and how often that was entered. */
+  readonly label: string;
+  readonly sources: readonly string[];
+  readonly input: unknown;
+}
+
+/** What an operation sends when the task completes. */
+export interface KeptSend {
+  readonly kind: string;
+  readonly input: unknown;
+  readonly priority?: number;
+}
+
+export interface MachineRecord {
+  readonly snapshot: KeptSnapshot;
+  readonly timers: readonly KeptTimer[];
+  /** How often each place was entered. */
+  readonly entries: Readonly<Record<string, number>>;
+  /** How many events of each name the machine has taken. */
+  readonly taken: Readonly<Record<string, number>>;
+  /** In the order in which their operations ended. */
+  readonly sends: readonly KeptSend[];
+  /** Have registered compensations: they are performed again when the task is undone. */
+  readonly undoable: readonly KeptInvocation[];
+}
+
+/** A machine's snapshot as XState persists it. */
+export type KeptSnapshot = Snapshot<unknown> & {
+  readonly value: KeptValue;
+  readonly context: unknown;
+  readonly children: Readonly<Record<string, { readonly src: string; readonly snapshot: Snapshot<unknown> }>>;
+  readonly historyValue?: Readonly<Record<string, readonly { readonly id: string }[]>>;
+};
+
+type KeptValue = string | { readonly [state: string]: KeptValue };
+
+/** What a snapshot names and the machine does not have; undefined: everything is there. */
+export function missingIn(machine: AnyStateMachine, { value, children, historyValue = {} }: KeptSnapshot): string | undefined {
+  const state = missingState(machine.root, value);
+  if (state !== undefined) return `state ${state}`;
+  const known = new Set([...nodesOf(machine.root)].map(({ id }) => id));
+  for (const { id } of Object.values(historyValue).flat()) if (!known.has(id)) return `state ${id}`;
+  for (const [id, { src, snapshot }] of Object.entries(children)) {
+    const logic = logicOf(machine, src);
+    if (!isOperation(logic) && !isMachine(logic)) return `actor ${id} (${src})`;
+    const missing = isMachine(logic) ? missingIn(logic, snapshot as KeptSnapshot) : undefined;
+    if (missing !== undefined) return missing;
+  }
+  return undefined;
+}
+
+function missingState(node: AnyStateMachine['root'], value: KeptValue): string | undefined {
+  const inner = typeof value === 'string' ? { [value]: {} } : value;
+  for (const [name, deeper] of Object.entries(inner)) {
+    const state = node.states[name];
+    if (state === undefined) return [...node.path, name].join('.');
+    const missing = missingState(state, deeper);
+    if (missing !== undefined) return missing;
+  }
+  return undefined;
+}
+
+/** The path to the first thing that would not be the same once it has been JSON. */
+export function notJson(value: unknown, path: string): { readonly path: string; readonly value: unknown } | undefined {
+  switch (typeof value) {
+    case 'string':
+    case 'boolean':
+    case 'undefined':
+      return undefined;
+    case 'number':
+      return Number.isFinite(value) ? undefined : { path, value };
+    case 'object': {
+      if (value === null) return undefined;
+      // Another actor: remembered by its id.
+      if ('sessionId' in value && 'send' in value) return undefined;
+      const prototype: unknown = Object.getPrototypeOf(value);
+      if (!Array.isArray(value) && prototype !== Object.prototype && prototype !== null) return { path, value };
+      for (const [key, inner] of Object.entries(value)) {
+        const found = notJson(inner, `${path}.${key}`);
+        if (found !== undefined) return found;
+      }
+      return undefined;
+    }
+    default:
+      return { path, value };
+  }
+}
+
+/** Operations that were under way. */
+export function* underWay(machine: AnyStateMachine, record: MachineRecord): Iterable<KeptInvocation> {
+  yield* activeIn(machine, record, record.snapshot, [], []);
+}
+
+function* activeIn(
+  machine: AnyStateMachine,
+  record: MachineRecord,
+  snapshot: KeptSnapshot,
+  path: ActorPath,
+  names: readonly string[],
+): Iterable<KeptInvocation> {
+  for (const [id, { src, snapshot: child }] of Object.entries(snapshot.children)) {
+    const sources = [...names, src];
+    const place = placeOf([...path, id]);
+    const logic = logicAt(machine, sources);
+    if (child.status !== 'active') continue;
+    if (isMachine(logic)) yield* activeIn(machine, record, child as KeptSnapshot, [...path, id], sources);
+    else yield { label: `${place}#${record.entries[place] ?? 1}`, sources, input: (child as { readonly input?: unknown }).input };
+  }
+}
+
+/** Where an actor is, as one text. No `/` of an id is taken for one between two. */
+export function placeOf(path: ActorPath): string {
+  return path.map((id) => encodeURIComponent(id)).join('/');
+}

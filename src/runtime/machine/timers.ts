@@ -1,0 +1,105 @@
+/**
+ * Timers: the delays of a machine. XState keeps them as timeouts that begin anew, or not at all, when a
+ * snapshot is restored. Here each has an absolute time, which is remembered with the snapshot, and is
+ * something that the run waits for: it parks over it like over `ctx.sleep`.
+ */
+import type { AnyActorRef } from 'xstate';
+import type { Run } from '../run.ts';
+import { Pending } from '../run/operation.ts';
+import { actorAt, pathOf } from './actors.ts';
+import type { KeptTimer } from './record.ts';
+
+interface Timer extends Pick<KeptTimer, 'id' | 'event' | 'dueMs'> {
+  readonly source: AnyActorRef;
+  readonly target: AnyActorRef;
+  readonly wait: Pending;
+}
+
+/** What XState calls its scheduler. */
+interface Scheduler {
+  schedule: (source: AnyActorRef, target: AnyActorRef, event: { readonly type: string }, delay: number, id?: string) => void;
+  cancel: (source: AnyActorRef, id: string) => void;
+  cancelAll: (source: AnyActorRef) => void;
+}
+
+export class MachineTimers {
+  readonly #run: Run;
+  readonly #fire: (target: AnyActorRef, event: { readonly type: string }) => void;
+  /** In the order in which they were set. */
+  readonly #timers = new Set<Timer>();
+  #unnamed = 0;
+
+  constructor(run: Run, fire: (target: AnyActorRef, event: { readonly type: string }) => void) {
+    this.#run = run;
+    this.#fire = fire;
+  }
+
+  get size(): number {
+    return this.#timers.size;
+  }
+
+  /** Takes the place of the scheduler of a system. */
+  takeOver({ scheduler }: { readonly scheduler: Scheduler }): void {
+    scheduler.schedule = (source, target, event, delay, id) => {
+      const name = id ?? this.#freeName();
+      this.#cancel((timer) => timer.source === source && timer.id === name);
+      this.#set({ source, target, event, id: name, dueMs: this.#run.engine.nowMs() + Math.max(0, delay) });
+    };
+    scheduler.cancel = (source, id) => this.#cancel((timer) => timer.source === source && timer.id === id);
+    scheduler.cancelAll = (source) => this.#cancel((timer) => timer.source === source);
+  }
+
+  /** Sets those that were kept. What is overdue comes at once, in the order in which it was due. */
+  restore(root: AnyActorRef, kept: readonly KeptTimer[]): void {
+    for (const { source, target, ...timer } of kept.toSorted((a, b) => a.dueMs - b.dueMs)) {
+      const from = actorAt(root, source);
+      const to = actorAt(root, target);
+      if (from !== undefined && to !== undefined) this.#set({ ...timer, source: from, target: to });
+    }
+  }
+
+  kept(): readonly KeptTimer[] {
+    return [...this.#timers].map(({ source, target, id, event, dueMs }) => ({
+      source: pathOf(source),
+      target: pathOf(target),
+      id,
+      event,
+      dueMs,
+    }));
+  }
+
+  #set(timer: Omit<Timer, 'wait'>): void {
+    // A run that has parked meanwhile opens nothing that nobody would close.
+    if (this.#run.over !== undefined) return;
+    const { engine } = this.#run;
+    const wait = this.#run.opened(new Pending());
+    const set: Timer = { ...timer, wait };
+    this.#timers.add(set);
+    wait.waitsFor = 'sleep';
+    wait.untilMs = timer.dueMs;
+    wait.stop = engine.alarm(Math.max(0, timer.dueMs - engine.nowMs()), () => {
+      // Parked meanwhile it is still remembered, and comes in the next run.
+      if (!this.#run.done(wait)) return;
+      this.#timers.delete(set);
+      this.#fire(set.target, set.event);
+    });
+    this.#run.parks.linger();
+  }
+
+  #cancel(which: (timer: Timer) => boolean): void {
+    for (const timer of this.#timers) {
+      if (!which(timer)) continue;
+      this.#timers.delete(timer);
+      timer.wait.cancel();
+      this.#run.done(timer.wait);
+    }
+  }
+
+  /** Of one that nobody can cancel. */
+  #freeName(): string {
+    let name: string;
+    do name = `delay-${(this.#unnamed += 1)}`;
+    while ([...this.#timers].some(({ id }) => id === name));
+    return name;
+  }
+}

@@ -1,0 +1,37 @@
+/**
+ * Undo: what the operations of a machine have registered is come by again. The machine itself is not run:
+ * each operation that registered something, or was under way, is performed once more over what is
+ * remembered, in the order in which they came to it, as far as an earlier run went.
+ */
+import type { AnyStateMachine } from 'xstate';
+import { isOperation } from '../../topology/operation.ts';
+import type { Run } from '../run.ts';
+import { logicAt } from './actors.ts';
+import { Invocation } from './invocation.ts';
+import { underWay } from './record.ts';
+import type { KeptInvocation, MachineRecord } from './record.ts';
+
+/** Never resolves: the run is over when all has been undone, or goes no further. */
+export async function performAgain(run: Run, machine: AnyStateMachine, record: MachineRecord | undefined): Promise<never> {
+  if (record !== undefined) {
+    const labels = new Set(record.undoable.map(({ label }) => label));
+    const others = [...underWay(machine, record)].filter(({ label }) => !labels.has(label));
+    for (const kept of [...record.undoable, ...others]) await performOnce(run, machine, kept);
+  }
+  // There is nothing more that an earlier run has done.
+  run.mayAct();
+  return new Promise<never>(() => {});
+}
+
+/** Resolves when it has ended, however, or has come to what no earlier run has done. */
+function performOnce(run: Run, machine: AnyStateMachine, { label, sources, input }: KeptInvocation): Promise<void> {
+  const logic = logicAt(machine, sources);
+  if (!isOperation(logic)) return Promise.resolve();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const invocation = new Invocation({ run, label, onStuck: resolve });
+  new Promise((settle) => settle(run.within(() => logic.perform(input, invocation)))).then(
+    () => resolve(),
+    () => resolve(),
+  );
+  return promise;
+}

@@ -1,0 +1,132 @@
+/** Ask: a run makes another task of it, and waits for its result (ask) or does not (send). */
+import { isTerminal } from '../../../actors/ports/store.ts';
+import type { ChildRecord, NewTask, SubmitOutcome } from '../../../actors/ports/store.ts';
+import type { AskOptions } from '../../topology/context.ts';
+import { childTask } from '../child-task.ts';
+import { ChildFailedError } from '../errors.ts';
+import { checkNoHold } from '../holding.ts';
+import { decode, hashText, parse, sameJson } from '../payload.ts';
+import { derives, newTask } from '../new-task.ts';
+import type { Run, Settle } from '../run.ts';
+import { readErrorRecord } from '../task-error.ts';
+import { childId } from '../task-id.ts';
+import { BoundReachedError, ReplayDivergedError } from './errors.ts';
+import { failureIn } from './memory.ts';
+import { Pending } from './operation.ts';
+import { describe } from '../../../actors/kernel/errors.ts';
+
+export function ask(run: Run, kind: string, input: unknown, options: AskOptions, resolve: Settle, reject: Settle): void {
+  checkNoHold(run, run.plan.kind, kind);
+  const name = run.memory.next(kind);
+  const child = childOf(run, kind, input, options, name, true);
+  const place = `ask:${name}@${hashText(child.input)}`;
+  const seen = run.memory.recall(place, '');
+  const known = run.memory.child(place);
+  // A failure that an earlier run has seen stays one, whatever has become of the child since.
+  if (seen !== undefined && failureIn(seen.value) !== undefined) return run.give(seen, resolve, reject);
+  if (known?.status === 'completed') {
+    const deliver = (): void => resolve(decode(known.result));
+    if (seen !== undefined) return run.inOrder(seen.hash, deliver);
+    return run.unseen(place, deliver);
+  }
+  if (!run.mayAct()) return;
+  new Asked(run, child, place, resolve, reject).begin(known);
+}
+
+/** Given to the store with the completion of the task. */
+export function sent(run: Run, kind: string, input: unknown, options: AskOptions): NewTask {
+  return childOf(run, kind, input, options, run.memory.next(`send:${kind}`), false);
+}
+
+function childOf(run: Run, kind: string, input: unknown, options: AskOptions, name: string, isAsked: boolean): NewTask {
+  const { id, depth, rootId, deadlineMs } = run.claimed;
+  const { engine } = run;
+  const asking = { plan: run.plan, bounds: engine.bounds, id, depth, priority: run.priority, offspring: run.offspring };
+  const { input: text, parsed, schema, ...checked } = childTask(asking, kind, input, options);
+  run.offspring += 1;
+  const plan = engine.planOf(kind);
+  const own = schema === plan.agent.input || !derives(plan) ? parsed : parse(plan.agent.input, input, plan.names.input);
+  const given = {
+    id: childId(id, run.memory.childName(name)),
+    rootId: rootId ?? id,
+    deadlineMs: isAsked ? (deadlineMs ?? undefined) : undefined,
+    ...checked,
+  };
+  return newTask(plan, own, text, given, engine.nowMs());
+}
+
+/** A child that is asked for: submitted, and waited for. */
+class Asked {
+  readonly #run: Run;
+  readonly #child: NewTask;
+  readonly #place: string;
+  readonly #resolve: Settle;
+  readonly #reject: Settle;
+  readonly #wait = new Pending();
+
+  constructor(run: Run, child: NewTask, place: string, resolve: Settle, reject: Settle) {
+    this.#run = run;
+    this.#child = child;
+    this.#place = place;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  begin(known: ChildRecord | undefined): void {
+    const { engine, memory, task } = this.#run;
+    this.#run.opened(this.#wait);
+    if (known !== undefined) return this.#know(known);
+    const parent = { id: task.id, fence: task.fence, place: memory.stored(this.#place) };
+    engine.submit({ ...this.#child, parent }, { replied: (outcome) => this.#submitted(outcome) });
+  }
+
+  #submitted(outcome: SubmitOutcome): void {
+    const run = this.#run;
+    if (run.over !== undefined) return;
+    switch (outcome.at) {
+      case 'accepted':
+        return this.#await();
+      case 'stale':
+        return run.leaseLost();
+      case 'full':
+        return this.#fail(new BoundReachedError({ id: run.task.id, bound: 'family', limit: outcome.limit }));
+      case 'known': {
+        const { id, kind, input, status, result, error } = outcome.task;
+        const isSame = kind === this.#child.kind && sameJson(input, this.#child.input);
+        return isSame ? this.#know({ id, place: this.#place, status, result, error }) : this.#diverged(kind, input);
+      }
+    }
+  }
+
+  #know(child: ChildRecord): void {
+    if (isTerminal(child.status)) this.#ended(child);
+    else this.#await();
+  }
+
+  #await(): void {
+    const wait = this.#wait;
+    wait.waitsFor = 'child';
+    wait.child = this.#child.id;
+    wait.stop = this.#run.engine.onTaskEnded(this.#child.id, { ended: (child) => this.#ended(child) });
+    this.#run.parks.linger();
+  }
+
+  #ended({ id, status, result, error }: ChildRecord): void {
+    if (status === 'completed') {
+      this.#wait.waitsFor = undefined;
+      this.#run.finish(this.#wait, this.#place, () => this.#resolve(decode(result)));
+    } else this.#fail(new ChildFailedError({ id, kind: this.#child.kind, status, error: readErrorRecord(error) }));
+  }
+
+  #fail(error: unknown): void {
+    this.#wait.waitsFor = undefined;
+    this.#run.keepFailure(this.#wait, this.#place, '', error, this.#reject);
+  }
+
+  #diverged(kind: string, input: string): void {
+    const { id } = this.#run.task;
+    const remembered = `asked ${kind} for ${describe(input)}`;
+    const error = new ReplayDivergedError({ id, place: this.#place, remembered, came: describe(this.#child.input) });
+    if (this.#run.done(this.#wait)) this.#reject(error);
+  }
+}

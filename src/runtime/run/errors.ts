@@ -1,0 +1,191 @@
+/** What a run of a task may meet: on `ctx`, at its start, at its commit, while it is undone. Codes are listed in the README. */
+import { describe, DroverError } from '../../../actors/kernel/errors.ts';
+import type { ErrorRecord } from '../../../actors/kernel/errors.ts';
+
+/** A run took another way than the run before it, so what is remembered does not fit. */
+export class ReplayDivergedError extends DroverError {
+  readonly code = 'DROVER_REPLAY_DIVERGED';
+  readonly retryable = false;
+  /** `remembered` and `came`: what stood there before and what was asked for now, shortened. `version`: of the code that brought the former. */
+  override readonly detail: {
+    readonly id: string;
+    readonly place: string;
+    readonly remembered: string;
+    readonly came: string;
+    readonly version?: string;
+  };
+  constructor(detail: ReplayDivergedError['detail']) {
+    const { id, place, remembered, came, version } = detail;
+    const under = version === undefined ? '' : ` (version ${version})`;
+    super(
+      `task ${id}: at ${place} an earlier run${under} ${remembered}; now came ${came}; what a run does must follow from its input and from ctx alone (no clock, random or outside state)`,
+    );
+    this.detail = detail;
+  }
+}
+
+/** One run used a name twice that it may use once: of a step, an approval, a compensation. */
+export class DuplicateStepError extends DroverError {
+  readonly code = 'DROVER_DUPLICATE_STEP';
+  readonly retryable = false;
+  override readonly detail: { readonly id: string; readonly step: string; readonly what: 'step' | 'approval' | 'compensation' };
+  constructor(detail: DuplicateStepError['detail']) {
+    const { id, step, what } = detail;
+    super(`task ${id}: ${what} ${describe(step)} is used twice in one run; it is remembered by its name, give each its own`);
+    this.detail = detail;
+  }
+}
+
+/** A bound of the topology was reached. */
+export class BoundReachedError extends DroverError {
+  readonly code = 'DROVER_BOUND_REACHED';
+  /** True where others may make room by ending (`family`). */
+  readonly retryable: boolean;
+  override readonly detail: { readonly id: string; readonly bound: string; readonly limit: number };
+  constructor(detail: BoundReachedError['detail']) {
+    super(`task ${detail.id}: bounds.${detail.bound} is ${detail.limit}; raise it, or split the task`);
+    this.detail = detail;
+    this.retryable = detail.bound === 'family';
+  }
+}
+
+/** What it waited for has not come in time: an event, an approval. Waiting again at the same place finds the same end. */
+export class WaitTimeoutError extends DroverError {
+  readonly code = 'DROVER_WAIT_TIMEOUT';
+  readonly retryable = false;
+  override readonly detail: { readonly id: string; readonly place: string; readonly untilMs: number };
+  constructor(detail: WaitTimeoutError['detail']) {
+    super(`task ${detail.id}: ${detail.place} has not come by ${new Date(detail.untilMs).toISOString()} (withinMs)`);
+    this.detail = detail;
+  }
+}
+
+/** A person has said no. */
+export class ApprovalRejectedError extends DroverError {
+  readonly code = 'DROVER_APPROVAL_REJECTED';
+  readonly retryable = false;
+  override readonly detail: { readonly id: string; readonly name: string; readonly by: string; readonly note: string | null };
+  constructor(detail: ApprovalRejectedError['detail']) {
+    const { id, name, by, note } = detail;
+    super(`task ${id}: ${by} rejected ${describe(name)}${note === null ? '' : `: ${note}`}`);
+    this.detail = detail;
+  }
+}
+
+/** A run writes a row that its kind does not declare: nobody is kept from writing it at the same time. */
+export class UndeclaredWriteError extends DroverError {
+  readonly code = 'DROVER_UNDECLARED_WRITE';
+  readonly retryable = false;
+  override readonly detail: { readonly id: string; readonly kind: string; readonly key: string };
+  constructor(detail: UndeclaredWriteError['detail'], declared: readonly string[]) {
+    const { kind, key } = detail;
+    super(
+      `${kind}: ${describe(key)} is not in what this task writes (${declared.join(', ') || 'nothing'}); declare it in writes, or widen`,
+    );
+    this.detail = detail;
+  }
+}
+
+/** Somebody else has written the row since it was read. Uncaught, the task is tried again and reads anew. */
+export class VersionConflictError extends DroverError {
+  readonly code = 'DROVER_VERSION_CONFLICT';
+  readonly retryable = true;
+  /** null: no row. */
+  override readonly detail: { readonly id: string; readonly key: string; readonly expected: number | null; readonly found: number | null };
+  constructor(detail: VersionConflictError['detail']) {
+    const { id, key, expected, found } = detail;
+    super(`task ${id}: row ${describe(key)}: expected ${inWords(expected)}, there is ${inWords(found)}`);
+    this.detail = detail;
+  }
+}
+
+/** Rows are read and written outside of steps: a later run that remembers the step would not come by it. */
+export class StateInStepError extends DroverError {
+  readonly code = 'DROVER_STATE_IN_STEP';
+  readonly retryable = false;
+  override readonly detail: { readonly id: string; readonly step: string; readonly operation: string };
+  constructor(detail: StateInStepError['detail']) {
+    const { id, step, operation } = detail;
+    super(
+      `task ${id}: ${operation} inside step ${describe(step)}: a later run remembers the step and does not come by it; do it before the step, or after`,
+    );
+    this.detail = detail;
+  }
+}
+
+/** A step's undoing is registered before that step, and outside of any: a later run that remembers the step would not come by it. */
+export class CompensateInStepError extends DroverError {
+  readonly code = 'DROVER_COMPENSATE_IN_STEP';
+  readonly retryable = false;
+  override readonly detail: { readonly id: string; readonly step: string; readonly compensation: string };
+  constructor(detail: CompensateInStepError['detail']) {
+    const { id, step, compensation } = detail;
+    super(`task ${id}: compensation ${describe(compensation)} is registered inside step ${describe(step)}; register it before that step`);
+    this.detail = detail;
+  }
+}
+
+/** The task was begun under another version of its kind, which does not go on with those (`onVersionChange: 'refuse'`). Put it back when that version runs. */
+export class VersionRefusedError extends DroverError {
+  readonly code = 'DROVER_VERSION_REFUSED';
+  readonly retryable = false;
+  override readonly detail: { readonly id: string; readonly kind: string; readonly begun: string; readonly version: string };
+  constructor(detail: VersionRefusedError['detail']) {
+    const { id, kind, begun, version } = detail;
+    super(
+      `task ${id}: was begun under version ${begun} of ${kind}, which is now ${version} and refuses those (onVersionChange); put it back when ${begun} runs`,
+    );
+    this.detail = detail;
+  }
+}
+
+/** Another task has what this one writes or reads, and its kind does not wait (`onConflict: 'reject'`). */
+export class WriteConflictError extends DroverError {
+  readonly code = 'DROVER_WRITE_CONFLICT';
+  readonly retryable = true;
+  /** `holder`: the id of the task that has it. */
+  override readonly detail: { readonly id: string; readonly resource: string; readonly holder: string };
+  constructor(detail: WriteConflictError['detail']) {
+    const { id, resource, holder } = detail;
+    super(
+      `task ${id}: task ${holder} has ${describe(resource)}; submit another task when that has ended, or let the kind wait (onConflict)`,
+    );
+    this.detail = detail;
+  }
+}
+
+/** The task had not ended by its deadline. */
+export class DeadlinePassedError extends DroverError {
+  readonly code = 'DROVER_DEADLINE_PASSED';
+  readonly retryable = false;
+  override readonly detail: { readonly id: string; readonly deadlineMs: number };
+  constructor(detail: DeadlinePassedError['detail']) {
+    super(`task ${detail.id}: had not ended by its deadline, ${new Date(detail.deadlineMs).toISOString()}`);
+    this.detail = detail;
+  }
+}
+
+/** What a task has done could not be undone. It is tried again; when its attempts are used up, the task is dead, and somebody has to look. */
+export class CompensationFailedError extends DroverError {
+  readonly code = 'DROVER_COMPENSATION_FAILED';
+  readonly retryable = true;
+  /** `left`: what has not been undone, `name` among them. */
+  override readonly detail: { readonly id: string; readonly name: string; readonly left: readonly string[] };
+  constructor(
+    detail: CompensationFailedError['detail'],
+    why: string,
+    ended: { readonly status: string; readonly error: ErrorRecord | null },
+    options?: ErrorOptions,
+  ) {
+    const { id, name, left } = detail;
+    super(
+      `task ${id}: compensation ${describe(name)} ${why}; not undone: ${left.join(', ')}; the task was to end ${ended.status}${ended.error === null ? '' : ` (${ended.error.message})`}`,
+      options,
+    );
+    this.detail = detail;
+  }
+}
+
+function inWords(version: number | null): string {
+  return version === null ? 'no row' : `version ${version}`;
+}

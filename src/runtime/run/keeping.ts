@@ -1,0 +1,34 @@
+/** Keeping: something on its way into the memory of a run, and who waits for it. */
+import type { RememberItem } from '../../../actors/ports/store.ts';
+import type { Requester } from '../batcher.ts';
+import type { RunOperations } from './operations.ts';
+import type { RunOperation } from './operation.ts';
+
+/** What is remembered, and where. */
+export type Kept = Pick<RememberItem, 'place' | 'hash' | 'value' | 'failed' | 'replace'>;
+
+class Keeping implements Requester<boolean> {
+  readonly #run: RunOperations;
+  /** What has brought it, and ends with it; undefined: it goes on. */
+  readonly #operation: RunOperation | undefined;
+  readonly #kept: () => void;
+
+  constructor(run: RunOperations, operation: RunOperation | undefined, kept: () => void) {
+    this.#run = run;
+    this.#operation = operation;
+    this.#kept = kept;
+  }
+
+  replied(kept: boolean): void {
+    if (!kept) this.#run.leaseLost();
+    else if (this.#operation === undefined ? this.#run.over === undefined : this.#run.done(this.#operation)) this.#kept();
+  }
+}
+
+/** Remembers it; only then `kept` is called, unless the run is over by then. */
+export function remember(run: RunOperations, operation: RunOperation | undefined, item: Kept, kept: () => void): void {
+  const { id, fence } = run.task;
+  const { version } = run.memory;
+  const whole: RememberItem = version === undefined ? { id, fence, ...item } : { id, fence, ...item, version };
+  run.engine.requests.remember(whole, new Keeping(run, operation, kept));
+}

@@ -1,0 +1,296 @@
+/**
+ * Operations: what all that a run does on `ctx` has in common: how it begins and ends, and how what it
+ * brings is remembered and given again.
+ */
+import type { ClaimedTask, LockWant, Remembered, StartOutcome } from '../../../actors/ports/store.ts';
+import type { LoopHolder } from '../../isolation/watchdog.ts';
+import type { Context } from '../../topology/context.ts';
+import type { KindPlan } from '../../topology/fleet.ts';
+import type { RunEngine } from '../engine.ts';
+import { RunOverError } from '../errors.ts';
+import type { RunOverReason } from '../errors.ts';
+import { decode, encode } from '../payload.ts';
+import type { Run } from '../run.ts';
+import { readFailure, writeFailure } from '../task-error.ts';
+import { BoundReachedError } from './errors.ts';
+import { RunEvents } from './events.ts';
+import { remember } from './keeping.ts';
+import { failedValue, failureIn, numbered, numberIn, RunMemory } from './memory.ts';
+import { Pending } from './operation.ts';
+import type { RunOperation } from './operation.ts';
+import { RunOrder } from './order.ts';
+import { RunParks } from './parks.ts';
+import type { Undo } from './undo.ts';
+
+/** What a run needs to begin. */
+export interface RunBirth {
+  readonly plan: KindPlan;
+  readonly worker: string;
+  readonly claimed: ClaimedTask;
+  /** Of its kind or, by inheritance, higher. */
+  readonly priority: number;
+  readonly started: Extract<StartOutcome, { readonly at: 'started' }>;
+}
+
+export type Settle = (value: unknown) => void;
+
+export abstract class RunOperations {
+  readonly engine: RunEngine;
+  readonly plan: KindPlan;
+  readonly worker: string;
+  readonly claimed: ClaimedTask;
+  readonly losses: number;
+  readonly task: Context['task'];
+  readonly startedMs: number;
+  readonly memory: RunMemory;
+  /** What it holds. */
+  readonly locks: readonly LockWant[];
+  /** The budgets that pay for its calls. */
+  readonly scopes: readonly string[];
+  /** Few at a time: an array is cheaper than a set. */
+  readonly open: RunOperation[] = [];
+  /** It is executed to be undone. */
+  undoing: Undo | undefined;
+  /** Of its calls and children; grows when somebody more urgent waits for what it holds. */
+  priority: number;
+  /** When a tick last found that the run had done something on `ctx`: the clock is not read for each operation. */
+  lastSignMs: number;
+  protected leaveGate: (() => void) | undefined;
+  protected cancelDeadline: (() => void) | undefined;
+  #parks: RunParks | undefined;
+  #events: RunEvents | undefined;
+  #order: RunOrder | undefined;
+  #operations = 0;
+  /** Counts what the run does; a tick compares. */
+  #signs = 0;
+  #seenSigns = 0;
+  #over: RunOverReason | undefined;
+  #controller: AbortController | undefined;
+  #holder: LoopHolder | undefined;
+
+  constructor(engine: RunEngine, { plan, worker, claimed, priority, started }: RunBirth) {
+    const { attempt, losses, locks, lockFence } = started;
+    this.engine = engine;
+    this.plan = plan;
+    this.worker = worker;
+    this.claimed = claimed;
+    this.losses = losses;
+    this.task = { id: claimed.id, kind: plan.kind, attempt, fence: claimed.fence, lockFence };
+    this.scopes = engine.scopesOf(plan, worker, claimed.id);
+    this.startedMs = engine.nowMs();
+    this.lastSignMs = this.startedMs;
+    this.priority = priority;
+    this.memory = new RunMemory(plan, claimed, started);
+    this.locks = locks;
+  }
+
+  get over(): RunOverReason | undefined {
+    return this.#over;
+  }
+
+  /** It goes on where an earlier run of the task has ended. */
+  get isReplay(): boolean {
+    return !this.memory.isEmpty;
+  }
+
+  /** Rejected once more, the task is dead. */
+  get isLastAttempt(): boolean {
+    return this.task.attempt - this.losses >= this.plan.attempts;
+  }
+
+  get events(): RunEvents {
+    return (this.#events ??= new RunEvents(this.memory));
+  }
+
+  /** When it parks. */
+  get parks(): RunParks {
+    // The one class there is.
+    return (this.#parks ??= new RunParks(this as unknown as Run, this.open));
+  }
+
+  /** Of ends that are side by side. */
+  get order(): RunOrder {
+    return (this.#order ??= new RunOrder(this.memory.lastNumber, () => this.#over !== undefined || this.undoing?.isFrozen === true));
+  }
+
+  /** Looks at the run once a tick. */
+  look(nowMs: number): void {
+    if (this.#signs === this.#seenSigns) return;
+    this.#seenSigns = this.#signs;
+    this.lastSignMs = nowMs;
+  }
+
+  /** An operation is under way: such a run is alive however long it is silent. */
+  get occupied(): boolean {
+    return this.open.length > 0;
+  }
+
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    if (this.#over !== undefined) this.#controller.abort(new RunOverError(this.#over));
+    return this.#controller.signal;
+  }
+
+  /** Ends the run from outside: nothing that it still does has an effect. False when it was over already. */
+  abandon(reason: RunOverReason): boolean {
+    if (this.#over !== undefined) return false;
+    this.#over = reason;
+    this.cancelDeadline?.();
+    this.#parks?.cancel();
+    this.leaveGate?.();
+    this.undoing?.cancel();
+    const error = new RunOverError(reason);
+    for (const operation of this.open.splice(0)) operation.cancel(error);
+    this.#controller?.abort(error);
+    return true;
+  }
+
+  /** The store refused what this run brought: somebody else holds the task. */
+  leaseLost(): void {
+    if (this.#over === undefined) this.engine.leaseLost(this as unknown as Run);
+  }
+
+  /** The run shows life. False when it is over. */
+  sign(): boolean {
+    if (this.#over !== undefined) return false;
+    this.#signs += 1;
+    return true;
+  }
+
+  /** Begins an operation: none once the run is over. */
+  operate<T>(begin: (resolve: Settle, reject: Settle) => void): Promise<T> {
+    if (this.#over !== undefined || this.undoing?.isFrozen === true) return new Promise(() => {});
+    this.#signs += 1;
+    this.undoing?.moved();
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    const refuse = (error: unknown): void => {
+      // A run may look at it later, or never: that is no reason to end the process.
+      promise.catch(() => {});
+      reject(error);
+    };
+    try {
+      const { operations } = this.engine.bounds;
+      if ((this.#operations += 1) > operations) throw new BoundReachedError({ id: this.task.id, bound: 'operations', limit: operations });
+      const { watchdog } = this.engine;
+      if (watchdog === undefined) begin(resolve, refuse);
+      else watchdog.outside(() => begin(resolve, refuse));
+    } catch (error) {
+      refuse(error);
+    }
+    return promise as Promise<T>;
+  }
+
+  /** Calls code of the user's for this run: should it hold the event loop, the watchdog names the run. */
+  within<T>(act: () => T): T {
+    const { watchdog } = this.engine;
+    return watchdog === undefined ? act() : watchdog.within(this.#holding(), act);
+  }
+
+  /** Whether it may do what no earlier run has done. One that is being undone may not, and goes no further there. */
+  mayAct(): boolean {
+    this.undoing?.stuck();
+    return this.undoing === undefined;
+  }
+
+  /** Whether it may do what every run does anew: being undone, only while there are compensations to be come by. */
+  mayRepeat(): boolean {
+    return this.undoing?.isIncomplete === true || this.mayAct();
+  }
+
+  /** An operation has begun. */
+  opened<O extends RunOperation>(operation: O): O {
+    if (this.open.length > 0 || this.#order?.isBusy === true) {
+      const { order } = this;
+      for (const other of this.open) order.raced(other);
+      order.raced(operation);
+    }
+    this.open.push(operation);
+    return operation;
+  }
+
+  /** The operation has ended. False when the run is over: then nothing of it may be seen. */
+  done(operation: RunOperation): boolean {
+    if (this.#over !== undefined) return false;
+    if (this.open.length === 1) this.open.pop();
+    else this.open.splice(this.open.indexOf(operation), 1);
+    this.#signs += 1;
+    this.#order?.ended(operation);
+    this.leaveGate?.();
+    if (this.#parks?.isDue === true) {
+      // What the operation brought is remembered: a later run will see it.
+      this.#parks.now();
+      return false;
+    }
+    this.engine.watchdog?.enter(this.#holding());
+    if (this.open.length > 0) this.#parks?.linger();
+    return true;
+  }
+
+  /** Gives up what is under way: the run goes no further. */
+  dropOpen(): void {
+    for (const operation of this.open.splice(0)) operation.cancel();
+  }
+
+  /** What an earlier run has brought. */
+  give({ value, hash }: Remembered, resolve: Settle, reject: Settle): void {
+    const failure = failureIn(value);
+    this.inOrder(hash, failure === undefined ? () => resolve(decode(value)) : () => reject(readFailure(failure)));
+  }
+
+  /** Does it at once, or where it was remembered beside others when its turn has come. */
+  inOrder(hash: string, deliver: () => void): void {
+    const number = numberIn(hash);
+    if (number === undefined) deliver();
+    else this.order.deliver(number, deliver);
+  }
+
+  /** Something has ended that no earlier run has seen: it comes after all that they have. */
+  unseen(place: string, deliver: () => void): void {
+    this.order.deliver(undefined, () => {
+      if (this.undoing !== undefined) deliver();
+      else this.finish(this.opened(new Pending()), place, deliver);
+    });
+  }
+
+  /** What the store knows has ended. That the run has seen it is remembered where another operation was open beside it. */
+  finish(operation: RunOperation, place: string, deliver: () => void): void {
+    if (this.#over !== undefined) return;
+    if (this.#order?.isRacing(operation) !== true) return void (this.done(operation) && deliver());
+    remember(this, operation, { place: this.memory.stored(place), hash: this.#hashOf(operation, ''), value: '' }, deliver);
+  }
+
+  #hashOf(operation: RunOperation, hash: string): string {
+    return this.#order?.isRacing(operation) === true ? numbered(hash, this.#order.next()) : hash;
+  }
+
+  /** Remembers what an operation brought; only then does the run see it. */
+  keep(operation: RunOperation, place: string, hash: string, value: unknown, resolve: Settle, reject: Settle): void {
+    if (this.#over !== undefined) return;
+    try {
+      const text = encode(value, `what ${place} brought`, this.engine.maxBytes);
+      remember(this, operation, { place: this.memory.stored(place), hash: this.#hashOf(operation, hash), value: text }, () =>
+        resolve(decode(text)),
+      );
+    } catch (error) {
+      if (this.done(operation)) reject(error);
+    }
+  }
+
+  /** Remembers what an operation failed with, until the task is tried again. */
+  keepFailure(operation: RunOperation, place: string, hash: string, error: unknown, reject: Settle): void {
+    if (this.#over !== undefined) return;
+    const value = failedValue(writeFailure(error));
+    const item = { place: this.memory.stored(place), hash: this.#hashOf(operation, hash), value, failed: true } as const;
+    remember(this, operation, item, () => reject(error));
+  }
+
+  /** Remembers something before an operation goes on. */
+  note(place: string, value: number, kept: () => void): void {
+    remember(this, undefined, { place: this.memory.stored(place), hash: '', value: String(value) }, kept);
+  }
+
+  #holding(): LoopHolder {
+    this.#holder ??= { worker: this.worker, kind: this.task.kind, task: this.task.id };
+    return this.#holder;
+  }
+}

@@ -1,0 +1,80 @@
+/**
+ * Order: what came first in an earlier run comes first again.
+ *
+ * Where operations are open side by side, what a run does next may depend on which ends first (a race).
+ * So the ends of such operations are numbered as they are remembered, and a later run gets them in that
+ * order, each with time for what follows from it; and only then what no run has seen yet, such as a
+ * sleep that is over by now. An operation that was alone needs no number.
+ */
+import type { RunOperation } from './operation.ts';
+
+/** What follows from one end within a run, in microtasks: more than a chain of promises has links. */
+const HOPS = 32;
+/** Of what no run has seen. */
+const UNSEEN = Infinity;
+
+interface Due {
+  readonly number: number;
+  readonly deliver: () => void;
+}
+
+export class RunOrder {
+  readonly #isOver: () => boolean;
+  /** That were open beside another one. */
+  readonly #racing = new Set<RunOperation>();
+  readonly #due: Due[] = [];
+  #last: number;
+  #pumping = false;
+
+  /** `last`: the highest number that is remembered. */
+  constructor(last: number, isOver: () => boolean) {
+    this.#last = last;
+    this.#isOver = isOver;
+  }
+
+  /** Something that has ended already has yet to be given to the run. */
+  get isBusy(): boolean {
+    return this.#due.length > 0;
+  }
+
+  raced(operation: RunOperation): void {
+    this.#racing.add(operation);
+  }
+
+  isRacing(operation: RunOperation): boolean {
+    return this.#racing.has(operation);
+  }
+
+  ended(operation: RunOperation): void {
+    this.#racing.delete(operation);
+  }
+
+  next(): number {
+    return (this.#last += 1);
+  }
+
+  /** Delivers it when its turn has come; without a number, after all that have one. */
+  deliver(number: number | undefined, deliver: () => void): void {
+    const due = { number: number ?? UNSEEN, deliver };
+    const at = this.#due.findIndex((other) => other.number > due.number);
+    if (at < 0) this.#due.push(due);
+    else this.#due.splice(at, 0, due);
+    if (this.#pumping) return;
+    this.#pumping = true;
+    this.#hop(HOPS);
+  }
+
+  #hop(left: number): void {
+    queueMicrotask(() => {
+      if (left > 0) return this.#hop(left - 1);
+      const first = this.#isOver() ? undefined : this.#due.shift();
+      if (first === undefined) {
+        this.#pumping = false;
+        this.#due.length = 0;
+        return;
+      }
+      first.deliver();
+      this.#hop(HOPS);
+    });
+  }
+}

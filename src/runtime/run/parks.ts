@@ -1,0 +1,111 @@
+/** Parks: when a run that only waits is abandoned, to go on in another one. */
+import type { Run } from '../run.ts';
+import { waitingOf } from './operation.ts';
+import type { RunOperation, Waiting } from './operation.ts';
+import { parkedFor } from './parking.ts';
+import { EventWait } from './waits.ts';
+
+/** A run that only waits for admission holds its worker for so long, then it parks. */
+const ADMISSION_LINGER_MS = 30_000;
+/** A run that parked for admission comes back after 5 to 10 s, or so long after the time that it waits for, spread out so that no herd wakes. */
+const ADMISSION_PARK_MS = 5_000;
+/** Who is known to wait for longer does not linger. */
+const LONG_WAIT_MS = 2_000;
+
+export class RunParks {
+  readonly #run: Run;
+  readonly #open: readonly RunOperation[];
+  #cancelLinger: (() => void) | undefined;
+  /** Set once the run is to park at its next safe point; cancels the deadline of that. */
+  #cancelYield: (() => void) | undefined;
+
+  constructor(run: Run, open: readonly RunOperation[]) {
+    this.#run = run;
+    this.#open = open;
+  }
+
+  /** It is to park, and nothing is in flight: every operation that is open only waits. */
+  get isDue(): boolean {
+    return this.#cancelYield !== undefined && this.#isSafe();
+  }
+
+  cancel(): void {
+    this.#cancelLinger?.();
+    this.#cancelYield?.();
+  }
+
+  yieldWithin(withinMs: number): void {
+    this.yieldAfterNext(withinMs);
+    if (this.#isSafe()) this.now();
+  }
+
+  yieldAfterNext(withinMs: number): void {
+    if (this.#run.over === undefined) this.#cancelYield ??= this.#run.engine.alarm(Math.max(0, withinMs), () => this.now());
+  }
+
+  /** For its worker is suspended, whatever is in flight. */
+  now(): void {
+    const nowMs = this.#run.engine.nowMs();
+    const waiting = waitingOf(this.#open, nowMs);
+    // Another worker of the kind may go on at once, unless there is something to wait for that the store knows of.
+    const waits = waiting !== undefined && waiting.admittedMs === undefined && waiting.locks === undefined;
+    this.#park('suspended', waiting, waits ? waiting.untilMs : nowMs);
+  }
+
+  /** For what the store knows of once that has lingered, for admission after a while. */
+  ifOnlyWaiting(nowMs: number, lingered: boolean): boolean {
+    if (this.#run.over !== undefined || !this.#run.engine.parking) return false;
+    const waiting = waitingOf(this.#open, nowMs);
+    const wakeAtMs = waiting === undefined ? undefined : this.#wakeAtMs(waiting, nowMs, lingered);
+    if (wakeAtMs === undefined) return false;
+    this.#park(waiting!.reason, waiting, wakeAtMs);
+    return true;
+  }
+
+  /** The task has been told of an event: only the store knows which it is, so a run that waits for it starts again. */
+  told(name: string): void {
+    let waits = false;
+    for (const operation of this.#open) {
+      if (!(operation instanceof EventWait) || operation.event?.name !== name) continue;
+      operation.isTold = true;
+      waits = true;
+    }
+    if (waits) this.ifOnlyWaiting(this.#run.engine.nowMs(), false);
+  }
+
+  /** Looks again whether to park, once the youngest wait is old enough. */
+  linger(): void {
+    this.#cancelLinger?.();
+    this.#cancelLinger = undefined;
+    if (!this.#open.some(({ waitsFor }) => waitsFor !== undefined && waitsFor !== 'admission')) return;
+    const { engine, plan } = this.#run;
+    this.#cancelLinger = engine.alarm(plan.lingerMs, () => {
+      this.#cancelLinger = undefined;
+      this.ifOnlyWaiting(engine.nowMs(), true);
+    });
+  }
+
+  /** When the parked task is to be woken at the latest; undefined: it does not park yet. */
+  #wakeAtMs({ admittedMs, untilMs, locks }: Waiting, nowMs: number, lingered: boolean): number | undefined {
+    if (locks !== undefined) return nowMs;
+    if (this.#open.some((operation) => operation instanceof EventWait && operation.isTold)) return untilMs;
+    if (admittedMs === undefined) {
+      // What is over so soon need not be parked for.
+      const isShort = untilMs > nowMs && untilMs - nowMs <= this.#run.plan.lingerMs;
+      return lingered && !isShort ? untilMs : undefined;
+    }
+    if (admittedMs - nowMs <= LONG_WAIT_MS && nowMs - this.#run.lastSignMs < ADMISSION_LINGER_MS) return undefined;
+    const fromMs = Math.max(nowMs + ADMISSION_PARK_MS, admittedMs);
+    return Math.min(untilMs, fromMs + ADMISSION_PARK_MS * this.#run.engine.random.next());
+  }
+
+  #park(reason: string, waiting: Waiting | undefined, wakeAtMs: number): void {
+    const run = this.#run;
+    const outcome = parkedFor(reason, waiting, wakeAtMs === Infinity ? null : wakeAtMs);
+    if (run.abandon('parked')) run.engine.ended(run, outcome);
+  }
+
+  #isSafe(): boolean {
+    return this.#open.every(({ waitsFor }) => waitsFor !== undefined);
+  }
+}

@@ -1,0 +1,197 @@
+/**
+ * Undo: what a task has registered by `ctx.compensate` is undone, in reverse, one after the other.
+ *
+ *     replaying ── all that is remembered has been given ──▶ undoing ── each remembered ──▶ undone
+ *
+ * The functions that undo are the run's own, so the run is executed once more over what is remembered.
+ * An operation that no earlier run has made is not made: it never settles, and the run goes no further.
+ * Undoing begins when every compensation that was registered has been come by, when the run has ended,
+ * or when nothing moves any more; by then no operation of the run settles, so user code runs in one
+ * place at a time.
+ */
+import { toErrorRecord } from '../../../actors/kernel/errors.ts';
+import type { ErrorRecord } from '../../../actors/kernel/errors.ts';
+import type { StepContext } from '../../topology/context.ts';
+import type { Run, Settle } from '../run.ts';
+import { readErrorRecord } from '../task-error.ts';
+import { CompensateInStepError, CompensationFailedError } from './errors.ts';
+import { inStep, stepAround } from './in-step.ts';
+import { remember } from './keeping.ts';
+import { Pending } from './operation.ts';
+import { checkName, Step } from './step.ts';
+
+/** How the task will end once it has been undone. */
+export interface Undone {
+  readonly status: 'failed' | 'cancelled' | 'dead';
+  readonly error: string | null;
+}
+
+type UndoFunction = (step: StepContext) => unknown;
+
+const REGISTERED = 'compensate:';
+/** What a thread or process has been answered takes a moment to bring its next question. */
+const ISOLATED_QUIET_MS = 250;
+
+/** `ctx.compensate`. */
+export function compensate(run: Run, name: string, undo: UndoFunction, resolve: Settle, reject: Settle): void {
+  checkName('a compensation', name);
+  const step = stepAround(run);
+  if (step !== undefined) throw new CompensateInStepError({ id: run.task.id, step, compensation: name });
+  const place = run.memory.once('compensate', name);
+  const known = run.memory.recall(place, '');
+  if (run.undoing !== undefined && known !== undefined) run.undoing.register(name, undo);
+  if (known !== undefined) return run.give(known, resolve, reject);
+  if (run.mayAct()) run.keep(run.opened(new Pending()), place, '', undefined, resolve, reject);
+}
+
+export class Undo {
+  readonly ends: Undone;
+  readonly #run: Run;
+  /** Registered by earlier runs, and not come by yet in this one. */
+  readonly #missing: Set<string>;
+  /** In the order of their registration. */
+  readonly #registered: { readonly name: string; readonly undo: UndoFunction }[] = [];
+  /** Counts what the run does; two looks compare. */
+  #moves = 0;
+  #isStuck = false;
+  #cause: unknown;
+  #isFrozen = false;
+  /** What is being undone now. */
+  #current: string | undefined;
+  #cancelLook: (() => void) | undefined;
+
+  constructor(run: Run, ends: Undone) {
+    this.#run = run;
+    this.ends = ends;
+    this.#missing = new Set([...run.memory.beginning(REGISTERED)].map(({ place }) => place.slice(REGISTERED.length)));
+  }
+
+  /** No operation of the run settles any more. */
+  get isFrozen(): boolean {
+    return this.#isFrozen;
+  }
+
+  /** Something that was registered has not been come by. */
+  get isIncomplete(): boolean {
+    return this.#missing.size > 0;
+  }
+
+  /** Begins the replay, unless all is undone already. */
+  begin(replay: () => void): void {
+    const { memory } = this.#run;
+    if ([...this.#missing].every((name) => memory.has(`undo:${name}`))) {
+      this.#missing.clear();
+      return this.#freeze();
+    }
+    const failures = [...memory.failures()];
+    let left = failures.length;
+    if (left === 0) return replay();
+    // A retry forgets failures, and the run would go another way: from now on they are kept like everything else.
+    const kept = (): void => {
+      left -= 1;
+      if (left === 0) replay();
+    };
+    for (const { place, hash, value } of failures) {
+      remember(this.#run, undefined, { place, hash, value, replace: true }, kept);
+    }
+  }
+
+  register(name: string, undo: UndoFunction): void {
+    this.#registered.push({ name, undo });
+    this.#missing.delete(name);
+    if (this.#missing.size === 0) this.#freeze();
+  }
+
+  /** The run has begun an operation. */
+  moved(): void {
+    this.#moves += 1;
+    this.#look();
+  }
+
+  /** The run has come to something that no earlier run has done. */
+  stuck(): void {
+    this.#isStuck = true;
+    this.#look();
+  }
+
+  /** The run has returned, or thrown. */
+  ended(cause?: unknown): void {
+    this.#cause = cause;
+    this.#freeze();
+  }
+
+  cancel(): void {
+    this.#cancelLook?.();
+  }
+
+  /** What it means for the task that this attempt at undoing it has failed. */
+  failureOf(cause: unknown): Error {
+    const { memory, task } = this.#run;
+    const left = [...this.#missing, ...this.#registered.map(({ name }) => name)].filter((name) => !memory.has(`undo:${name}`));
+    const name = this.#current ?? left[0] ?? '';
+    const why = this.#current === undefined ? 'is not come by any more' : `failed: ${toErrorRecord(cause).message}`;
+    const error: ErrorRecord | null = readErrorRecord(this.ends.error);
+    const detail = { id: task.id, name, left };
+    return new CompensationFailedError(detail, why, { status: this.ends.status, error }, cause === undefined ? {} : { cause });
+  }
+
+  /** Looks once more when everything has run that can run without time passing. */
+  #look(): void {
+    if (this.#cancelLook !== undefined || this.#isFrozen) return;
+    const { engine, plan } = this.#run;
+    const moves = this.#moves;
+    const quietMs = plan.isolation !== 'inline' && engine.isolation !== undefined ? ISOLATED_QUIET_MS : 0;
+    this.#cancelLook = engine.alarm(quietMs, () => {
+      this.#cancelLook = undefined;
+      if (moves !== this.#moves) this.#look();
+      else if (this.#isStuck && !this.#run.occupied) this.#freeze();
+    });
+  }
+
+  #freeze(): void {
+    if (this.#isFrozen) return;
+    this.#isFrozen = true;
+    this.#cancelLook?.();
+    this.#run.dropOpen();
+    // What has been given already may still be taken note of.
+    this.#cancelLook = this.#run.engine.alarm(0, () => void this.#undoAll());
+  }
+
+  async #undoAll(): Promise<void> {
+    const run = this.#run;
+    // What was registered later is undone first. Only when no run comes by it any more the others are undone without it.
+    if (this.isIncomplete && !run.isLastAttempt) return run.engine.rejected(run, this.#cause);
+    for (const { name, undo } of this.#registered.toReversed()) {
+      if (run.memory.has(`undo:${name}`)) continue;
+      run.engine.checkLeases(run.engine.nowMs());
+      if (run.over !== undefined) return;
+      this.#current = name;
+      try {
+        await this.#undo(name, undo);
+      } catch (error) {
+        if (run.over === undefined) run.engine.rejected(run, error);
+        return;
+      }
+    }
+    this.#current = undefined;
+    if (this.isIncomplete) return run.engine.rejected(run, this.#cause);
+    run.end({ at: 'undone' });
+  }
+
+  /** Resolves when it is done and remembered; never when the run is over first. */
+  #undo(name: string, undo: UndoFunction): Promise<void> {
+    const run = this.#run;
+    const operation = run.opened(new Pending());
+    const place = `undo:${name}`;
+    const context = new Step(run, `${run.task.id}/${place}`);
+    return new Promise((resolve, reject) => {
+      const fail = (error: unknown): void => {
+        if (run.done(operation)) reject(error);
+      };
+      new Promise((settle) => settle(run.within(() => inStep(run, place, () => undo(context))))).then(
+        () => run.keep(operation, place, '', undefined, () => resolve(), reject),
+        fail,
+      );
+    });
+  }
+}

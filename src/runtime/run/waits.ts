@@ -1,0 +1,203 @@
+/**
+ * Waits: a run waits for a time, an outside event, or a person.
+ *
+ *     first time here ─▶ until when is remembered ─▶ it waits ─┬─ it has come ─▶ what it took is remembered ─▶ seen
+ *                                                              └─ too late ────▶ that is remembered ─────────▶ seen
+ *
+ * Which event a wait has taken is remembered, so that none is taken twice. Whether one came in time is
+ * asked of the task's story when nobody looked by then: a process that was away decides nothing.
+ */
+import type { Approved, WaitOptions } from '../../topology/context.ts';
+import type { Schema } from '../../topology/contract.ts';
+import { PayloadInvalidError, UndeclaredError } from '../errors.ts';
+import { decode, encode, hashText, parse } from '../payload.ts';
+import type { Run, Settle } from '../run.ts';
+import { ApprovalRejectedError, WaitTimeoutError } from './errors.ts';
+import { failureIn } from './memory.ts';
+import { Pending } from './operation.ts';
+import { checkName } from './step.ts';
+
+export function sleep(run: Run, until: number | Date, resolve: Settle): void {
+  const place = run.memory.next('sleep');
+  const over = `over:${place}`;
+  const nowMs = run.engine.nowMs();
+  const untilMs = untilOf(run, place, until, nowMs);
+  const end = (): void => resolve(undefined);
+  const seen = run.memory.recall(over, '');
+  if (seen !== undefined) return run.inOrder(seen.hash, end);
+  if (untilMs <= nowMs) return run.memory.has(place) ? run.unseen(over, end) : end();
+  if (!run.mayAct()) return;
+  const wait = run.opened(new Pending());
+  const begin = (): void => {
+    wait.waitsFor = 'sleep';
+    wait.untilMs = untilMs;
+    const wake = (): void => {
+      wait.waitsFor = undefined;
+      run.finish(wait, over, end);
+    };
+    if (untilMs !== Infinity) wait.stop = run.engine.alarm(untilMs - run.engine.nowMs(), wake);
+    run.parks.linger();
+  };
+  if (run.memory.has(place) || untilMs === Infinity) begin();
+  else run.note(place, untilMs, begin);
+}
+
+/** It ends at the same moment whatever restarts meanwhile: when it was to end at first. */
+function untilOf(run: Run, place: string, until: unknown, nowMs: number): number {
+  const known = run.memory.recall(place, '');
+  if (known !== undefined) return decode(known.value) as number;
+  if (until instanceof Date && !Number.isNaN(until.getTime())) return until.getTime();
+  if (typeof until === 'number' && until >= 0) return nowMs + until;
+  throw new PayloadInvalidError('sleep', [{ path: '', message: 'expected milliseconds of at least 0, or a date' }], until, false);
+}
+
+export function waitFor(run: Run, name: string, options: WaitOptions, resolve: Settle, reject: Settle): void {
+  const { kind, events, agent } = run.plan;
+  if (!events.includes(name)) throw new UndeclaredError({ kind, field: 'events', name }, events);
+  const schema = (agent.spec.events as Record<string, Schema>)[name];
+  const place = run.memory.next(`wait:${name}`);
+  const taken = (value: string): void => resolve(parse(schema, decode(value), `event ${name}`));
+  new EventWait(run, { place, hash: '', event: name, kind: 'event', options, taken, reject }).begin();
+}
+
+export function approval(run: Run, name: string, request: unknown, options: WaitOptions, resolve: Settle, reject: Settle): void {
+  checkName('an approval', name);
+  const place = run.memory.once('approval', name);
+  const text = encode(request, `request for approval of ${name}`, run.engine.maxBytes);
+  const taken = (value: string): void => {
+    const { approved, by, note } = decode(value) as Approved & { readonly approved: boolean };
+    if (approved) return resolve({ by, note });
+    throw new ApprovalRejectedError({ id: run.task.id, name, by, note });
+  };
+  const ask = (expiresAtMs: number | null, asked: () => void): void => run.engine.requests.askApproval(run, name, text, expiresAtMs, asked);
+  new EventWait(run, { place, hash: hashText(text), event: place, kind: 'approval', options, taken, reject, ask }).begin();
+}
+
+interface EventWaitOptions {
+  readonly place: string;
+  readonly hash: string;
+  /** Its name, as the store knows it. */
+  readonly event: string;
+  readonly kind: 'event' | 'approval';
+  readonly options: WaitOptions;
+  /** Gives the run what came; what it throws, the run sees. */
+  readonly taken: (value: string) => void;
+  readonly reject: Settle;
+  /** Asks for the event, before it is waited for. */
+  readonly ask?: (expiresAtMs: number | null, asked: () => void) => void;
+}
+
+/** One wait for one event. */
+export class EventWait extends Pending {
+  /** It has been told of since the run began: only the next run sees it. */
+  isTold = false;
+  readonly #run: Run;
+  readonly #options: EventWaitOptions;
+
+  constructor(run: Run, options: EventWaitOptions) {
+    super();
+    this.#run = run;
+    this.#options = options;
+  }
+
+  begin(): void {
+    const run = this.#run;
+    const { place, hash, options, reject } = this.#options;
+    const { withinMs } = options;
+    if (withinMs !== undefined && !(typeof withinMs === 'number' && withinMs >= 0)) {
+      throw new PayloadInvalidError('withinMs', [{ path: '', message: 'expected milliseconds of at least 0' }], withinMs, false);
+    }
+    const known = run.memory.recall(place, hash);
+    if (known !== undefined) {
+      if (failureIn(known.value) !== undefined) return run.give(known, reject, reject);
+      return run.inOrder(known.hash, () => this.#give((decode(known.value) as Taken).value));
+    }
+    if (!run.mayAct()) return;
+    const until = run.memory.recall(`until:${place}`, '');
+    run.opened(this);
+    if (until !== undefined) this.untilMs = decode(until.value) as number;
+    else if (withinMs !== undefined && withinMs !== Infinity) {
+      this.untilMs = run.engine.nowMs() + withinMs;
+      return run.note(`until:${place}`, this.untilMs, () => this.#look());
+    }
+    this.#look();
+  }
+
+  /** The next one that nobody has taken, or waits for. Those that begin later wait for later ones. */
+  #look(): void {
+    const run = this.#run;
+    const { event, ask } = this.#options;
+    this.event = { name: event, n: run.events.claim(event, this) };
+    if (run.events.valueOf(this.event) !== undefined) return this.#decide();
+    if (run.engine.nowMs() >= this.untilMs) return this.#late();
+    if (ask === undefined) return this.#await();
+    ask(this.untilMs === Infinity ? null : this.untilMs, () => this.#await());
+  }
+
+  #await(): void {
+    const run = this.#run;
+    if (run.over !== undefined) return;
+    this.waitsFor = this.#options.kind;
+    if (this.untilMs !== Infinity) this.stop = run.engine.alarm(this.untilMs - run.engine.nowMs(), () => this.#due());
+    run.parks.linger();
+  }
+
+  /** The event before it has been given up: this one waits for that now. */
+  moved(n: number): void {
+    this.event!.n = n;
+    if (this.#run.events.valueOf(this.event!) !== undefined && !this.settling) this.#decide();
+  }
+
+  #due(): void {
+    this.stop = undefined;
+    // It may have been told in time: the run parks, and the next one asks when that was.
+    if (this.isTold) return this.#run.parkIfPostponed();
+    this.#late();
+  }
+
+  #decide(): void {
+    const run = this.#run;
+    this.#settles();
+    if (run.engine.nowMs() < this.untilMs) return this.#take();
+    run.engine.requests.toldBy(run, this.event!, this.untilMs, (inTime) => {
+      if (run.over !== undefined) return;
+      if (inTime) this.#take();
+      else this.#late();
+    });
+  }
+
+  #take(): void {
+    const run = this.#run;
+    const { place, hash } = this.#options;
+    const value = run.events.valueOf(this.event!)!;
+    run.keep(this, place, hash, { n: this.event!.n, value } satisfies Taken, () => this.#give(value), this.#options.reject);
+  }
+
+  #late(): void {
+    const run = this.#run;
+    const { place, hash, reject } = this.#options;
+    this.#settles();
+    run.events.release(this.event!);
+    run.keepFailure(this, place, hash, new WaitTimeoutError({ id: run.task.id, place, untilMs: this.untilMs }), reject);
+  }
+
+  #settles(): void {
+    this.settling = true;
+    this.waitsFor = undefined;
+    this.cancel();
+  }
+
+  #give(value: string): void {
+    try {
+      this.#options.taken(value);
+    } catch (error) {
+      this.#options.reject(error);
+    }
+  }
+}
+
+/** What is remembered of an event that a wait has taken. */
+export interface Taken {
+  readonly n: number;
+  readonly value: string;
+}

@@ -1,0 +1,126 @@
+/** Signals: what tasks are told from outside: events that their kind declares, and decisions of persons. */
+import type { EventEmitter } from 'eventemitter3';
+import type { Logger } from 'pino';
+import { isTerminal } from '../../actors/ports/store.ts';
+import type { SignalOutcome, Store, TaskRecord } from '../../actors/ports/store.ts';
+import type { Schema } from '../topology/contract.ts';
+import type { Topology } from '../topology/fleet.ts';
+import type { RunEngine } from './engine.ts';
+import { UndeclaredError, UnknownKindError } from './errors.ts';
+import { announce } from './events.ts';
+import type { FleetEvents } from './events.ts';
+import type { SignalOptions } from './handle.ts';
+import { decode, encode, parse } from './payload.ts';
+import { checkId } from './task-id.ts';
+import { checkText } from './tasks.ts';
+import { ApprovalNotAskedError, EventsFullError, OperatorInputError, TaskEndedError, UnknownTaskError } from './work-errors.ts';
+
+export interface SignalsOptions {
+  readonly topology: Topology;
+  readonly store: Store;
+  readonly engine: RunEngine;
+  readonly events: EventEmitter<FleetEvents>;
+  readonly log: Logger;
+}
+
+/** What a run asks a person, and nobody has decided yet. */
+export interface ApprovalLook {
+  readonly id: string;
+  readonly kind: string;
+  readonly name: string;
+  /** As the run gave it. */
+  readonly request: unknown;
+  readonly askedAtMs: number;
+  /** Then it gives up waiting; null: it does not. */
+  readonly expiresAtMs: number | null;
+}
+
+/** A person's word. */
+export interface DecideOptions {
+  /** At most 512 characters. Default `operator`. */
+  readonly by?: string;
+  /** At most 4,096 characters. Default: none. */
+  readonly note?: string;
+}
+
+const LONGEST_KEY = 512;
+const LONGEST_BY = 512;
+const LONGEST_NOTE = 4_096;
+const MOST_APPROVALS = 1_000;
+
+export class Signals {
+  readonly #options: SignalsOptions;
+
+  constructor(options: SignalsOptions) {
+    this.#options = options;
+  }
+
+  async signal(id: string, name: string, payload: unknown, { key }: SignalOptions = {}): Promise<void> {
+    const { topology, store, engine } = this.#options;
+    if (key !== undefined) checkText(key, 'key', LONGEST_KEY);
+    const { kind, status } = await this.#find(id);
+    if (!Object.hasOwn(topology.kinds, kind)) throw new UnknownKindError(kind, Object.keys(topology.kinds));
+    const plan = topology.kinds[kind]!;
+    if (!plan.events.includes(name)) throw new UndeclaredError({ kind, field: 'events', name }, plan.events);
+    const what = `event ${name} of ${kind}`;
+    parse((plan.agent.spec.events as Readonly<Record<string, Schema>>)[name], payload, what);
+    const value = encode(payload, what, topology.bounds.payloadBytes);
+    if (isTerminal(status)) throw new TaskEndedError(id, status);
+    const nowMs = engine.nowMs();
+    const { outcomes, ready } = await store.signal([{ id, name, value, ...(key === undefined ? {} : { key }) }], nowMs);
+    if (!this.#isNews(id, name, outcomes[0]!)) return;
+    engine.told(id, { name, value });
+    engine.ready(ready);
+    this.#emit('task.signalled', () => ({ id, kind, atMs: nowMs, name }));
+  }
+
+  async approvals(limit: number): Promise<readonly ApprovalLook[]> {
+    if (!Number.isSafeInteger(limit) || limit < 1 || limit > MOST_APPROVALS) {
+      throw new OperatorInputError('limit', `a whole number from 1 to ${MOST_APPROVALS}`, limit);
+    }
+    const asked = await this.#options.store.approvals({ limit });
+    return asked.map((approval) => ({ ...approval, request: decode(approval.request) }));
+  }
+
+  async decide(id: string, name: string, approved: boolean, options: DecideOptions = {}): Promise<void> {
+    const { store, engine } = this.#options;
+    const by = checkText(options.by ?? 'operator', 'by', LONGEST_BY);
+    const note = options.note === undefined ? null : checkText(options.note, 'note', LONGEST_NOTE);
+    const { kind } = await this.#find(id);
+    const decision = JSON.stringify({ approved, by, note });
+    const nowMs = engine.nowMs();
+    const { outcomes, ready } = await store.decideApproval([{ id, name: checkText(name, 'name', LONGEST_KEY), decision }], nowMs);
+    if (!this.#isNews(id, name, outcomes[0]!)) return;
+    engine.told(id, { name: `approval:${name}`, value: decision });
+    engine.ready(ready);
+    this.#emit('approval.decided', () => ({ id, kind, atMs: nowMs, name, approved, by }));
+  }
+
+  async #find(id: string): Promise<TaskRecord> {
+    const [record] = await this.#options.store.get([checkId(id)]);
+    if (record === undefined) throw new UnknownTaskError(id);
+    return record;
+  }
+
+  /** Whether the task did not know it before. */
+  #isNews(id: string, name: string, outcome: SignalOutcome): boolean {
+    switch (outcome.at) {
+      case 'told':
+        return true;
+      case 'known':
+        return false;
+      case 'unknown':
+        throw new UnknownTaskError(id);
+      case 'ended':
+        throw new TaskEndedError(id, outcome.status);
+      case 'full':
+        throw new EventsFullError({ id, name, limit: outcome.limit });
+      case 'not-asked':
+        throw new ApprovalNotAskedError(id, name);
+    }
+  }
+
+  #emit<N extends keyof FleetEvents>(name: N, event: () => Parameters<FleetEvents[N]>[0]): void {
+    announce(this.#options.events, this.#options.log, name, event);
+  }
+}

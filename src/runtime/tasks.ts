@@ -1,0 +1,138 @@
+/**
+ * Tasks: what an operator does to tasks. The store decides what may happen to a task where it stands; a run that has it
+ * under lease is told to let go, and what was ordered is done when it has.
+ */
+import type { EventEmitter } from 'eventemitter3';
+import type { Logger } from 'pino';
+import { isTerminal } from '../../actors/ports/store.ts';
+import type { SteerAction, SteerOutcome, Store, StoryEntry } from '../../actors/ports/store.ts';
+import type { RunEngine } from './engine.ts';
+import { announce } from './events.ts';
+import type { FleetEvents } from './events.ts';
+import type { ByOptions, Steered } from './handle.ts';
+import { checkId } from './task-id.ts';
+import { OperatorInputError, TaskEndedError, TaskNotPausedError, TaskNotRequeueableError, UnknownTaskError } from './work-errors.ts';
+
+export interface TasksOptions {
+  readonly store: Store;
+  readonly engine: RunEngine;
+  readonly events: EventEmitter<FleetEvents>;
+  readonly log: Logger;
+}
+
+/** One thing that happened to a task: when, and of a run by whom, in which life, under which fencing token. */
+export type TaskStory =
+  | Exclude<StoryEntry, { readonly at: 'run' }>
+  | (Omit<Extract<StoryEntry, { readonly at: 'run' }>, 'worker'> & {
+      /** Its address; null when it did not get as far as a worker. */
+      readonly worker: string | null;
+      /** How many lives the worker had had, this one included. */
+      readonly incarnation: number | null;
+    });
+
+/** Who or why, as an operator may give it. */
+const LONGEST_BY = 512;
+const LONGEST_REASON = 4_096;
+/** No ask nests deeper than a bound that is smaller than this. */
+const MOST_ANCESTORS = 1_000;
+
+export class Tasks {
+  readonly #options: TasksOptions;
+
+  constructor(options: TasksOptions) {
+    this.#options = options;
+  }
+
+  cancel(id: string, options?: ByOptions): Promise<Steered> {
+    return this.#steer(id, 'cancel', options);
+  }
+
+  pause(id: string, options?: ByOptions): Promise<Steered> {
+    return this.#steer(id, 'pause', options);
+  }
+
+  async unpause(id: string, options?: ByOptions): Promise<void> {
+    await this.#steer(id, 'resume', options);
+  }
+
+  async requeue(id: string, options?: ByOptions): Promise<void> {
+    await this.#steer(id, 'requeue', options);
+  }
+
+  async story(id: string): Promise<readonly TaskStory[]> {
+    const entries = await this.#options.store.story(checkId(id));
+    if (entries.length === 0) throw new UnknownTaskError(id);
+    return entries.map((entry) => (entry.at === 'run' ? { ...entry, ...splitWorker(entry.worker) } : entry));
+  }
+
+  /** By whom and why a cancelled task was cancelled, or the one that asked for it, or for that one. */
+  async whyCancelled(id: string): Promise<{ readonly by: string | null; readonly reason: string | null }> {
+    const { store } = this.#options;
+    try {
+      let at: string | null = id;
+      for (let steps = 0; at !== null && steps < MOST_ANCESTORS; steps += 1) {
+        const order = (await store.story(at)).findLast((entry) => entry.at === 'steered' && entry.action === 'cancel');
+        if (order?.at === 'steered') return { by: order.by, reason: order.reason };
+        at = (await store.get([at]))[0]?.parentId ?? null;
+      }
+    } catch {
+      // The store is closed, or away. That it was cancelled is known all the same.
+    }
+    return { by: null, reason: null };
+  }
+
+  async #steer(id: string, action: SteerAction, options: ByOptions = {}): Promise<Steered> {
+    const by = checkText(options.by ?? 'operator', 'by', LONGEST_BY);
+    const reason = options.reason === undefined ? null : checkText(options.reason, 'reason', LONGEST_REASON);
+    const { store, engine } = this.#options;
+    const nowMs = engine.nowMs();
+    const { outcomes, ready, ended, held } = await store.steer([{ id: checkId(id), action, by, reason }], nowMs).catch((error: unknown) => {
+      // It may have happened all the same.
+      engine.lookAgain([id], true);
+      throw error;
+    });
+    for (const run of held) engine.letGo(run, action === 'cancel' ? 'cancelled' : 'paused');
+    if (ended.length > 0) engine.lookAgain(ended);
+    engine.ready(ready);
+    const outcome = outcomes[0]!;
+    if (outcome.at === 'unknown') throw new UnknownTaskError(id);
+    // Twice is once.
+    if (outcome.at === 'refused' && !(action === 'cancel' && outcome.status === 'cancelled')) throw refusalOf(id, action, outcome);
+    if (outcome.at === 'refused') {
+      // Of the first time nobody may have heard.
+      engine.lookAgain([id], true);
+      return 'done';
+    }
+    await this.#tell(id, action, by, reason, outcome.at, nowMs);
+    return outcome.at;
+  }
+
+  async #tell(id: string, action: SteerAction, by: string, reason: string | null, at: Steered, atMs: number): Promise<void> {
+    const { store, events, log } = this.#options;
+    if (events.listenerCount('task.steered') === 0 && events.listenerCount('task.paused') === 0) return;
+    const [record] = await store.get([id]);
+    if (record === undefined) return;
+    const { kind, status } = record;
+    announce(events, log, 'task.steered', () => ({ id, kind, atMs, action, by, reason, at }));
+    if (action === 'pause' && at === 'done' && !isTerminal(status)) announce(events, log, 'task.paused', () => ({ id, kind, atMs }));
+  }
+}
+
+function refusalOf(id: string, action: SteerAction, { why, status }: Extract<SteerOutcome, { readonly at: 'refused' }>): Error {
+  if (action === 'requeue') return new TaskNotRequeueableError({ id, status, undone: why === 'undone' });
+  return why === 'not-paused' ? new TaskNotPausedError(id, status) : new TaskEndedError(id, status);
+}
+
+/** `inbox/agents/triage/0#3` is the third life of `inbox/agents/triage/0`. */
+function splitWorker(life: string | null): { readonly worker: string | null; readonly incarnation: number | null } {
+  if (life === null) return { worker: null, incarnation: null };
+  const at = life.lastIndexOf('#');
+  if (at < 0) return { worker: life, incarnation: null };
+  return { worker: life.slice(0, at), incarnation: Number(life.slice(at + 1)) };
+}
+
+/** @throws OperatorInputError */
+export function checkText(text: unknown, argument: string, longest: number): string {
+  if (typeof text === 'string' && text.length <= longest && text.isWellFormed()) return text;
+  throw new OperatorInputError(argument, `a text of at most ${longest} characters of well-formed Unicode`, text);
+}

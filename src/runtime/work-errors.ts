@@ -1,0 +1,170 @@
+/** What the runtime answers to those who submit, steer, signal and schedule tasks. Codes are listed in the README. */
+import { describe, DroverError } from '../../actors/kernel/errors.ts';
+import type { TaskStatus } from '../../actors/ports/store.ts';
+
+/**
+ * As many are unfinished as are accepted: in the store (`bounds.unfinished`), of the kind (its `backlog`), or submits of
+ * this process that the store has not answered yet (`submitting`). Come back after `retryAfterMs`: by then there is room
+ * for you and for those who were refused before you, if tasks go on ending as fast as they have lately.
+ */
+export class FleetFullError extends DroverError {
+  readonly code = 'DROVER_FLEET_FULL';
+  readonly retryable = true;
+  override readonly detail: {
+    readonly of: 'store' | 'kind' | 'family' | 'submitting';
+    readonly limit: number;
+    readonly retryAfterMs: number;
+  };
+  constructor(detail: FleetFullError['detail'], kind: string) {
+    const { of, limit, retryAfterMs } = detail;
+    const what =
+      of === 'kind'
+        ? `${limit} unfinished tasks of ${kind} are there already (backlog of ${kind})`
+        : of === 'submitting'
+          ? `${limit} submits have not been answered by the store yet`
+          : `${limit} unfinished tasks are in the store already (bounds.unfinished)`;
+    super(`${what}; submit again in ${retryAfterMs} ms`);
+    this.detail = detail;
+  }
+}
+
+/** There is no task with that id. */
+export class UnknownTaskError extends DroverError {
+  readonly code = 'DROVER_UNKNOWN_TASK';
+  readonly retryable = false;
+  override readonly detail: { readonly id: string };
+  constructor(id: string) {
+    super(`no task has the id ${describe(id)}`);
+    this.detail = { id };
+  }
+}
+
+/** The task has ended: it cannot be cancelled, paused or told of anything. */
+export class TaskEndedError extends DroverError {
+  readonly code = 'DROVER_TASK_ENDED';
+  readonly retryable = false;
+  override readonly detail: { readonly id: string; readonly status: TaskStatus };
+  constructor(id: string, status: TaskStatus) {
+    super(`task ${id}: has ended already, ${status}`);
+    this.detail = { id, status };
+  }
+}
+
+/** The task cannot be put back: it has not ended, or it has completed, or (`undone`) what it did has been undone. */
+export class TaskNotRequeueableError extends DroverError {
+  readonly code = 'DROVER_TASK_NOT_REQUEUEABLE';
+  readonly retryable = false;
+  override readonly detail: { readonly id: string; readonly status: TaskStatus; readonly undone: boolean };
+  constructor(detail: TaskNotRequeueableError['detail']) {
+    const { id, status, undone } = detail;
+    super(
+      undone
+        ? `task ${id}: what it did has been undone; submit a new task instead`
+        : `task ${id}: is ${status}; only what is dead, failed or cancelled can be put back`,
+    );
+    this.detail = detail;
+  }
+}
+
+/** The task is not paused. */
+export class TaskNotPausedError extends DroverError {
+  readonly code = 'DROVER_TASK_NOT_PAUSED';
+  readonly retryable = false;
+  override readonly detail: { readonly id: string; readonly status: TaskStatus };
+  constructor(id: string, status: TaskStatus) {
+    super(`task ${id}: is not paused but ${status}`);
+    this.detail = { id, status };
+  }
+}
+
+/** The task was cancelled, or the one that asked for it was: by whom, and why. */
+export class TaskCancelledError extends DroverError {
+  readonly code = 'DROVER_TASK_CANCELLED';
+  readonly retryable = false;
+  /** `by` is null when that cannot be found out: its story is gone, or the store is. */
+  override readonly detail: { readonly id: string; readonly kind: string; readonly by: string | null; readonly reason: string | null };
+  constructor(detail: TaskCancelledError['detail']) {
+    const { id, kind, by, reason } = detail;
+    super(`task ${id} (${kind}) was cancelled${by === null ? '' : ` by ${by}`}${reason === null ? '' : `: ${reason}`}`);
+    this.detail = detail;
+  }
+}
+
+/** A task was told of as many events as it may be. */
+export class EventsFullError extends DroverError {
+  readonly code = 'DROVER_EVENTS_FULL';
+  readonly retryable = false;
+  override readonly detail: { readonly id: string; readonly name: string; readonly limit: number };
+  constructor(detail: EventsFullError['detail']) {
+    super(`task ${detail.id}: has been told of ${detail.limit} events already; ${detail.name} is one too many, begin another task`);
+    this.detail = detail;
+  }
+}
+
+/** The task asks for no such approval, or it has been decided. */
+export class ApprovalNotAskedError extends DroverError {
+  readonly code = 'DROVER_APPROVAL_NOT_ASKED';
+  readonly retryable = false;
+  override readonly detail: { readonly id: string; readonly name: string };
+  constructor(id: string, name: string) {
+    super(`task ${id}: does not wait for an approval ${describe(name)}; it asks for none, or somebody has decided it`);
+    this.detail = { id, name };
+  }
+}
+
+/** The topology says what this schedule is: change it there. */
+export class ScheduleOwnedError extends DroverError {
+  readonly code = 'DROVER_SCHEDULE_OWNED';
+  readonly retryable = false;
+  override readonly detail: { readonly schedule: string };
+  constructor(schedule: string) {
+    super(`schedule ${schedule}: is one of the topology's; change it there, or give yours another name`);
+    this.detail = { schedule };
+  }
+}
+
+/** There is no schedule of that name. */
+export class UnknownScheduleError extends DroverError {
+  readonly code = 'DROVER_UNKNOWN_SCHEDULE';
+  readonly retryable = false;
+  override readonly detail: { readonly schedule: string };
+  constructor(schedule: string) {
+    super(`no schedule is called ${describe(schedule)}`);
+    this.detail = { schedule };
+  }
+}
+
+/** Tasks of the kind were still held when the time for draining it was over. It stays paused, and they go on. */
+export class DrainLateError extends DroverError {
+  readonly code = 'DROVER_DRAIN_LATE';
+  readonly retryable = true;
+  override readonly detail: { readonly kind: string; readonly held: number; readonly deadlineMs: number };
+  constructor(detail: DrainLateError['detail']) {
+    super(`${detail.kind}: ${detail.held} of its tasks are still held after ${detail.deadlineMs} ms; it stays paused`);
+    this.detail = detail;
+  }
+}
+
+/** An argument of an operator's command has a wrong value. */
+export class OperatorInputError extends DroverError {
+  readonly code = 'DROVER_OPERATOR_INPUT';
+  readonly retryable = false;
+  override readonly detail: { readonly argument: string };
+  constructor(argument: string, expected: string, value: unknown) {
+    super(`${argument}: expected ${expected}, got ${describe(value)}`);
+    this.detail = { argument };
+  }
+}
+
+/** Somebody else has written the row since it was read: read it again. */
+export class RowConflictError extends DroverError {
+  readonly code = 'DROVER_ROW_CONFLICT';
+  readonly retryable = true;
+  /** null: no row. */
+  override readonly detail: { readonly key: string; readonly expected: number | null; readonly found: number | null };
+  constructor(detail: RowConflictError['detail']) {
+    const inWords = (version: number | null): string => (version === null ? 'no row' : `version ${version}`);
+    super(`row ${describe(detail.key)}: expected ${inWords(detail.expected)}, there is ${inWords(detail.found)}; read it again`);
+    this.detail = detail;
+  }
+}

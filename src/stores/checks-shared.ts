@@ -1,0 +1,139 @@
+/** Checks of what processes share beside tasks: rows of state, budgets, gates, leases, schedules. */
+import type { BudgetReturn, BudgetTake, Intent, LeaseHeld, LeaseRequest, StateRead, StateWrite, Store } from '../../actors/ports/store.ts';
+import { StoreInputError, checkTime, checkText, checkLimit, checkId, checkTtl, checkCount } from './check-values.ts';
+
+// Each throws a `StoreInputError` for the first thing that is wrong.
+
+/** `readState`. */
+export function checkStateReads(items: readonly StateRead[], nowMs: number): void {
+  checkTime(nowMs, 'nowMs');
+  for (const { id, place, key } of items) {
+    checkId(id);
+    checkText(place, 'place');
+    checkId(key, 'key');
+  }
+}
+
+/** `getState`. */
+export function checkKeys(keys: readonly string[]): void {
+  for (const key of keys) checkId(key, 'key');
+}
+
+/** `listState`. */
+export function checkStateQuery({ prefix, after, limit }: Parameters<Store['listState']>[0]): void {
+  checkText(prefix, 'prefix');
+  if (after !== undefined) checkText(after, 'after');
+  checkLimit(limit);
+}
+
+/** `setState`. */
+export function checkStateWrites(items: readonly StateWrite[], nowMs: number): void {
+  checkTime(nowMs, 'nowMs');
+  for (const item of items) checkWrite(item);
+}
+
+/** `takeBudget`. */
+export function checkBudgetTakes(items: readonly BudgetTake[]): void {
+  for (const item of items) {
+    checkPeriod(item);
+    for (const field of ['wantNanoUsd', 'wantTokens', 'leastNanoUsd', 'leastTokens', 'overNanoUsd', 'overTokens'] as const)
+      checkCount(item[field], 0, field);
+    for (const field of ['limitNanoUsd', 'limitTokens'] as const) if (item[field] !== null) checkCount(item[field], 0, field);
+    if (item.leastNanoUsd > item.wantNanoUsd) throw new StoreInputError('leastNanoUsd', 'at most wantNanoUsd', item.leastNanoUsd);
+    if (item.leastTokens > item.wantTokens) throw new StoreInputError('leastTokens', 'at most wantTokens', item.leastTokens);
+    if (!(item.keepFromMs <= item.periodStartMs)) throw new StoreInputError('keepFromMs', 'at most periodStartMs', item.keepFromMs);
+  }
+}
+
+/** `returnBudget`. */
+export function checkBudgetReturns(items: readonly BudgetReturn[]): void {
+  for (const item of items) {
+    checkPeriod(item);
+    checkCount(item.nanoUsd, 0, 'nanoUsd');
+    checkCount(item.tokens, 0, 'tokens');
+  }
+}
+
+/** `readBudgets`. */
+export function checkBudgetReads(items: Parameters<Store['readBudgets']>[0]): void {
+  for (const item of items) checkPeriod(item);
+}
+
+/** `registerIntents`. */
+export function checkIntents(items: readonly Intent[], nowMs: number): void {
+  checkTime(nowMs, 'nowMs');
+  checkWithdrawals(items);
+  for (const { most, untilMs } of items) {
+    checkCount(most, 1, 'most');
+    checkTime(untilMs, 'untilMs');
+  }
+}
+
+/** `withdrawIntents`. */
+export function checkWithdrawals(items: Parameters<Store['withdrawIntents']>[0]): void {
+  for (const { gate, holder } of items) {
+    checkId(gate, 'gate');
+    checkId(holder, 'holder');
+  }
+}
+
+/** `takeLeases`. */
+export function checkLeaseRequests(items: readonly LeaseRequest[], nowMs: number): void {
+  checkTime(nowMs, 'nowMs');
+  for (const { name, holder, ttlMs, waitUntilMs } of items) {
+    checkId(name, 'name');
+    checkId(holder, 'holder');
+    checkTtl(ttlMs);
+    if (waitUntilMs !== null) checkTime(waitUntilMs, 'waitUntilMs');
+  }
+}
+
+/** `renewLeases`. */
+export function checkLeaseRenewals(items: Parameters<Store['renewLeases']>[0], nowMs: number): void {
+  checkLeases(items, nowMs);
+  for (const { ttlMs } of items) checkTtl(ttlMs);
+}
+
+/** `releaseLeases`. */
+export function checkLeases(items: readonly LeaseHeld[], nowMs: number): void {
+  checkTime(nowMs, 'nowMs');
+  for (const { name, holder } of items) {
+    checkId(name, 'name');
+    checkId(holder, 'holder');
+  }
+}
+
+/** `removeSchedules`. */
+export function checkNames(names: readonly string[]): void {
+  for (const name of names) checkId(name, 'name');
+}
+
+/** `putSchedules`. */
+export function checkSchedules(items: Parameters<Store['putSchedules']>[0]): void {
+  for (const { name, plan, nextAtMs } of items) {
+    checkId(name, 'name');
+    checkText(plan, 'plan');
+    checkTime(nextAtMs, 'nextAtMs');
+  }
+}
+
+/** The rows that a completion writes. */
+export function checkWrites(writes: readonly StateWrite[]): void {
+  const seen = new Set<string>();
+  for (const write of writes) {
+    checkWrite(write);
+    if (seen.has(write.key)) throw new StoreInputError('writes', 'no key twice', write.key);
+    seen.add(write.key);
+  }
+}
+
+function checkWrite({ key, value, version }: StateWrite): void {
+  checkId(key, 'key');
+  if (value !== null) checkText(value, 'value');
+  if (version !== null) checkCount(version, 1, 'version');
+}
+
+function checkPeriod({ scope, periodStartMs }: { readonly scope: string; readonly periodStartMs: number }): void {
+  checkId(scope, 'scope');
+  if (!Number.isSafeInteger(periodStartMs)) throw new StoreInputError('periodStartMs', 'a whole number of milliseconds', periodStartMs);
+}

@@ -1,0 +1,189 @@
+/** How runs let go of their leases in the memory store. */
+import { grown } from '../../actors/conflicts/lock-wants.ts';
+import { isTerminal } from '../../actors/ports/store.ts';
+import type { SettledOutcome, SettleOutcome, StateWrite, StoryEntry } from '../../actors/ports/store.ts';
+import { cancelChildren } from './memory-cancel.ts';
+import type { MemoryMoves } from './memory-moves.ts';
+import type { MemoryRows } from './memory-rows.ts';
+import { addTask } from './memory-submit.ts';
+import { moreOf } from './memory-task.ts';
+import type { MemoryTask } from './memory-task.ts';
+import { waitFor } from './memory-waits.ts';
+import { STATE_PLACE } from './task-status.ts';
+
+type Of<At extends SettledOutcome['at']> = Extract<SettledOutcome, { at: At }>;
+type GivenBack = Extract<Extract<StoryEntry, { at: 'run' }>['outcome'], 'lost' | 'expired' | 'owner-gone'>;
+
+const STALE: SettleOutcome = { at: 'stale' };
+
+/** What is to be answered other than where the task is; undefined: it is settled. */
+export function settleRun(
+  moves: MemoryMoves,
+  rows: MemoryRows,
+  task: MemoryTask,
+  outcome: SettledOutcome,
+  nowMs: number,
+): SettleOutcome | undefined {
+  switch (outcome.at) {
+    case 'completed':
+      return complete(moves, rows, task, outcome, nowMs);
+    case 'undone': {
+      const undo = task.more?.undo;
+      if (undo === undefined) return STALE;
+      moves.letGo(task, 'undone', null, nowMs);
+      moves.end(task, undo.status, null, undo.error, nowMs, true);
+      return undefined;
+    }
+    case 'lost':
+      if (task.status === 'leased') task.resumed = true;
+      giveBack(moves, task, 'lost', outcome.error, nowMs);
+      return undefined;
+    case 'failed':
+    case 'dead':
+      moves.letGo(task, outcome.at, outcome.error, nowMs);
+      if (!isCancelled(moves, task, nowMs)) moves.endBadly(task, outcome.at, outcome.error, nowMs);
+      return undefined;
+    case 'retry':
+      retry(moves, task, outcome, nowMs);
+      return undefined;
+    case 'parked':
+      park(moves, task, outcome, nowMs);
+      return undefined;
+    case 'released': {
+      if (task.status === 'running') task.attempt -= 1;
+      moves.letGo(task, 'released', null, nowMs, task.more?.noted === undefined);
+      if (outcome.box !== undefined) moreOf(task).box = outcome.box;
+      if (!isSteered(moves, task, nowMs)) moves.enqueue(task, nowMs);
+      return undefined;
+    }
+  }
+}
+
+/** The holder is gone: a run that had started is lost, a lease that was not used goes back as it was. */
+export function giveBack(moves: MemoryMoves, task: MemoryTask, outcome: GivenBack, error: string, nowMs: number): void {
+  const started = task.status === 'running';
+  moves.letGo(task, outcome, started ? error : null, nowMs, task.more?.noted === undefined);
+  if (started) {
+    task.losses += 1;
+    task.resumed = true;
+  }
+  if (isCancelled(moves, task, nowMs)) return;
+  if (started && task.losses >= task.maxLosses) return moves.endBadly(task, 'dead', error, nowMs);
+  if (started) task.error = error;
+  if (!isPaused(moves, task)) moves.enqueue(task, nowMs);
+}
+
+function complete(
+  moves: MemoryMoves,
+  rows: MemoryRows,
+  task: MemoryTask,
+  { result, sends, writes }: Of<'completed'>,
+  nowMs: number,
+): SettleOutcome | undefined {
+  const refused = conflictOf(rows, writes) ?? fullOf(moves, task, sends);
+  if (refused !== undefined) return refused;
+  if (writes !== undefined) for (const write of writes) rows.write(write);
+  // Before the run ends: it may be the parent of what it sends.
+  for (const send of sends) {
+    const parent = send.parent === undefined ? undefined : moves.holding(send.parent);
+    if (moves.byId.has(send.id) || (send.parent !== undefined && parent === undefined)) continue;
+    if (addTask(moves, send, parent, nowMs)) moves.isReady(send.kind);
+  }
+  moves.letGo(task, 'completed', null, nowMs);
+  moves.end(task, 'completed', result, null, nowMs);
+  return undefined;
+}
+
+function conflictOf(rows: MemoryRows, writes: readonly StateWrite[] | undefined): SettleOutcome | undefined {
+  for (const { key, version } of writes ?? []) {
+    const found = rows.get(key)?.version ?? null;
+    if (found !== version) return { at: 'refused', why: 'conflict', key, version: found };
+  }
+  return undefined;
+}
+
+/** Families are counted as they are once the run has ended. */
+function fullOf(moves: MemoryMoves, task: MemoryTask, sends: Of<'completed'>['sends']): SettleOutcome | undefined {
+  if (sends.length === 0 || moves.maxFamily === Infinity) return undefined;
+  const added = new Map<string, Set<string>>();
+  for (const { id, rootId } of sends) {
+    if (rootId === undefined || moves.byId.has(id)) continue;
+    const family = added.get(rootId);
+    if (family === undefined) added.set(rootId, new Set([id]));
+    else family.add(id);
+  }
+  for (const [rootId, ids] of added) {
+    const unfinished = (moves.families.get(rootId) ?? 0) - (task.rootId === rootId ? 1 : 0);
+    if (unfinished + ids.size > moves.maxFamily) return { at: 'refused', why: 'full', limit: moves.maxFamily };
+  }
+  return undefined;
+}
+
+function retry(moves: MemoryMoves, task: MemoryTask, { error, readyAtMs, forget }: Of<'retry'>, nowMs: number): void {
+  moves.letGo(task, 'retry', error, nowMs);
+  forgetFailures(task);
+  if (forget === 'everything') task.remembered = undefined;
+  if (forget === 'state')
+    for (const place of task.remembered?.keys() ?? []) if (place.startsWith(STATE_PLACE)) task.remembered!.delete(place);
+  task.error = error;
+  task.resumed = false;
+  if (!isSteered(moves, task, nowMs)) moves.retryAt(task, readyAtMs);
+}
+
+/** A later run tries again what failed. */
+export function forgetFailures({ remembered }: MemoryTask): void {
+  if (remembered === undefined) return;
+  for (const [place, { failed }] of remembered) if (failed === true) remembered.delete(place);
+}
+
+function park(moves: MemoryMoves, task: MemoryTask, outcome: Of<'parked'>, nowMs: number): void {
+  const { reason, wakeAtMs, locks } = outcome;
+  if (task.status === 'running') task.attempt -= 1;
+  moves.letGo(task, 'parked', reason, nowMs);
+  if (locks !== undefined && locks.length > 0) moreOf(task).locks = grown(moreOf(task).locks, locks);
+  if (isSteered(moves, task, nowMs)) return;
+  const waits = outcome.children.length > 0 || (outcome.events !== undefined && outcome.events.length > 0);
+  if (!waits && wakeAtMs === null && locks !== undefined && locks.length > 0) return waitForLocks(moves, task, nowMs);
+  const begun = waits ? waitOf(moves, task, outcome, nowMs) : undefined;
+  if ((wakeAtMs !== null && wakeAtMs <= nowMs) || begun?.arrival.at === 'woken') {
+    task.resumed = true;
+    return moves.enqueue(task, nowMs);
+  }
+  moves.park(task, reason, wakeAtMs);
+  if (begun === undefined) return;
+  moves.waits.begin(task, begun.wait);
+  moves.arrived(task, begun.arrival, nowMs);
+}
+
+/** It has nothing else to wait for: it stands in line for what it wants from now on. */
+function waitForLocks(moves: MemoryMoves, task: MemoryTask, nowMs: number): void {
+  task.resumed = true;
+  if (!moves.locks.stand({ seq: task.seq, wants: moreOf(task).locks, nowMs })) return moves.enqueue(task, nowMs);
+  moves.park(task, 'locks', null);
+  moves.raiseHolders(task);
+}
+
+function waitOf(moves: MemoryMoves, { more }: MemoryTask, outcome: Of<'parked'>, nowMs: number): ReturnType<typeof waitFor> {
+  const hasEnded = (id: string): boolean => isTerminal(moves.byId.get(id)?.status ?? 'queued');
+  return waitFor(outcome, nowMs, hasEnded, (event) => more?.told?.has(event) === true);
+}
+
+/** What was noted of it is done now. */
+export function isSteered(moves: MemoryMoves, task: MemoryTask, nowMs: number): boolean {
+  return isCancelled(moves, task, nowMs) || isPaused(moves, task);
+}
+
+function isCancelled(moves: MemoryMoves, task: MemoryTask, nowMs: number): boolean {
+  const note = task.more?.noted;
+  if (note?.action !== 'cancel') return false;
+  moves.endBadly(task, 'cancelled', null, nowMs);
+  cancelChildren(moves, task, note, nowMs);
+  return true;
+}
+
+function isPaused(moves: MemoryMoves, task: MemoryTask): boolean {
+  if (task.more?.noted?.action !== 'pause') return false;
+  task.more.noted = undefined;
+  moves.park(task, 'operator', null);
+  return true;
+}

@@ -1,0 +1,77 @@
+/** How tasks of the memory store are told of events, and ask people. */
+import { isTerminal, MOST_EVENTS } from '../../actors/ports/store.ts';
+import type { ApprovalRequest, Decision, Signal, SignalOutcome } from '../../actors/ports/store.ts';
+import { MemoryTold } from './memory-events.ts';
+import type { MemoryMoves } from './memory-moves.ts';
+import { tell } from './memory-story.ts';
+import { moreOf } from './memory-task.ts';
+import type { MemoryTask } from './memory-task.ts';
+import { eventCame } from './memory-waits.ts';
+import { APPROVAL_EVENT } from './task-status.ts';
+
+const TOLD: SignalOutcome = { at: 'told' };
+const KNOWN: SignalOutcome = { at: 'known' };
+const UNKNOWN: SignalOutcome = { at: 'unknown' };
+const NOT_ASKED: SignalOutcome = { at: 'not-asked' };
+
+interface Told {
+  readonly outcomes: readonly SignalOutcome[];
+  readonly ready: readonly string[];
+}
+
+/** `signal`. */
+export function signal(moves: MemoryMoves, items: readonly Signal[], nowMs: number): Told {
+  const outcomes = items.map(({ id, name, value, key }) => {
+    const task = moves.byId.get(id);
+    if (task === undefined) return UNKNOWN;
+    if (isTerminal(task.status)) return ended(task);
+    if (key !== undefined && task.more?.told?.hasKey(name, key) === true) return KNOWN;
+    return tellOf(moves, task, name, value, key, nowMs);
+  });
+  return { outcomes, ready: moves.takeReady() };
+}
+
+/** `askApproval`. */
+export function askApproval(moves: MemoryMoves, items: readonly ApprovalRequest[], nowMs: number): readonly boolean[] {
+  return items.map((item) => {
+    const task = moves.holding(item);
+    if (task === undefined) return false;
+    const approval = toldOf(task).ask(item, moves.approvals.nextNumber(), nowMs);
+    if (approval !== undefined) moves.approvals.open(task, approval);
+    return true;
+  });
+}
+
+/** `decideApproval`. */
+export function decideApproval(moves: MemoryMoves, items: readonly Decision[], nowMs: number): Told {
+  const outcomes = items.map(({ id, name, decision }) => {
+    const task = moves.byId.get(id);
+    if (task === undefined) return UNKNOWN;
+    if (isTerminal(task.status)) return ended(task);
+    const approval = task.more?.told?.approvals.get(name);
+    if (approval === undefined || approval.decided) return NOT_ASKED;
+    const outcome = tellOf(moves, task, APPROVAL_EVENT + name, decision, undefined, nowMs);
+    if (outcome === TOLD) moves.approvals.decided(approval);
+    return outcome;
+  });
+  return { outcomes, ready: moves.takeReady() };
+}
+
+function tellOf(moves: MemoryMoves, task: MemoryTask, name: string, value: string, key: string | undefined, nowMs: number): SignalOutcome {
+  const told = toldOf(task);
+  if (told.isFull) return { at: 'full', limit: MOST_EVENTS };
+  const n = told.tell(name, value, key);
+  tell(task, { at: 'event', atMs: nowMs, name });
+  const wait = task.more?.wait;
+  if (wait !== undefined) moves.arrived(task, eventCame(wait, name, n, nowMs), nowMs);
+  moves.followUp(nowMs);
+  return TOLD;
+}
+
+function toldOf(task: MemoryTask): MemoryTold {
+  return (moreOf(task).told ??= new MemoryTold());
+}
+
+function ended({ status }: MemoryTask): SignalOutcome {
+  return { at: 'ended', status };
+}

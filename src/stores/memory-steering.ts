@@ -1,0 +1,118 @@
+/** What an operator does to tasks of the memory store. */
+import { isTerminal } from '../../actors/ports/store.ts';
+import type { Steering, SteerOutcome, SteerReply } from '../../actors/ports/store.ts';
+import { cancelTree } from './memory-cancel.ts';
+import type { Cancelled } from './memory-cancel.ts';
+import type { MemoryMoves } from './memory-moves.ts';
+import { forgetFailures } from './memory-settle.ts';
+import { tell } from './memory-story.ts';
+import { isHeld, moreOf } from './memory-task.ts';
+import type { MemoryTask } from './memory-task.ts';
+
+const UNKNOWN: SteerOutcome = { at: 'unknown' };
+
+type Done = { readonly at: 'done' } | Exclude<SteerOutcome, { at: 'done' }>;
+
+const DONE: Done = { at: 'done' };
+
+/** `steer`. */
+export function steer(moves: MemoryMoves, items: readonly Steering[], nowMs: number): SteerReply {
+  const done: Cancelled = { ended: [], held: [] };
+  const outcomes = items.map((item): readonly [MemoryTask | undefined, Done] => {
+    const task = moves.byId.get(item.id);
+    if (task === undefined) return [undefined, UNKNOWN];
+    const outcome = steerOne(moves, task, item, nowMs, done);
+    moves.followUp(nowMs);
+    return [task, outcome];
+  });
+  return {
+    outcomes: outcomes.map(([task, outcome]) => (outcome.at === 'done' ? { at: 'done', status: task!.status } : outcome)),
+    ready: moves.takeReady(),
+    ended: done.ended,
+    held: done.held,
+  };
+}
+
+function steerOne(moves: MemoryMoves, task: MemoryTask, item: Steering, nowMs: number, done: Cancelled): Done {
+  switch (item.action) {
+    case 'cancel':
+      return cancel(moves, task, item, nowMs, done);
+    case 'pause':
+      return pause(moves, task, item, nowMs, done);
+    case 'resume':
+      return resume(moves, task, item, nowMs);
+    case 'requeue':
+      return requeue(moves, task, item, nowMs);
+  }
+}
+
+function cancel(moves: MemoryMoves, task: MemoryTask, { by, reason }: Steering, nowMs: number, done: Cancelled): Done {
+  if (isTerminal(task.status)) return refused(task, 'ended');
+  if (task.more?.undo !== undefined) return DONE;
+  cancelTree(moves, task, { action: 'cancel', by, reason }, nowMs, done);
+  return isHeld(task) ? { at: 'noted', fence: task.fence } : DONE;
+}
+
+function pause(moves: MemoryMoves, task: MemoryTask, item: Steering, nowMs: number, done: Cancelled): Done {
+  if (isTerminal(task.status)) return refused(task, 'ended');
+  if (isPaused(task)) return DONE;
+  told(task, item, nowMs);
+  if (isHeld(task)) {
+    const more = moreOf(task);
+    // Who is to be cancelled need not be paused.
+    more.noted ??= { action: 'pause', by: item.by, reason: item.reason };
+    done.held.push({ id: task.id, fence: task.fence });
+    return { at: 'noted', fence: task.fence };
+  }
+  moves.forsake(task, nowMs);
+  moves.park(task, 'operator', null);
+  return DONE;
+}
+
+function resume(moves: MemoryMoves, task: MemoryTask, item: Steering, nowMs: number): Done {
+  if (isTerminal(task.status)) return refused(task, 'ended');
+  if (task.more?.noted?.action === 'pause') {
+    told(task, item, nowMs);
+    task.more.noted = undefined;
+    return DONE;
+  }
+  if (!isPaused(task)) return refused(task, 'not-paused');
+  told(task, item, nowMs);
+  moves.wake(task, nowMs);
+  return DONE;
+}
+
+function requeue(moves: MemoryMoves, task: MemoryTask, item: Steering, nowMs: number): Done {
+  if (!isTerminal(task.status)) return refused(task, 'not-ended');
+  if (task.status === 'completed') return refused(task, 'ended');
+  if (task.more?.undo !== undefined) return refused(task, 'undone');
+  told(task, item, nowMs);
+  forgetFailures(task);
+  task.attempt = 0;
+  task.losses = 0;
+  task.error = null;
+  task.resumed = false;
+  task.finishedAtMs = null;
+  moves.count(task, 1);
+  const { more } = task;
+  if (more !== undefined) {
+    if (more.orderKey !== null) more.line = moves.lines.lineFor(more.orderKey, task.parent);
+    if (more.line !== undefined) more.line.size += 1;
+    if (more.deadlineMs !== null) moves.deadlines.add(task);
+    if (more.told !== undefined) moves.approvals.reopen(task, more.told);
+  }
+  moves.enqueue(task, nowMs);
+  return DONE;
+}
+
+function isPaused({ status, parkedFor }: MemoryTask): boolean {
+  return status === 'parked' && parkedFor === 'operator';
+}
+
+function refused({ status }: MemoryTask, why: 'ended' | 'not-ended' | 'not-paused' | 'undone'): Done {
+  return { at: 'refused', why, status };
+}
+
+function told(task: MemoryTask, { action, by, reason }: Steering, nowMs: number): void {
+  tell(task, { at: 'steered', atMs: nowMs, action, by, reason });
+}

@@ -1,0 +1,82 @@
+/** SqliteEvents: what tasks are told from outside, and what they ask of people. */
+import { MOST_EVENTS } from '../../actors/ports/store.ts';
+import type { Approval, ApprovalRequest, Decision, Signal, SignalOutcome } from '../../actors/ports/store.ts';
+import type { Endings } from './sqlite-endings.ts';
+import type { OfRow } from './sqlite-held.ts';
+import type { Known } from './sqlite-known.ts';
+import { APPROVAL_EVENT, FIRST_TERMINAL, statusOf } from './task-status.ts';
+
+type ApprovalRow = readonly [id: string, kind: string, name: string, request: string, askedAtMs: number, expiresAtMs: number | null];
+
+const TOLD: SignalOutcome = { at: 'told' };
+const KNOWN: SignalOutcome = { at: 'known' };
+const UNKNOWN: SignalOutcome = { at: 'unknown' };
+
+/** Of one database. Everything is called within a transaction. */
+export class SqliteEvents {
+  readonly #known: Known;
+
+  constructor(known: Known) {
+    this.#known = known;
+  }
+
+  signal(items: readonly Signal[], nowMs: number, endings: Endings): SignalOutcome[] {
+    return items.map((item) => {
+      const task = this.#find(item.id);
+      return task === undefined ? UNKNOWN : this.#tell(task, item, nowMs, endings);
+    });
+  }
+
+  ask(items: readonly OfRow<ApprovalRequest>[], nowMs: number): boolean[] {
+    return items.map((item) => {
+      const task = this.#known.held.get(item);
+      if (task === undefined) return false;
+      task.fresh = false;
+      this.#known.sql.ask.run(task.seq, item.name, item.request, nowMs, item.expiresAtMs);
+      return true;
+    });
+  }
+
+  decide(items: readonly Decision[], nowMs: number, endings: Endings): SignalOutcome[] {
+    return items.map(({ id, name, decision }) => {
+      const task = this.#find(id);
+      if (task === undefined) return UNKNOWN;
+      const decided = Number(this.#known.sql.decide.run(task.seq, name).changes) === 1;
+      if (!decided && task.status < FIRST_TERMINAL) return { at: 'not-asked' };
+      return this.#tell(task, { id, name: `${APPROVAL_EVENT}${name}`, value: decision }, nowMs, endings);
+    });
+  }
+
+  approvals(limit: number): Approval[] {
+    const rows = this.#known.sql.approvals.all(limit) as unknown as ApprovalRow[];
+    return rows.map(([id, kind, name, request, askedAtMs, expiresAtMs]) => ({ id, kind, name, request, askedAtMs, expiresAtMs }));
+  }
+
+  #find(id: string): { readonly seq: number; readonly status: number } | undefined {
+    const row = this.#known.sql.seqOf.get(id) as unknown as [seq: number, status: number] | undefined;
+    return row === undefined ? undefined : { seq: row[0], status: row[1] };
+  }
+
+  #tell(
+    { seq, status }: { readonly seq: number; readonly status: number },
+    { name, value, key }: Signal,
+    nowMs: number,
+    endings: Endings,
+  ): SignalOutcome {
+    const { sql, held, story } = this.#known;
+    if (status >= FIRST_TERMINAL) return { at: 'ended', status: statusOf(status) };
+    if (key !== undefined && (sql.toldWith.get(seq, name, key) as unknown as [number])[0] === 1) return KNOWN;
+    const [at] = sql.told.get(seq) as unknown as [number];
+    if (at >= MOST_EVENTS) return { at: 'full', limit: MOST_EVENTS };
+    const [n] = sql.toldOf.get(seq, name) as unknown as [number];
+    sql.tell.run(seq, at, name, n, key ?? null, value);
+    // Even its first run does not begin with nothing then.
+    sql.setTold.run(seq);
+    const run = held.of(seq);
+    if (run !== undefined) run.fresh = false;
+    story.append(seq, { at: 'event', atMs: nowMs, name });
+    const fence = endings.waits.wokenByEvent(seq, { name, n });
+    if (fence !== undefined) endings.wake(seq, fence);
+    return TOLD;
+  }
+}

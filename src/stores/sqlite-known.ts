@@ -1,0 +1,127 @@
+/**
+ * Known: what is kept in memory beside the rows, so that no command has to look for it. The rows stay
+ * the truth: after a rollback, or when somebody else has written to the file, it is loaded again.
+ */
+import type { DatabaseSync } from 'node:sqlite';
+import { AGING_MS, MOST_PASSED } from '../../actors/ports/store.ts';
+import type { KindLimits, OpenCommand } from '../../actors/ports/store.ts';
+import { Families } from './sqlite-families.ts';
+import { HeldTasks } from './sqlite-held.ts';
+import { SqliteLocks } from './sqlite-locks.ts';
+import { parseOptions } from './sqlite-rows.ts';
+import type { TaskOptions } from './sqlite-rows.ts';
+import { prepareStatements } from './sqlite-statements.ts';
+import type { Statements } from './sqlite-statements.ts';
+import { SqliteStory } from './sqlite-story.ts';
+import { Tally } from './sqlite-tally.ts';
+import { Turns } from './sqlite-turns.ts';
+import { Workers } from './sqlite-workers.ts';
+
+/** Reading the options of a task from its row takes a few microseconds, keeping them some hundred bytes. */
+const MOST_OPTIONS = 5_000;
+
+/** Of one database, within one transaction at a time. */
+export class Known {
+  readonly sql: Statements;
+  readonly tally: Tally;
+  readonly held: HeldTasks;
+  readonly turns: Turns;
+  readonly locks: SqliteLocks;
+  readonly families: Families;
+  readonly workers: Workers;
+  readonly story: SqliteStory;
+  readonly paused = new Set<string>();
+  /** Runs that have inherited a priority since the last sweep, by row. */
+  readonly raised = new Map<number, number>();
+  /** Of the tasks that have arrived last and were not claimed yet: new ones, and those before them. */
+  #options = { young: new Map<number, TaskOptions>(), old: new Map<number, TaskOptions>() };
+  lastSeq = 0;
+  maxUnfinished = Infinity;
+  maxFamily = Infinity;
+  agingMs = AGING_MS;
+  kinds: Readonly<Record<string, KindLimits>> = {};
+  #token = 0;
+  #writtenToken = 0;
+  /** Version of the file that is known; undefined when it must be read again. */
+  #version: number | undefined;
+
+  constructor(db: DatabaseSync) {
+    this.sql = prepareStatements(db);
+    this.tally = new Tally(this.sql);
+    this.held = new HeldTasks(this.sql);
+    this.turns = new Turns(this.sql);
+    this.locks = new SqliteLocks(this.sql, () => this.nextToken());
+    this.families = new Families(this.sql);
+    this.workers = new Workers(this.sql);
+    this.story = new SqliteStory(this.sql);
+  }
+
+  /** Takes over what the owner asks for. */
+  configure({ maxUnfinished, maxFamily = Infinity, agingMs = AGING_MS, mostPassed = MOST_PASSED, kinds = {} }: OpenCommand): void {
+    Object.assign(this, { maxUnfinished, maxFamily, agingMs, kinds });
+    this.locks.table.mostPassed = mostPassed;
+    this.turns.weights = kinds;
+  }
+
+  /** Unfinished tasks of a kind that are accepted. */
+  mostOf(kind: string): number {
+    return Object.hasOwn(this.kinds, kind) ? (this.kinds[kind]!.maxUnfinished ?? Infinity) : Infinity;
+  }
+
+  /** Greater than every one before: of locks, of rows, of users' leases. */
+  nextToken(): number {
+    this.#token += 1;
+    return this.#token;
+  }
+
+  /** It has arrived with these. */
+  keepOptions(seq: number, options: TaskOptions): void {
+    if (this.#options.young.size >= MOST_OPTIONS) this.#options = { young: new Map(), old: this.#options.young };
+    this.#options.young.set(seq, options);
+  }
+
+  /** It is claimed; `json` is what its row says. */
+  takeOptions(seq: number, json: string | null): TaskOptions | null {
+    if (json === null) return null;
+    const { young, old } = this.#options;
+    const options = young.get(seq) ?? old.get(seq);
+    if (options === undefined) return parseOptions(json);
+    young.delete(seq);
+    old.delete(seq);
+    return options;
+  }
+
+  /** A transaction begins: reads what is not known. */
+  refresh(): void {
+    const [version] = this.sql.dataVersion.get() as unknown as [number];
+    if (version === this.#version) return;
+    this.#options = { young: new Map(), old: new Map() };
+    this.held.load();
+    this.tally.load();
+    this.turns.load();
+    this.locks.load();
+    this.families.load();
+    this.workers.load();
+    this.paused.clear();
+    for (const [kind] of this.sql.paused.all() as unknown as [string][]) this.paused.add(kind);
+    [this.lastSeq] = this.sql.lastSeq.get() as unknown as [number];
+    [this.#token] = this.sql.token.get() as unknown as [number];
+    this.#writtenToken = this.#token;
+    this.#version = version;
+  }
+
+  /** It is about to commit: writes what was only counted so far. */
+  flush(): void {
+    this.tally.flush();
+    this.families.flush();
+    this.locks.flush();
+    if (this.#token === this.#writtenToken) return;
+    this.sql.setToken.run(this.#token);
+    this.#writtenToken = this.#token;
+  }
+
+  /** It was rolled back. */
+  forget(): void {
+    this.#version = undefined;
+  }
+}

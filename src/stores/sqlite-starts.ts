@@ -1,0 +1,124 @@
+/** SqliteStarts: how runs begin: with all the locks that they want, and with all that was remembered for them. */
+import type { ChildRecord, Remembered, StartOutcome, TaskEvent } from '../../actors/ports/store.ts';
+import { Endings } from './sqlite-endings.ts';
+import type { HeldTask, StartRow } from './sqlite-held.ts';
+import type { Known } from './sqlite-known.ts';
+import { raise } from './sqlite-raise.ts';
+import type { Cell } from './sqlite-rows-statement.ts';
+import { STATUS, statusOf } from './task-status.ts';
+
+type Started = Extract<StartOutcome, { at: 'started' }>;
+
+const STALE = { at: 'stale' } as const;
+const NOTHING: readonly never[] = [];
+
+/** Of one database. Everything is called within a transaction. */
+export class SqliteStarts {
+  readonly #known: Known;
+
+  constructor(known: Known) {
+    this.#known = known;
+  }
+
+  start(items: readonly StartRow[], nowMs: number): StartOutcome[] {
+    const cells: Cell[] = [];
+    const endings = new Endings(this.#known, nowMs);
+    const begun = items.map((item) => {
+      const task = this.#known.held.get(item);
+      // Sent again, a start finds the run started and does not count it twice.
+      if (task === undefined || task.status === STATUS.running) return task;
+      if (task.options?.locks !== undefined) {
+        const refusal = this.#lock(task, nowMs, endings);
+        if (refusal !== undefined) return refusal;
+      }
+      cells.push(task.seq, this.#known.workers.numberOf(item.worker));
+      task.status = STATUS.running;
+      task.attempt += 1;
+      task.startedAtMs = nowMs;
+      task.worker = item.worker;
+      this.#known.tally.moved(task.kind, STATUS.leased, STATUS.running);
+      return task;
+    });
+    this.#known.sql.start.run(cells, nowMs);
+    endings.write();
+    let first: Started | undefined;
+    return begun.map((task): StartOutcome => {
+      if (task === undefined) return STALE;
+      if ('at' in task) return task;
+      const { attempt, losses } = task;
+      if (!task.fresh || task.options !== null) return this.#started(task);
+      // Most are alike: many references to one cost nothing on the way between threads.
+      if (first?.attempt === attempt && first.losses === losses) return first;
+      return (first = {
+        at: 'started',
+        attempt,
+        losses,
+        memory: NOTHING,
+        children: NOTHING,
+        events: NOTHING,
+        locks: NOTHING,
+        lockFence: 0,
+        undo: null,
+      });
+    });
+  }
+
+  /** Takes what it wants; why not, if it cannot. Whoever is in its way becomes as urgent as it is. */
+  #lock(task: HeldTask, nowMs: number, endings: Endings): Extract<StartOutcome, { at: 'blocked' | 'rejected' }> | undefined {
+    const { table } = this.#known.locks;
+    const { locks, onConflict } = task.options!;
+    // What is to be undone waits: rejected, it would end with nothing undone.
+    const rejects = onConflict === 'reject' && task.undo === null;
+    const taken = table.take({ seq: task.seq, wants: locks!, nowMs, waits: !rejects });
+    if (taken.at === 'granted') return undefined;
+    const [holder] = this.#known.sql.idOf.get(taken.holder) as unknown as [string];
+    if (rejects) return { at: 'rejected', resource: taken.resource, holder };
+    endings.block(task, taken.resource);
+    endings.wakeForLocks(taken.wake);
+    for (const seq of new Set([...table.holdersAgainst(locks!), taken.holder])) raise(this.#known, seq, task.priority);
+    return { at: 'blocked', resource: taken.resource, holder };
+  }
+
+  #started(task: HeldTask): Started {
+    const { sql, locks } = this.#known;
+    const holder = task.options?.locks === undefined ? undefined : locks.table.holderOf(task.seq);
+    const { attempt, losses } = task;
+    return {
+      at: 'started',
+      attempt,
+      losses,
+      memory: task.fresh ? NOTHING : this.#memoryOf(task),
+      children: task.fresh ? NOTHING : this.#childrenOf(task),
+      events: task.fresh ? NOTHING : this.#eventsOf(task),
+      locks: holder?.wants ?? NOTHING,
+      lockFence: holder?.token ?? 0,
+      undo:
+        task.undo === null
+          ? null
+          : {
+              status: statusOf(task.undo) as 'failed' | 'cancelled' | 'dead',
+              error: (sql.undoError.get(task.seq) as unknown as [string | null])[0],
+            },
+    };
+  }
+
+  #memoryOf(task: HeldTask): Remembered[] {
+    const rows = this.#known.sql.memory.all(task.seq) as unknown as [string, string, string, number, string | null][];
+    return rows.map(([place, hash, value, failed, version]) => ({
+      place,
+      hash,
+      value,
+      ...(failed === 1 ? { failed: true } : {}),
+      ...(version === null ? {} : { version }),
+    }));
+  }
+
+  #childrenOf(task: HeldTask): ChildRecord[] {
+    const rows = this.#known.sql.children.all(task.id) as unknown as [string, string, number, string | null, string | null][];
+    return rows.map(([id, place, status, result, error]) => ({ id, place, status: statusOf(status), result, error }));
+  }
+
+  #eventsOf(task: HeldTask): TaskEvent[] {
+    return (this.#known.sql.events.all(task.seq) as unknown as [string, number, string][]).map(([name, n, value]) => ({ name, n, value }));
+  }
+}

@@ -1,0 +1,93 @@
+/** SqliteState: versioned rows. A row that is deleted is gone: versions come from a counter of the whole store, so they only grow in any case. */
+import type { StateReadOutcome, StateRow, StateWrite, StateWriteOutcome, Store } from '../../actors/ports/store.ts';
+import type { StateReadRow } from './sqlite-held.ts';
+import type { Known } from './sqlite-known.ts';
+import type { Cell } from './sqlite-rows-statement.ts';
+import { LONGEST_ID } from './checks.ts';
+
+/** Sorts behind every key that begins with the same text, for none is longer. */
+const BEHIND_ALL = '\u{10FFFF}'.repeat(LONGEST_ID);
+
+/** Of one database. Everything is called within a transaction. */
+export class SqliteState {
+  readonly #known: Known;
+  /** Written by the command under way, by key: many go together. */
+  readonly #written = new Map<string, { readonly version: number; readonly value: string }>();
+
+  constructor(known: Known) {
+    this.#known = known;
+  }
+
+  /** Reads for runs, which remember what they read: its JSON, `null` when there is no row. */
+  read(items: readonly StateReadRow[]): StateReadOutcome[] {
+    const { sql, held } = this.#known;
+    return items.map((item) => {
+      const task = held.get(item);
+      if (task === undefined) return { at: 'stale' };
+      task.fresh = false;
+      const remembered = sql.rememberedAt.get(task.seq, item.place) as unknown as [string] | undefined;
+      if (remembered !== undefined) return { at: 'read', row: JSON.parse(remembered[0]) as StateRow | null };
+      const row = this.get(item.key) ?? null;
+      sql.remember.run([task.seq, item.place, item.key, JSON.stringify(row), 0, null]);
+      return { at: 'read', row };
+    });
+  }
+
+  get(key: string): StateRow | undefined {
+    const row = this.#known.sql.state.get(key) as unknown as [version: number, value: string] | undefined;
+    return row === undefined ? undefined : { key, version: row[0], value: row[1] };
+  }
+
+  list({ prefix, after = '', limit }: Parameters<Store['listState']>[0]): StateRow[] {
+    const rows = this.#known.sql.states.all(prefix, after, prefix + BEHIND_ALL, limit) as unknown as [string, number, string][];
+    return rows.map(([key, version, value]) => ({ key, version, value }));
+  }
+
+  set(items: readonly StateWrite[]): StateWriteOutcome[] {
+    this.begin();
+    const outcomes = items.map((write): StateWriteOutcome => {
+      const conflict = this.conflict([write]);
+      return conflict === undefined ? { at: 'written', version: this.write(write) } : { at: 'conflict', version: conflict.version };
+    });
+    this.flush();
+    return outcomes;
+  }
+
+  /** A command begins to write; one before it may have been rolled back halfway. */
+  begin(): void {
+    this.#written.clear();
+  }
+
+  /** Its last write was made: nothing may be read but by `conflict` before. */
+  flush(): void {
+    if (this.#written.size === 0) return;
+    const cells: Cell[] = [];
+    for (const [key, { version, value }] of this.#written) cells.push(key, version, value);
+    this.#known.sql.setState.run(cells);
+    this.#written.clear();
+  }
+
+  /** The first that does not find the version which it names. */
+  conflict(writes: readonly StateWrite[]): { readonly key: string; readonly version: number | null } | undefined {
+    for (const { key, version } of writes) {
+      const found = this.#written.get(key)?.version ?? this.#versionOf(key);
+      if (found !== version) return { key, version: found };
+    }
+    return undefined;
+  }
+
+  /** The new version. */
+  write({ key, value }: StateWrite): number {
+    const version = this.#known.nextToken();
+    if (value !== null) this.#written.set(key, { version, value });
+    else {
+      this.#written.delete(key);
+      this.#known.sql.deleteState.run(key);
+    }
+    return version;
+  }
+
+  #versionOf(key: string): number | null {
+    return ((this.#known.sql.stateVersion.get(key) as unknown as [number] | undefined) ?? [null])[0];
+  }
+}

@@ -1,0 +1,121 @@
+/** SqliteSteering: what operators do to tasks. Whoever is under lease is noted, and hears of it when he lets go. */
+import type { Held, Steering, SteerOutcome, SteerReply } from '../../actors/ports/store.ts';
+import type { Endings } from './sqlite-endings.ts';
+import type { HeldTask } from './sqlite-held.ts';
+import type { Known } from './sqlite-known.ts';
+import { NOTED, toFree } from './sqlite-rows.ts';
+import type { FreeRow, FreeTask } from './sqlite-rows.ts';
+import { FIRST_TERMINAL, STATUS, statusOf } from './task-status.ts';
+
+type Refusal = Extract<SteerOutcome, { at: 'refused' }>['why'];
+
+/** What it comes to; `done`: the status is told when the command is over. */
+type Steered = { readonly at: 'done' } | Exclude<SteerOutcome, { at: 'done' }>;
+
+const DONE: Steered = { at: 'done' };
+
+/** Of one command. */
+export class SqliteSteering {
+  readonly #known: Known;
+  readonly #nowMs: number;
+  readonly #endings: Endings;
+  readonly #ended: string[] = [];
+  readonly #held: Held[] = [];
+
+  constructor(known: Known, nowMs: number, endings: Endings) {
+    this.#known = known;
+    this.#nowMs = nowMs;
+    this.#endings = endings;
+  }
+
+  steer(items: readonly Steering[]): SteerReply {
+    const steered = items.map((item) => {
+      const [seq] = (this.#known.sql.seqOf.get(item.id) ?? []) as unknown as [number | undefined];
+      if (seq === undefined) return { seq: 0, outcome: { at: 'unknown' } as const };
+      const outcome = this.#steer(seq, item);
+      if (outcome.at === 'done' || outcome.at === 'noted') {
+        const { action, by, reason } = item;
+        this.#known.story.append(seq, { at: 'steered', atMs: this.#nowMs, action, by, reason });
+      }
+      // The next may be about one that waited for this one.
+      this.#endings.writeEnded();
+      return { seq, outcome };
+    });
+    this.#endings.write();
+    const outcomes = steered.map(({ seq, outcome }): SteerOutcome => {
+      if (outcome.at !== 'done') return outcome;
+      const [status] = this.#known.sql.statusOf.get(seq) as unknown as [number];
+      return { at: 'done', status: statusOf(status) };
+    });
+    return { outcomes, ready: [...this.#endings.ready], ended: this.#ended, held: this.#held };
+  }
+
+  #steer(seq: number, { action }: Steering): Steered {
+    const run = this.#known.held.of(seq);
+    if (run !== undefined) return this.#steerRun(run, action);
+    const task = toFree(this.#known.sql.free.get(seq) as unknown as FreeRow);
+    if (action === 'requeue') return this.#requeue(task);
+    if (task.status >= FIRST_TERMINAL) return refused('ended', task);
+    switch (action) {
+      case 'cancel':
+        return this.#cancel(task);
+      case 'pause':
+        if (!isPaused(task)) this.#endings.pause(task);
+        return DONE;
+      case 'resume':
+        if (!isPaused(task)) return refused('not-paused', task);
+        this.#endings.queue(task, 1);
+        return DONE;
+    }
+  }
+
+  #steerRun(run: HeldTask, action: Steering['action']): Steered {
+    switch (action) {
+      case 'requeue':
+        return refused('not-ended', run);
+      case 'resume':
+        if (run.noted !== NOTED.pause) return refused('not-paused', run);
+        this.#endings.note(run, null);
+        return DONE;
+      case 'cancel':
+        return run.undo === null ? this.#note(run, NOTED.cancel) : DONE;
+      case 'pause':
+        return this.#note(run, run.noted ?? NOTED.pause);
+    }
+  }
+
+  #note(run: HeldTask, what: number): Steered {
+    this.#endings.note(run, what);
+    this.#held.push({ id: run.id, fence: run.fence });
+    return { at: 'noted', fence: run.fence };
+  }
+
+  #cancel(task: FreeTask): Steered {
+    if (task.undo !== null) return DONE;
+    const { ended, held } = this.#endings.cancel(task);
+    this.#ended.push(...ended);
+    this.#held.push(...held);
+    return DONE;
+  }
+
+  #requeue(task: FreeTask): Steered {
+    if (task.status < FIRST_TERMINAL) return refused('not-ended', task);
+    if (task.status === STATUS.completed) return refused('ended', task);
+    if (task.undo !== null) return refused('undone', task);
+    const { sql, families, agingMs } = this.#known;
+    sql.forgetFailures.run(task.seq);
+    sql.openApprovals.run(task.seq);
+    sql.requeue.run(task.orderKey, agingMs, task.seq);
+    families.add(task.options?.rootId, 1);
+    this.#endings.queue(task, 0);
+    return DONE;
+  }
+}
+
+function isPaused({ parkedFor }: FreeTask): boolean {
+  return parkedFor === 'operator';
+}
+
+function refused(why: Refusal, { status }: { readonly status: number }): Steered {
+  return { at: 'refused', why, status: statusOf(status) };
+}

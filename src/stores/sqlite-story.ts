@@ -1,0 +1,55 @@
+/**
+ * Story: what happened to tasks. The latest run of a completed task is told from its row: so a task
+ * that completes at its first run costs no row here. Whatever else happens is one row.
+ */
+import { STORY_LENGTH } from '../../actors/ports/store.ts';
+import type { StoryEntry } from '../../actors/ports/store.ts';
+import type { HeldTask } from './sqlite-held.ts';
+import type { Statements } from './sqlite-statements.ts';
+import { STATUS } from './task-status.ts';
+
+type RunEntry = Extract<StoryEntry, { at: 'run' }>;
+
+type StoryRow = readonly [
+  seq: number,
+  status: number,
+  submittedAtMs: number,
+  fence: number,
+  claimedAtMs: number,
+  startedAtMs: number,
+  atMs: number,
+  worker: string | null,
+];
+
+/** Of one database. Everything is called within a transaction. */
+export class SqliteStory {
+  readonly #sql: Statements;
+
+  constructor(sql: Statements) {
+    this.#sql = sql;
+  }
+
+  /** One more entry; beyond the limit the oldest goes. */
+  append(seq: number, entry: StoryEntry): void {
+    const [n] = this.#sql.append.get(seq, JSON.stringify(entry)) as unknown as [number];
+    // The submission is one of them.
+    if (n >= STORY_LENGTH) this.#sql.cut.run(seq, n - (STORY_LENGTH - 1));
+  }
+
+  /** A run has let go of its lease, otherwise than by completing. */
+  ran({ seq, fence, worker, claimedAtMs, startedAtMs }: HeldTask, atMs: number, outcome: RunEntry['outcome'], detail: string | null): void {
+    this.append(seq, { at: 'run', atMs, fence, worker, claimedAtMs, startedAtMs, outcome, detail });
+  }
+
+  tell(id: string): StoryEntry[] {
+    const row = this.#sql.storyOf.get(id) as unknown as StoryRow | undefined;
+    if (row === undefined) return [];
+    const [seq, status, submittedAtMs, fence, claimedAtMs, startedAtMs, atMs, worker] = row;
+    const later = (this.#sql.story.all(seq) as unknown as [string][]).map(([entry]) => JSON.parse(entry) as StoryEntry);
+    if (status === STATUS.completed) {
+      const name = worker === '' ? null : worker;
+      later.push({ at: 'run', atMs, fence, worker: name, claimedAtMs, startedAtMs, outcome: 'completed', detail: null });
+    }
+    return [{ at: 'submitted', atMs: submittedAtMs }, ...later.slice(-(STORY_LENGTH - 1))];
+  }
+}

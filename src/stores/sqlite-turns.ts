@@ -1,0 +1,172 @@
+/**
+ * Turns: which tenants of a kind have something to claim, and whose turn it is. What is queued is
+ * told here; what somebody else has written is found in the rows, tenant by tenant, when the kind is
+ * claimed next. Whose turn it is lives in memory only: a new owner begins anew.
+ */
+import type { KindLimits } from '../../actors/ports/store.ts';
+import type { BestRow } from './sqlite-rows.ts';
+import type { Statements } from './sqlite-statements.ts';
+import { TenantTurns } from './tenant-turns.ts';
+import type { Band } from './tenant-turns.ts';
+
+interface KindTurns {
+  readonly turns: TenantTurns;
+  readonly tenants: Readonly<Record<Band, Set<string>>>;
+  /** False when rows may have been written that were not told. */
+  known: boolean;
+}
+
+const BANDS = ['resumed', 'new'] as const;
+/** Sorts before every tenant but the one without a name. */
+const NO_NAME = '';
+/** Rows that are read of a tenant beyond its share, when there are several. */
+const READ_AHEAD = 2;
+
+/** Of one database. Boxes have no turns. */
+export class Turns {
+  readonly #sql: Statements;
+  readonly #kinds = new Map<string, KindTurns>();
+  #weights: Readonly<Record<string, KindLimits>> = {};
+  /** That was told of last: most are of one kind and tenant. */
+  #latest: { readonly kind: string; readonly tenant: string; readonly band: Band } | undefined;
+  /** Whether the tenant that was claimed of last has more is to be seen. */
+  #unsure: { readonly kind: string; readonly tenant: string; readonly resumed: number } | undefined;
+
+  constructor(sql: Statements) {
+    this.#sql = sql;
+  }
+
+  /** Shares of tenants, by kind. */
+  set weights(kinds: Readonly<Record<string, KindLimits>>) {
+    this.#weights = kinds;
+    for (const [kind, { turns }] of this.#kinds) turns.weights = this.#weightsOf(kind);
+  }
+
+  /** Forgets who has something to claim. */
+  load(): void {
+    this.#latest = undefined;
+    for (const kind of this.#kinds.values()) kind.known = false;
+  }
+
+  /** A task can be claimed. */
+  queued(kind: string, tenant: string, resumed: number): void {
+    const band = resumed === 1 ? 'resumed' : 'new';
+    if (this.#latest?.kind === kind && this.#latest.tenant === tenant && this.#latest.band === band) return;
+    const of = this.#of(kind);
+    // Who is not known yet is found when the kind is claimed.
+    if (!of.known) return;
+    enter(of, tenant, band);
+    this.#latest = { kind, tenant, band };
+  }
+
+  /** A task that could be claimed cannot any more. */
+  gone(kind: string, tenant: string, resumed: number): void {
+    const of = this.#of(kind);
+    if (!of.known || (this.#sql.hasQueued.get(kind, resumed, tenant) as unknown as [number])[0] === 1) return;
+    this.#leave(of, tenant, resumed === 1 ? 'resumed' : 'new');
+  }
+
+  /** What `take` gave is not queued any more. */
+  taken(): void {
+    if (this.#unsure !== undefined) this.gone(this.#unsure.kind, this.#unsure.tenant, this.#unsure.resumed);
+    this.#unsure = undefined;
+  }
+
+  /** The best of a kind, up to so many, which are going to be claimed. */
+  take(kind: string, limit: number): BestRow[] {
+    if (limit === 0) return [];
+    const of = this.#of(kind);
+    if (!of.known) this.#find(kind, of);
+    const { resumed, new: fresh } = of.tenants;
+    const isOne = resumed.size + fresh.size <= 1 || (resumed.size === 1 && fresh.size === 1 && first(resumed) === first(fresh));
+    return isOne ? this.#takeOfOne(kind, of, limit) : this.#takeInTurn(kind, of, limit);
+  }
+
+  /** There is one tenant: one statement. */
+  #takeOfOne(kind: string, of: KindTurns, limit: number): BestRow[] {
+    const tenant = first(of.tenants.new) ?? first(of.tenants.resumed);
+    if (tenant === undefined) return [];
+    const best = this.#sql.best.all(kind, limit) as unknown as BestRow[];
+    of.turns.charge(tenant, best.length);
+    const last = best.at(-1);
+    if (best.length < limit || last === undefined) {
+      for (const band of BANDS) this.#leave(of, tenant, band);
+      return best;
+    }
+    if (last[12] === 0) this.#leave(of, tenant, 'resumed');
+    this.#unsure = { kind, tenant, resumed: last[12] };
+    return best;
+  }
+
+  #takeInTurn(kind: string, of: KindTurns, limit: number): BestRow[] {
+    const best: BestRow[] = [];
+    for (const band of BANDS) {
+      const ahead = new Map<string, { readonly rows: BestRow[]; at: number; read: number }>();
+      while (best.length < limit) {
+        const tenant = of.turns.next(band);
+        if (tenant === undefined) break;
+        let line = ahead.get(tenant);
+        // One more than is taken is known, unless there are no more.
+        if (line === undefined || (line.at + 1 >= line.rows.length && line.rows.length === line.read)) {
+          const share = Math.ceil((limit - best.length) / of.tenants[band].size) + READ_AHEAD;
+          const read = line === undefined ? share : line.read * 2;
+          const rows = this.#sql.bestOfTenant.all(kind, band === 'resumed' ? 1 : 0, tenant, read) as unknown as BestRow[];
+          ahead.set(tenant, (line = { rows, at: line?.at ?? 0, read }));
+        }
+        const row = line.rows[line.at];
+        if (row !== undefined) {
+          best.push(row);
+          line.at += 1;
+          of.turns.charge(tenant);
+        }
+        if (line.at >= line.rows.length) this.#leave(of, tenant, band);
+      }
+    }
+    return best;
+  }
+
+  #of(kind: string): KindTurns {
+    let of = this.#kinds.get(kind);
+    if (of === undefined) {
+      of = { turns: new TenantTurns(this.#weightsOf(kind)), tenants: { resumed: new Set(), new: new Set() }, known: false };
+      this.#kinds.set(kind, of);
+    }
+    return of;
+  }
+
+  #find(kind: string, of: KindTurns): void {
+    for (const band of BANDS) {
+      const resumed = band === 'resumed' ? 1 : 0;
+      const found = new Set<string>();
+      if ((this.#sql.hasQueued.get(kind, resumed, NO_NAME) as unknown as [number])[0] === 1) found.add(NO_NAME);
+      for (let tenant: string | undefined = NO_NAME; tenant !== undefined;) {
+        [tenant] = (this.#sql.nextTenant.get(kind, resumed, tenant) ?? []) as unknown as [string | undefined];
+        if (tenant !== undefined) found.add(tenant);
+      }
+      for (const tenant of found) enter(of, tenant, band);
+      for (const tenant of of.tenants[band]) if (!found.has(tenant)) this.#leave(of, tenant, band);
+    }
+    of.known = true;
+  }
+
+  #leave(of: KindTurns, tenant: string, band: Band): void {
+    if (!of.tenants[band].delete(tenant)) return;
+    of.turns.leave(tenant, band);
+    this.#latest = undefined;
+  }
+
+  #weightsOf(kind: string): ReadonlyMap<string, number> {
+    return new Map(Object.entries(Object.hasOwn(this.#weights, kind) ? (this.#weights[kind]!.weights ?? {}) : {}));
+  }
+}
+
+function enter({ tenants, turns }: KindTurns, tenant: string, band: Band): void {
+  if (tenants[band].has(tenant)) return;
+  tenants[band].add(tenant);
+  turns.enter(tenant, band);
+}
+
+function first(tenants: ReadonlySet<string>): string | undefined {
+  for (const tenant of tenants) return tenant;
+  return undefined;
+}

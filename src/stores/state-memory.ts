@@ -1,0 +1,12 @@
+/** How a run remembers what it read of a row: the same for every adapter, and for whoever reads a run's memory. */
+import type { Remembered, StateRow } from '../../actors/ports/store.ts';
+
+/** What is remembered of a read. The key is its hash: another key at the same place is another way. */
+export function rememberedRead(place: string, key: string, row: StateRow | null): Remembered {
+  return { place, hash: key, value: JSON.stringify(row) };
+}
+
+/** The row that was read then. */
+export function readOf({ value }: Pick<Remembered, 'value'>): StateRow | null {
+  return JSON.parse(value) as StateRow | null;
+}

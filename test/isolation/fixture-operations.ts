@@ -1,0 +1,77 @@
+/** A fleet whose isolated runs wait, write rows, and register what undoes them. */
+import { appendFileSync } from 'node:fs';
+import { agent, defineFleet } from 'drover';
+import type { Context } from 'drover';
+import { z } from 'zod';
+
+export const operations = ['waits', 'writes', 'widens', 'undoes', 'undoes late', 'misuses'] as const;
+
+const input = z.object({ operation: z.enum(operations), file: z.string().default('') });
+const events = { go: z.object({ at: z.number() }) };
+
+type Given = z.infer<typeof input>;
+type Ctx = Context<{}, {}, typeof events>;
+
+const codeOf = (error: unknown): unknown => (error as { code: unknown }).code;
+
+async function act({ operation, file }: Given, ctx: Ctx): Promise<unknown> {
+  // Which process it is says where it happened.
+  const note =
+    (what: string) =>
+    ({ idempotencyKey }: { readonly idempotencyKey: string }): void =>
+      appendFileSync(file, `${what} ${idempotencyKey.split('/')[1]} ${process.pid}\n`);
+  switch (operation) {
+    case 'waits': {
+      await ctx.sleep(50);
+      const late = await ctx.waitFor('go', { withinMs: 20 }).catch(codeOf);
+      const said = await ctx.approval('spend', { cents: 5 });
+      const event = await ctx.waitFor('go');
+      return { late, said, event };
+    }
+    case 'writes': {
+      const row = await ctx.state.get<number>('count');
+      await ctx.state.set('count', (row?.value ?? 0) + 1, row?.version ?? null);
+      const [updated] = await Promise.all([
+        ctx.state.update<number>('sum', (sum = 0) => sum + 10),
+        ctx.state.update<number>('sum', (sum = 0) => sum + 1),
+      ]);
+      const thrown = await ctx.state
+        .update('sum', () => {
+          throw Object.assign(new Error('no'), { code: 'E_CHANGE' });
+        })
+        .catch(codeOf);
+      return { count: await ctx.state.get('count').then((now) => now?.value), updated, thrown, locked: ctx.task.lockFence > 0 };
+    }
+    case 'widens':
+      await ctx.widen(['more']);
+      return ctx.state.update<string>('more', () => 'widened');
+    case 'undoes':
+      await ctx.compensate('book', note('cancel'));
+      await ctx.step('book', note('book'));
+      await ctx.compensate('charge', note('refund'));
+      throw Object.assign(new Error('no seat left'), { retryable: false });
+    case 'undoes late':
+      await Promise.all([ctx.compensate('book', note('cancel')), ctx.compensate('charge', note('refund'))]);
+      await ctx.sleep(60_000);
+      return null;
+    case 'misuses':
+      return {
+        undeclared: await ctx.waitFor('other' as never).catch(codeOf),
+        elsewhere: await ctx.state.set('other', 1, null).catch(codeOf),
+        inStep: await ctx.step('look', () => ctx.state.get('count')).catch(codeOf),
+        undoInStep: await ctx.step('undo', () => ctx.compensate('x', () => {})).catch(codeOf),
+        unwritable: await ctx.state.set('count', 1n, null).catch(codeOf),
+        never: await ctx.sleep(-1).catch(codeOf),
+      };
+  }
+}
+
+const kind = (isolation: 'inline' | 'thread' | 'process') =>
+  agent({ isolation, input, events, writes: ['count', 'sum'], run: (given, ctx) => act(given, ctx) });
+
+export const topology = defineFleet({
+  name: 'operations',
+  module: import.meta.url,
+  staggerMs: 0,
+  agents: { inline: kind('inline'), thread: kind('thread'), process: kind('process') },
+});

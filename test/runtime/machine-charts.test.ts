@@ -1,0 +1,449 @@
+/** What a statechart of an agent may be made of, what it may not, and what becomes of it when it ends badly or is changed. */
+import { describe, expect, test } from 'vitest';
+import { assign, createMachine, fromCallback, fromPromise, sendTo, setup } from 'xstate';
+import { z } from 'zod';
+import { agent, operation } from 'drover';
+import { Testbed } from './harness.ts';
+import type { Service } from './harness.ts';
+
+const approval = z.object({ by: z.string() });
+
+/** Waits for a word of somebody, then rests, then says who it was. */
+function approvedMachine() {
+  return setup({
+    types: { context: {} as { by: string; notes: readonly string[] }, output: {} as { by: string; notes: readonly string[] } },
+  }).createMachine({
+    id: 'approved',
+    context: { by: '', notes: [] },
+    initial: 'resting',
+    on: { note: { actions: assign({ notes: ({ context, event }) => [...context.notes, String(event.text)] }) } },
+    states: {
+      resting: { after: { 10_000: 'waiting' } },
+      waiting: { on: { approve: { target: 'approved', actions: assign({ by: ({ event }) => String(event.by) }) } } },
+      approved: { type: 'final' },
+    },
+    output: ({ context }) => ({ ...context }),
+  });
+}
+
+const approved = () => agent({ events: { approve: approval, note: z.object({ text: z.string() }) }, machine: approvedMachine() });
+
+describe('an event from outside', () => {
+  test('reaches the machine while its task is parked', async () => {
+    await using bed = new Testbed();
+    const fleet = await bed.start({ agents: { work: approved() } });
+    const handle = await bed.drive(fleet.submit('work', undefined, { id: 'o' }));
+    await bed.advance(60_000);
+    expect(await fleet.task('o')).toMatchObject({ status: 'parked', parkedFor: 'event' });
+    await bed.drive(fleet.signal('o', 'note', { text: 'hm' }));
+    await bed.drive(fleet.signal('o', 'approve', { by: 'eve' }));
+    expect(await bed.drive(handle.result())).toEqual({ by: 'eve', notes: ['hm'] });
+  });
+
+  test('that is told before a state takes it waits for that state, also over a crash', async () => {
+    await using bed = new Testbed();
+    const work = approved();
+    const fleet = await bed.start({ agents: { work } });
+    await bed.drive(fleet.submit('work', undefined, { id: 'o' }));
+    await bed.drive(fleet.signal('o', 'approve', { by: 'eve' }));
+    await bed.drive(fleet.signal('o', 'note', { text: 'one' }));
+    await bed.drive(fleet.signal('o', 'note', { text: 'two' }));
+    await bed.advance(5_000);
+    bed.kill();
+    const next = await bed.start({ agents: { work } });
+    const handle = await bed.drive(next.submit('work', undefined, { id: 'o' }));
+    expect(await bed.drive(handle.result())).toEqual({ by: 'eve', notes: ['one', 'two'] });
+  });
+
+  test('that the machine does not take is for its operations', async () => {
+    await using bed = new Testbed();
+    const ask = operation((_input: undefined, ctx) => ctx.waitFor('paid') as Promise<{ cents: number }>);
+    const machine = setup({ actors: { ask }, types: { context: {} as { cents: number }, output: {} as number } }).createMachine({
+      context: { cents: 0 },
+      initial: 'asking',
+      states: {
+        asking: {
+          invoke: { id: 'ask', src: 'ask', onDone: { target: 'paid', actions: assign({ cents: ({ event }) => event.output.cents }) } },
+        },
+        paid: { type: 'final' },
+      },
+      output: ({ context }) => context.cents,
+    });
+    const fleet = await bed.start({ agents: { work: agent({ events: { paid: z.object({ cents: z.number() }) }, machine }) } });
+    const handle = await bed.drive(fleet.submit('work', undefined, { id: 'o' }));
+    await bed.advance(1_000);
+    await bed.drive(fleet.signal('o', 'paid', { cents: 7 }));
+    expect(await bed.drive(handle.result())).toBe(7);
+  });
+});
+
+/** Two rounds of an inner machine with operations of its own, left by an event in between and entered again by history. */
+function rounds(service: Service) {
+  const call = operation((input: { text: string }, ctx) => ctx.call('service', input.text) as Promise<string>);
+  const inner = setup({
+    types: { input: {} as { round: number }, context: {} as { round: number; said: string }, output: {} as string },
+    actors: { call },
+  }).createMachine({
+    id: 'inner',
+    context: ({ input }) => ({ round: input.round, said: '' }),
+    initial: 'first',
+    states: {
+      first: { after: { 1_000: 'second' } },
+      second: {
+        invoke: {
+          id: 'call',
+          src: 'call',
+          input: ({ context }) => ({ text: `round ${context.round}` }),
+          onDone: { target: 'third', actions: assign({ said: ({ event }) => event.output }) },
+        },
+      },
+      third: { type: 'final' },
+    },
+    output: ({ context }) => context.said,
+  });
+  const outer = setup({
+    types: { context: {} as { round: number; said: readonly string[] }, output: {} as readonly string[] },
+    actors: { inner },
+    guards: { isEnough: ({ context }) => context.round > 3 },
+  }).createMachine({
+    id: 'outer',
+    context: { round: 1, said: [] },
+    initial: 'working',
+    states: {
+      working: {
+        initial: 'turning',
+        on: { pause: 'paused' },
+        states: {
+          turning: { always: [{ guard: 'isEnough', target: '#outer.done' }, { target: 'inside' }] },
+          inside: {
+            invoke: {
+              id: 'inside',
+              src: 'inner',
+              input: ({ context }) => ({ round: context.round }),
+              onDone: {
+                target: 'turning',
+                actions: assign(({ context, event }) => ({ round: context.round + 1, said: [...context.said, event.output] })),
+              },
+            },
+          },
+          hist: { type: 'history' },
+        },
+      },
+      paused: { after: { 60_000: 'working.hist' } },
+      done: { type: 'final' },
+    },
+    output: ({ context }) => context.said,
+  });
+  return agent({ uses: { service: service.dependency }, events: { pause: z.object({}) }, machine: outer });
+}
+
+describe('a machine within a machine', () => {
+  test('has operations, delays and places of its own, round by round', async () => {
+    await using bed = new Testbed();
+    const service = bed.service();
+    const fleet = await bed.start({ agents: { work: rounds(service) } });
+    expect(await bed.run(fleet, 'work', undefined, { id: 'o' })).toEqual(['round 1', 'round 2', 'round 3']);
+    expect(service.calls.map(({ key }) => key)).toEqual([1, 2, 3].map((k) => `o/call:service#1/inside/call#${k}`));
+  });
+
+  test('comes to the same over a crash every 700 ms', async () => {
+    await using bed = new Testbed();
+    const service = bed.service();
+    const work = rounds(service);
+    for (let life = 0; life < 12; life += 1) {
+      const fleet = await bed.start({ agents: { work } });
+      const handle = await bed.drive(fleet.submit('work', undefined, { id: 'o' }));
+      if (life === 11) expect(await bed.drive(handle.result())).toEqual(['round 1', 'round 2', 'round 3']);
+      else await bed.advance(700);
+      if (life < 11) bed.kill();
+    }
+    expect(new Set(service.calls.map(({ key }) => key)).size).toBe(3);
+  });
+
+  test('is told an event once the operation under way has ended, and goes on where history says', async () => {
+    await using bed = new Testbed();
+    const service = bed.service({}, () => ({ afterMs: 500, reply: 'said' }));
+    const work = rounds(service);
+    const from = bed.nowMs;
+    const fleet = await bed.start({ agents: { work } });
+    await bed.drive(fleet.submit('work', undefined, { id: 'o' }));
+    await bed.until(() => service.inFlight === 1);
+    await bed.drive(fleet.signal('o', 'pause', {}));
+    await bed.advance(20_000);
+    expect(service.calls).toHaveLength(1);
+    bed.kill();
+    const next = await bed.start({ agents: { work } });
+    const handle = await bed.drive(next.submit('work', undefined, { id: 'o' }));
+    expect(await bed.drive(handle.result())).toEqual(['said', 'said', 'said']);
+    expect(service.calls.map(({ key }) => key)).toEqual([1, 2, 3].map((k) => `o/call:service#1/inside/call#${k}`));
+    expect(bed.nowMs - from).toBeGreaterThan(63_000);
+  });
+});
+
+describe('what an operation leaves for the end of the task', () => {
+  const leaving = (how: { readonly ends: 'well' | 'badly' }) => {
+    const heard: unknown[] = [];
+    const undone: string[] = [];
+    const listener = agent({ run: async (said: string) => void heard.push(said) });
+    const tell = operation(async (input: { text: string }, ctx) => {
+      await ctx.compensate('telling', () => void undone.push(input.text));
+      await ctx.step('tell', () => input.text);
+      ctx.send('listener', input.text);
+      return input.text;
+    });
+    const fail = operation(async () => {
+      if (how.ends === 'badly') throw new Error('it ends badly');
+    });
+    const machine = setup({ actors: { tell, fail }, types: { output: {} as string } }).createMachine({
+      initial: 'one',
+      states: {
+        one: { invoke: { id: 'tell', src: 'tell', input: { text: 'one' }, onDone: 'two' } },
+        two: { invoke: { id: 'tell', src: 'tell', input: { text: 'two' }, onDone: 'resting' } },
+        resting: { after: { 60_000: 'last' } },
+        last: { invoke: { id: 'fail', src: 'fail', onDone: 'done' } },
+        done: { type: 'final' },
+      },
+      output: 'well',
+    });
+    const work = agent({ asks: { listener }, attempts: 2, backoff: () => 10, machine });
+    return { heard, undone, agents: { work, listener } };
+  };
+
+  test('is sent once, though no later run performs that operation', async () => {
+    await using bed = new Testbed();
+    const { heard, undone, agents } = leaving({ ends: 'well' });
+    const fleet = await bed.start({ agents });
+    await bed.drive(fleet.submit('work', undefined, { id: 'o' }));
+    await bed.advance(20_000);
+    expect(heard).toEqual([]);
+    bed.kill();
+    const next = await bed.start({ agents });
+    const handle = await bed.drive(next.submit('work', undefined, { id: 'o' }));
+    expect(await bed.drive(handle.result())).toBe('well');
+    await bed.advance(1_000);
+    expect(heard.toSorted()).toEqual(['one', 'two']);
+    expect(undone).toEqual([]);
+  });
+
+  test('is undone in reverse when the task fails for good', async () => {
+    await using bed = new Testbed();
+    const { heard, undone, agents } = leaving({ ends: 'badly' });
+    const fleet = await bed.start({ agents });
+    const handle = await bed.drive(fleet.submit('work', undefined, { id: 'o' }));
+    expect(await bed.rejection(handle.result())).toMatchObject({ detail: { status: 'dead', error: { message: 'it ends badly' } } });
+    expect(undone).toEqual(['two', 'one']);
+    expect(heard).toEqual([]);
+  });
+
+  test('is undone when the task is cancelled', async () => {
+    await using bed = new Testbed();
+    const { undone, agents } = leaving({ ends: 'well' });
+    const fleet = await bed.start({ agents });
+    await bed.drive(fleet.submit('work', undefined, { id: 'o' }));
+    await bed.advance(20_000);
+    await bed.drive(fleet.cancel('o'));
+    await bed.advance(5_000);
+    expect(undone).toEqual(['two', 'one']);
+    expect(await fleet.task('o')).toMatchObject({ status: 'cancelled' });
+  });
+});
+
+describe('a machine in error', () => {
+  test('rejects the run, which is tried again from where the machine was', async () => {
+    await using bed = new Testbed();
+    const made: string[] = [];
+    let failures = 2;
+    const make = operation((input: { text: string }, ctx) => ctx.step('make', () => made.push(input.text)));
+    const flaky = operation(async () => {
+      if ((failures -= 1) >= 0) throw new Error('not yet');
+      return 'at last';
+    });
+    const machine = setup({ actors: { make, flaky }, types: { output: {} as string } }).createMachine({
+      initial: 'making',
+      states: {
+        making: { invoke: { id: 'make', src: 'make', input: { text: 'once' }, onDone: 'trying' } },
+        trying: { invoke: { id: 'flaky', src: 'flaky', onDone: 'done' } },
+        done: { type: 'final' },
+      },
+      output: 'well',
+    });
+    const fleet = await bed.start({ agents: { work: agent({ machine, backoff: () => 10 }) } });
+    expect(await bed.run(fleet, 'work', undefined, { id: 'o' })).toBe('well');
+    expect(made).toEqual(['once']);
+    expect(await fleet.task('o')).toMatchObject({ attempt: 3 });
+  });
+
+  test('that takes the error itself goes on', async () => {
+    await using bed = new Testbed();
+    const fail = operation(async (): Promise<string> => {
+      throw new Error('never');
+    });
+    const machine = setup({ actors: { fail }, types: { output: {} as string } }).createMachine({
+      initial: 'trying',
+      states: {
+        trying: { invoke: { id: 'fail', src: 'fail', onDone: 'done', onError: 'given' } },
+        done: { type: 'final' },
+        given: { type: 'final' },
+      },
+      output: 'given up',
+    });
+    const fleet = await bed.start({ agents: { work: agent({ machine }) } });
+    expect(await bed.run(fleet, 'work', undefined)).toBe('given up');
+  });
+
+  test.each([
+    [
+      'a guard that throws',
+      {
+        always: {
+          guard: () => {
+            throw new Error('a guard');
+          },
+          target: 'done',
+        },
+      },
+      { message: 'a guard' },
+    ],
+    ['nothing that could move it', {}, { code: 'DROVER_MACHINE_STUCK' }],
+    ['a context that is not JSON', { entry: assign({ at: () => new Date(0) }), after: { 10: 'done' } }, { code: 'DROVER_MACHINE_CONTEXT' }],
+    [
+      'an actor without a name',
+      {
+        entry: assign({ at: ({ spawn }: { readonly spawn: (logic: unknown) => unknown }) => spawn(operation(async () => 1)) }),
+        after: { 10: 'done' },
+      },
+      { code: 'DROVER_MACHINE_ACTOR' },
+    ],
+  ])('by %s ends the task with that', async (_what, state, error) => {
+    await using bed = new Testbed();
+    const machine = createMachine({ context: {}, initial: 'here', states: { here: state, done: { type: 'final' } } } as never);
+    const fleet = await bed.start({ agents: { work: agent({ machine, attempts: 1 }) } });
+    const handle = await bed.drive(fleet.submit('work', undefined));
+    expect(await bed.rejection(handle.result())).toMatchObject({ detail: { error } });
+  });
+
+  test('by an operation that writes rows is told what to do instead', async () => {
+    await using bed = new Testbed();
+    const write = operation((_input: undefined, ctx) => ctx.state.set('stock', 1, null));
+    const machine = setup({ actors: { write } }).createMachine({ initial: 'w', states: { w: { invoke: { id: 'write', src: 'write' } } } });
+    const fleet = await bed.start({ agents: { work: agent({ machine, attempts: 1, writes: ['stock'] }) } });
+    const handle = await bed.drive(fleet.submit('work', undefined));
+    expect(await bed.rejection(handle.result())).toMatchObject({ detail: { error: { code: 'DROVER_MACHINE_STATE' } } });
+  });
+});
+
+describe('a machine that is changed while a task is in it', () => {
+  const version = (at: string, resting: string, onVersionChange: 'replay' | 'restart' | 'refuse' = 'replay') =>
+    agent({
+      version: at,
+      onVersionChange,
+      machine: setup({ types: { output: {} as string } }).createMachine({
+        id: 'm',
+        initial: resting,
+        states: { [resting]: { after: { 60_000: 'done' } }, done: { type: 'final' } },
+        output: at,
+      }),
+    });
+  const changed = async (bed: Testbed, onVersionChange: 'replay' | 'restart' | 'refuse', to = 'sleeping') => {
+    const fleet = await bed.start({ agents: { work: version('1', 'resting') } });
+    await bed.drive(fleet.submit('work', undefined, { id: 'o' }));
+    await bed.advance(30_000);
+    await bed.close(fleet);
+    const next = await bed.start({ agents: { work: version('2', to, onVersionChange) } });
+    return { next, handle: await bed.drive(next.submit('work', undefined, { id: 'o' })) };
+  };
+
+  test('goes on where its state is still there', async () => {
+    await using bed = new Testbed();
+    const from = bed.nowMs;
+    const { handle } = await changed(bed, 'replay', 'resting');
+    expect(await bed.drive(handle.result())).toBe('2');
+    expect(bed.nowMs - from).toBeLessThan(62_000);
+  });
+
+  test('fails with what is missing where it is not, and can be put back under the former one', async () => {
+    await using bed = new Testbed();
+    const { next, handle } = await changed(bed, 'replay');
+    const error = await bed.rejection(handle.result());
+    expect(error).toMatchObject({ detail: { status: 'failed', error: { code: 'DROVER_MACHINE_CHANGED' } } });
+    expect(error.message).toMatch(/machine m has no state resting any more.*version 1/);
+    await bed.close(next);
+    const former = await bed.start({ agents: { work: version('1', 'resting') } });
+    await bed.drive(former.requeue('o'));
+    await bed.advance(1_000);
+    expect(await former.task('o')).toMatchObject({ status: 'completed' });
+  });
+
+  test('begins again with `restart`, and is refused with `refuse`', async () => {
+    await using bed = new Testbed();
+    const { handle } = await changed(bed, 'restart');
+    expect(await bed.drive(handle.result())).toBe('2');
+    await using other = new Testbed();
+    const { handle: refused } = await changed(other, 'refuse');
+    expect(await other.rejection(refused.result())).toMatchObject({ detail: { error: { code: 'DROVER_VERSION_REFUSED' } } });
+  });
+});
+
+describe('a machine is refused when it is defined', () => {
+  const invoking = (src: unknown) =>
+    createMachine({ initial: 'a', states: { a: { initial: 'b', states: { b: { invoke: { id: 'x', src } } } } } } as never);
+  test.each([
+    [
+      'with a promise of its own',
+      () => agent({ machine: invoking(fromPromise(async () => 1)) }),
+      'agent.machine.states.a.states.b.invoke.x',
+    ],
+    ['with a callback of its own', () => agent({ machine: invoking(fromCallback(() => {})) }), 'agent.machine.states.a.states.b.invoke.x'],
+    ['with an actor that is not there', () => agent({ machine: invoking('nobody') }), 'agent.machine.states.a.states.b.invoke.x'],
+    [
+      'with a named actor that is none of its operations',
+      () => agent({ machine: setup({ actors: { wild: fromPromise(async () => 1) } }).createMachine({}) }),
+      'agent.machine.actors.wild',
+    ],
+    [
+      'with such an actor in a machine within it',
+      () => agent({ machine: setup({ actors: { inner: invoking(fromCallback(() => {})) } }).createMachine({}) }),
+      'agent.machine.actors.inner.states.a.states.b.invoke.x',
+    ],
+    ['when it is none', () => agent({ machine: {} as never }), 'agent.machine'],
+    ['beside a run', () => agent({ machine: createMachine({}), run: async () => 1 } as never), 'agent.run'],
+    ['when there is neither', () => agent({} as never), 'agent.run'],
+    ['in a thread', () => agent({ machine: createMachine({}), isolation: 'thread' } as never), 'agent.isolation'],
+  ])('%s', (_what, define, path) => {
+    expect(define).toThrow(
+      expect.objectContaining({ code: 'DROVER_TOPOLOGY', detail: expect.objectContaining({ path: path.split('.') }) as unknown }) as Error,
+    );
+  });
+});
+
+test('an operation of a machine that nobody runs as an agent says so', async () => {
+  const { createActor } = await import('xstate');
+  const machine = setup({ actors: { lost: operation(async () => 1) } }).createMachine({ invoke: { id: 'lost', src: 'lost' } });
+  const actor = createActor(machine);
+  const failed = new Promise((resolve) => actor.subscribe({ error: resolve }));
+  actor.start();
+  expect(await failed).toMatchObject({ code: 'DROVER_OPERATION_OUTSIDE' });
+});
+
+test('a delayed message to another actor of the machine survives too', async () => {
+  await using bed = new Testbed();
+  const inner = createMachine({ id: 'inner', initial: 'a', states: { a: { on: { go: 'b' } }, b: { type: 'final' } } });
+  const machine = setup({ actors: { inner }, types: { output: {} as string } }).createMachine({
+    initial: 'here',
+    states: {
+      here: { entry: sendTo('inner', { type: 'go' }, { delay: 20_000 }), invoke: { id: 'inner', src: 'inner', onDone: 'done' } },
+      done: { type: 'final' },
+    },
+    output: 'gone',
+  });
+  const work = agent({ machine });
+  const fleet = await bed.start({ agents: { work } });
+  await bed.drive(fleet.submit('work', undefined, { id: 'o' }));
+  await bed.advance(10_000);
+  bed.kill();
+  const from = bed.nowMs;
+  const next = await bed.start({ agents: { work } });
+  const handle = await bed.drive(next.submit('work', undefined, { id: 'o' }));
+  expect(await bed.drive(handle.result())).toBe('gone');
+  expect(bed.nowMs - from).toBeLessThan(10_500);
+});

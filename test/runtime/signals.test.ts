@@ -1,0 +1,145 @@
+import { describe, expect, test } from 'vitest';
+import { z } from 'zod';
+import { agent } from 'drover';
+import { Testbed } from './harness.ts';
+
+const paid = z.object({ cents: z.int() });
+
+const waiting = agent({
+  events: { paid },
+  lingerMs: 5,
+  run: async (count: number, ctx) => {
+    let sum = 0;
+    for (let n = 0; n < count; n += 1) sum += (await ctx.waitFor('paid')).cents;
+    return sum;
+  },
+});
+
+describe('an event from outside', () => {
+  test('reaches a run that waits in memory, one that has parked, and one that comes by later', async () => {
+    await using bed = new Testbed();
+    const fleet = await bed.start({ agents: { waiting } });
+    const told = bed.record(fleet, 'task.signalled');
+    const handle = await bed.drive(fleet.submit('waiting', 3));
+    await bed.drive(handle.signal('paid', { cents: 1 }));
+    await bed.advance(5_000);
+    expect(await bed.drive(fleet.task(handle.id))).toMatchObject({ status: 'parked', parkedFor: 'event' });
+    await bed.drive(fleet.signal(handle.id, 'paid', { cents: 10 }));
+    await bed.drive(fleet.signal(handle.id, 'paid', { cents: 100 }));
+    expect(await bed.drive(handle.result())).toBe(111);
+    expect(told).toHaveLength(3);
+  });
+
+  test('under the same key is told once', async () => {
+    await using bed = new Testbed();
+    const fleet = await bed.start({ agents: { waiting } });
+    const told = bed.record(fleet, 'task.signalled');
+    const handle = await bed.drive(fleet.submit('waiting', 2));
+    for (let again = 0; again < 3; again += 1) await bed.drive(handle.signal('paid', { cents: 1 }, { key: 'invoice-7' }));
+    await bed.advance(5_000);
+    expect(await bed.drive(fleet.task(handle.id))).toMatchObject({ status: 'parked' });
+    expect(told).toHaveLength(1);
+    await bed.drive(handle.signal('paid', { cents: 1 }, { key: 'invoice-8' }));
+    expect(await bed.drive(handle.result())).toBe(2);
+  });
+
+  test('is told over a crash of the process', async () => {
+    await using bed = new Testbed();
+    const fleet = await bed.start({ agents: { waiting } });
+    await bed.drive(fleet.submit('waiting', 1, { id: 'first' }));
+    await bed.advance(1_000);
+    await bed.drive(fleet.signal('first', 'paid', { cents: 5 }));
+    bed.kill();
+    const next = await bed.start({ agents: { waiting } });
+    const handle = await bed.drive(next.submit('waiting', 1, { id: 'first' }));
+    expect(await bed.drive(handle.result())).toBe(5);
+  });
+
+  test('is refused that the kind does not declare, that does not fit, or that comes too late', async () => {
+    await using bed = new Testbed();
+    const fleet = await bed.start({ agents: { waiting }, bounds: { payloadBytes: 1_000 } });
+    const handle = await bed.drive(fleet.submit('waiting', 1, { id: 'first' }));
+    const refusal = (...args: Parameters<typeof fleet.signal>) => bed.rejection(fleet.signal(...args));
+    expect(await refusal('first', 'lost', 1)).toMatchObject({ code: 'DROVER_UNDECLARED', detail: { field: 'events', name: 'lost' } });
+    expect(await refusal('first', 'paid', { cents: 'many' })).toMatchObject({ code: 'DROVER_PAYLOAD_INVALID' });
+    expect(await refusal('first', 'paid', { cents: 1, note: 'x'.repeat(2_000) })).toMatchObject({ code: 'DROVER_PAYLOAD_TOO_LARGE' });
+    expect(await refusal('first', 'paid', { cents: 1 }, { key: 'x'.repeat(513) })).toMatchObject({ code: 'DROVER_OPERATOR_INPUT' });
+    expect(await refusal('nobody', 'paid', { cents: 1 })).toMatchObject({ code: 'DROVER_UNKNOWN_TASK' });
+    await bed.drive(handle.signal('paid', { cents: 1 }));
+    await bed.drive(handle.result());
+    expect(await refusal('first', 'paid', { cents: 1 })).toMatchObject({ code: 'DROVER_TASK_ENDED', detail: { status: 'completed' } });
+  });
+
+  test('too many of them for one task are refused, and the task is as it was', async () => {
+    await using bed = new Testbed();
+    const fleet = await bed.start({ agents: { waiting } });
+    await bed.drive(fleet.submit('waiting', 1, { id: 'first', notBefore: bed.nowMs + 10_000 }));
+    const signals = Array.from({ length: 10_000 }, () => ({ id: 'first', name: 'paid', value: '{"cents":1}' }));
+    await bed.drive(fleet.pause('first'));
+    await bed.disk.owner!.signal(signals, bed.nowMs);
+    expect(await bed.rejection(fleet.signal('first', 'paid', { cents: 1 }))).toMatchObject({
+      code: 'DROVER_EVENTS_FULL',
+      detail: { id: 'first', limit: 10_000 },
+    });
+    const handle = await bed.drive(fleet.submit('waiting', 1, { id: 'first' }));
+    await bed.drive(fleet.unpause('first'));
+    expect(await bed.drive(handle.result())).toBe(1);
+  });
+});
+
+describe('an approval', () => {
+  const transfer = agent({
+    lingerMs: 5,
+    run: async (cents: number, ctx) => {
+      const { by, note } = await ctx.approval('spend', { cents }, { withinMs: 60_000 });
+      return `${by}: ${note}`;
+    },
+  });
+
+  test('is listed with what is asked, and given by a person', async () => {
+    await using bed = new Testbed();
+    const fleet = await bed.start({ agents: { transfer } });
+    const events = bed.record(fleet, 'approval.asked', 'approval.decided');
+    const handle = await bed.drive(fleet.submit('transfer', 500, { id: 'first' }));
+    await bed.advance(1_000);
+    const [asked, ...others] = await bed.drive(fleet.approvals());
+    expect(others).toEqual([]);
+    expect(asked).toMatchObject({ id: 'first', kind: 'transfer', name: 'spend', request: { cents: 500 } });
+    expect(asked!.expiresAtMs! - asked!.askedAtMs).toBe(60_000);
+    await bed.drive(fleet.approve('first', 'spend', { by: 'Ada', note: 'fine' }));
+    expect(await bed.drive(handle.result())).toBe('Ada: fine');
+    expect(await bed.drive(fleet.approvals())).toEqual([]);
+    expect(events).toMatchObject([
+      { id: 'first', kind: 'transfer', name: 'spend', expiresAtMs: asked!.expiresAtMs },
+      { id: 'first', kind: 'transfer', name: 'spend', approved: true, by: 'Ada' },
+    ]);
+  });
+
+  test('that is refused fails the run with who and why', async () => {
+    await using bed = new Testbed();
+    const fleet = await bed.start({ agents: { transfer } });
+    const handle = await bed.drive(fleet.submit('transfer', 500, { id: 'first' }));
+    await bed.advance(1_000);
+    await bed.drive(fleet.reject('first', 'spend', { by: 'Ada', note: 'too much' }));
+    expect(await bed.rejection(handle.result())).toMatchObject({ detail: { error: { code: 'DROVER_APPROVAL_REJECTED' } } });
+  });
+
+  test('is decided once, over a crash too, and not where nobody asks', async () => {
+    await using bed = new Testbed();
+    const fleet = await bed.start({ agents: { transfer } });
+    await bed.drive(fleet.submit('transfer', 500, { id: 'first' }));
+    await bed.advance(1_000);
+    expect(await bed.rejection(fleet.approve('first', 'other'))).toMatchObject({
+      code: 'DROVER_APPROVAL_NOT_ASKED',
+      detail: { name: 'other' },
+    });
+    await bed.drive(fleet.approve('first', 'spend'));
+    bed.kill();
+    const next = await bed.start({ agents: { transfer } });
+    const handle = await bed.drive(next.submit('transfer', 500, { id: 'first' }));
+    expect(await bed.drive(handle.result())).toBe('operator: null');
+    expect(await bed.rejection(next.reject('first', 'spend'))).toMatchObject({ code: 'DROVER_TASK_ENDED' });
+    expect(await bed.rejection(next.approve('nobody', 'spend'))).toMatchObject({ code: 'DROVER_UNKNOWN_TASK' });
+    expect(await bed.rejection(next.approvals({ limit: 0 }))).toMatchObject({ code: 'DROVER_OPERATOR_INPUT' });
+  });
+});

@@ -1,0 +1,96 @@
+/** A task that was begun under another version of its kind: it goes on, begins again, or is refused, and is never mixed in silence. */
+import { expect, test } from 'vitest';
+import { agent } from 'drover';
+import { Testbed } from './harness.ts';
+
+/** Version 1 makes a step and asks a child, then waits; version 2 does the same with other inputs. */
+function versions(onVersionChange: 'replay' | 'restart' | 'refuse') {
+  const made: string[] = [];
+  const child = agent({ run: async (name: string) => name });
+  const at = (version: string, name: string) =>
+    agent({
+      version,
+      onVersionChange,
+      asks: { child },
+      async run(_input: null, ctx) {
+        const step = await ctx.step('make', ({ idempotencyKey }) => {
+          made.push(`${version} ${idempotencyKey}`);
+          return version;
+        });
+        const said = await ctx.ask('child', name);
+        await ctx.sleep(10_000);
+        return [step, said, version];
+      },
+    });
+  return { made, old: { work: at('1', 'first'), child }, next: (name: string) => ({ work: at('2', name), child }) };
+}
+
+async function begun(bed: Testbed, agents: ReturnType<typeof versions>['old']): Promise<void> {
+  const fleet = await bed.start({ agents });
+  await bed.drive(fleet.submit('work', null, { id: 'x' }));
+  await bed.advance(2_000);
+  await bed.close(fleet);
+}
+
+test('`replay` goes on over what is remembered', async () => {
+  await using bed = new Testbed();
+  const { made, old, next } = versions('replay');
+  await begun(bed, old);
+  const fleet = await bed.start({ agents: next('first') });
+  const handle = await bed.drive(fleet.submit('work', null, { id: 'x' }));
+  expect(await bed.drive(handle.result())).toEqual(['1', 'first', '2']);
+  expect(made).toEqual(['1 x/step:make']);
+});
+
+test('`replay` over what does not fit any more is told where', async () => {
+  await using bed = new Testbed();
+  const { old, next } = versions('replay');
+  await begun(bed, old);
+  const fleet = await bed.start({ agents: next('second') });
+  const handle = await bed.drive(fleet.submit('work', null, { id: 'x' }));
+  const error = await bed.rejection(handle.result());
+  expect(error).toMatchObject({ detail: { status: 'failed', error: { code: 'DROVER_REPLAY_DIVERGED' } } });
+  expect(error.message).toMatch(/ask:child#1.*first.*second/);
+});
+
+test('`restart` begins again as if nothing had been, costs no attempt, and is not begun again in the same version', async () => {
+  await using bed = new Testbed();
+  const { made, old, next } = versions('restart');
+  await begun(bed, old);
+  const fleet = await bed.start({ agents: next('second') });
+  const handle = await bed.drive(fleet.submit('work', null, { id: 'x' }));
+  expect(await bed.drive(handle.result())).toEqual(['2', 'second', '2']);
+  // The same effect is the same for whoever it is made on.
+  expect(made).toEqual(['1 x/step:make', '2 x/step:make']);
+  expect(await fleet.task('x')).toMatchObject({ attempt: 1 });
+});
+
+test('`refuse` fails the task and keeps what it remembers: put back under the old version, it goes on', async () => {
+  await using bed = new Testbed();
+  const { made, old, next } = versions('refuse');
+  await begun(bed, old);
+  let fleet = await bed.start({ agents: next('first') });
+  const refused = await bed.drive(fleet.submit('work', null, { id: 'x' }));
+  expect(await bed.rejection(refused.result())).toMatchObject({
+    detail: { status: 'failed', error: { code: 'DROVER_VERSION_REFUSED' } },
+  });
+  await bed.close(fleet);
+  fleet = await bed.start({ agents: old });
+  await bed.drive(fleet.requeue('x'));
+  const handle = await bed.drive(fleet.submit('work', null, { id: 'x' }));
+  expect(await bed.drive(handle.result())).toEqual(['1', 'first', '1']);
+  expect(made).toEqual(['1 x/step:make']);
+});
+
+test('`refuse` lets go on what has been begun by no version', async () => {
+  await using bed = new Testbed();
+  const { old, next } = versions('refuse');
+  let fleet = await bed.start({ agents: old });
+  await bed.drive(fleet.pauseKind('work'));
+  await bed.drive(fleet.submit('work', null, { id: 'x' }));
+  await bed.close(fleet);
+  fleet = await bed.start({ agents: next('second') });
+  await bed.drive(fleet.unpauseKind('work'));
+  const handle = await bed.drive(fleet.submit('work', null, { id: 'x' }));
+  expect(await bed.drive(handle.result())).toEqual(['2', 'second', '2']);
+});

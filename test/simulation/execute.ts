@@ -1,0 +1,120 @@
+/** Execute: the `run` of every kind of a drawn topology. */
+import type { Context } from 'drover';
+import type { Op, Program } from './program.ts';
+
+/** What an operation brought: its key, and what only its own effect can have said. */
+export type Said = readonly [key: string, value: number];
+
+/** What a row counts, and who counted last. */
+export interface Count {
+  readonly n: number;
+  readonly by: string;
+}
+
+/** Failures that follow from what is remembered, so that a run may catch them and go on. */
+const CAUGHT = ['DROVER_CHILD_FAILED', 'DROVER_WAIT_TIMEOUT', 'DROVER_APPROVAL_REJECTED'];
+
+export class Executor {
+  readonly #sleep: (ms: number) => Promise<void>;
+  readonly #nonce: () => number;
+
+  /** @param sleep a sleep that the runtime does not see @param nonce another number each time */
+  constructor(sleep: (ms: number) => Promise<void>, nonce: () => number) {
+    this.#sleep = sleep;
+    this.#nonce = nonce;
+  }
+
+  async execute(program: Program, ctx: Context<never, never>): Promise<readonly Said[]> {
+    const said: Said[] = [];
+    for (const op of program.ops) said.push(...(await this.#perform(op, ctx)));
+    if (program.hopeless === true) throw Object.assign(new Error('hopeless'), { retryable: false });
+    if (ctx.task.attempt <= program.rejects) throw new Error(`rejected at attempt ${ctx.task.attempt}`);
+    return said;
+  }
+
+  async #perform(op: Op, ctx: Context<never, never>): Promise<readonly Said[]> {
+    switch (op.at) {
+      case 'call': {
+        const options = op.remember === undefined ? {} : { remember: op.remember };
+        const said: unknown = await ctx.call(op.dependency as never, op.request as never, options);
+        return op.remember === false ? [] : [said as Said];
+      }
+      case 'step':
+        return [await this.#step(op.name, op.ms, op.fails === true, ctx)];
+      case 'ask':
+        return this.#caught([], async () => (await ctx.ask(op.kind as never, op.program as never)) as readonly Said[]);
+      case 'send':
+        ctx.send(op.kind as never, op.program as never);
+        return [];
+      case 'progress':
+        ctx.progress(1, 2);
+        return [];
+      case 'pause':
+        await this.#sleep(op.ms);
+        return [];
+      case 'sleep':
+        await ctx.sleep(op.ms);
+        return [];
+      case 'event':
+        await this.#caught(undefined, () => ctx.waitFor(op.name as never, within(op)));
+        return [];
+      case 'approval':
+        await this.#caught(undefined, () => ctx.approval(op.name, { of: ctx.task.id }, within(op)));
+        return [];
+      case 'count':
+        await this.#count(op, ctx);
+        return [];
+      case 'undoable':
+        await ctx.compensate(op.name, async () => {
+          await this.#sleep(op.ms);
+          if (ctx.task.attempt <= op.fails) throw new Error('an undo fails');
+        });
+        return [await this.#step(op.name, op.ms, false, ctx)];
+      case 'widen':
+        await ctx.widen(op.rows);
+        return [];
+      case 'hold': {
+        const inner = async (): Promise<readonly Said[]> => {
+          await this.#sleep(op.ms);
+          return this.#perform(op.op, ctx);
+        };
+        const low = ctx.hold('low', () => (op.deep ? ctx.hold('high', inner) : inner()));
+        return await low;
+      }
+      case 'both':
+    }
+    return (await Promise.all(op.ops.map((inner) => this.#perform(inner, ctx)))).flat();
+  }
+
+  #step(name: string, ms: number, fails: boolean, ctx: Context<never, never>): Promise<Said> {
+    return ctx.step(name, async ({ idempotencyKey }): Promise<Said> => {
+      await this.#sleep(ms);
+      if (fails && ctx.task.attempt < 3) throw new Error('a step fails');
+      return [idempotencyKey, this.#nonce()];
+    });
+  }
+
+  async #count({ row, how }: Extract<Op, { at: 'count' }>, ctx: Context<never, never>): Promise<void> {
+    const { id } = ctx.task;
+    if (how === 'update') {
+      await ctx.state.update<Count>(row, (count) => ({ n: (count?.n ?? 0) + 1, by: id }));
+      return;
+    }
+    const found = await ctx.state.get<Count>(row);
+    await ctx.state.set(row, { n: (found?.value.n ?? 0) + 1, by: id } satisfies Count, found?.version ?? null);
+  }
+
+  /** Only what is the same in every run may be caught. */
+  async #caught<T>(instead: T, act: () => Promise<T>): Promise<T> {
+    try {
+      return await act();
+    } catch (error) {
+      if (!CAUGHT.includes((error as { readonly code?: string }).code ?? '')) throw error;
+      return instead;
+    }
+  }
+}
+
+function within({ withinMs }: { readonly withinMs?: number }): { readonly withinMs?: number } {
+  return withinMs === undefined ? {} : { withinMs };
+}

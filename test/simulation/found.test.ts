@@ -1,0 +1,71 @@
+/** What seeds have found, each as the smallest fleet that shows it. */
+import { agent, defineFleet } from 'drover';
+import { expect, test } from 'vitest';
+import type { SimulateOptions, SimulationResult } from '../../src/testing/index.ts';
+import { simulateWith } from '../../src/testing/simulate/simulate.ts';
+import type { Topology } from '../../src/topology/fleet.ts';
+
+function simulated(topology: unknown, options: SimulateOptions): Promise<SimulationResult> {
+  return simulateWith(topology as Topology, { faults: 'none', nondeterminism: 'allow', ...options }, {});
+}
+
+test('whoever waits for a task hears that it was cancelled, also when the reply to the cancel was lost', async () => {
+  const topology = defineFleet({
+    name: 'cancelled',
+    agents: {
+      sleeper: agent({
+        run: async (_input: null, ctx) => {
+          await ctx.sleep(3_600_000);
+          return null;
+        },
+      }),
+    },
+  });
+  let cancelled = 0;
+  for (let seed = 1; seed <= 20; seed += 1) {
+    const { violations, statistics } = await simulated(topology, {
+      seed,
+      workload: [{ kind: 'sleeper', id: 't', input: null, atMs: 0 }],
+      outside: [{ at: 'cancel', task: 't', atMs: 1_000 }],
+      faults: { store: { failAfter: 0.4 } },
+    });
+    cancelled += statistics.cancelled;
+    expect(violations).toEqual([]);
+  }
+  expect(cancelled).toBe(20);
+});
+
+test('a task that rejects conflicts is undone all the same: it waits for its locks then', async () => {
+  const topology = defineFleet({
+    name: 'undone',
+    agents: {
+      // Fails, and is to be undone while somebody else has what it writes.
+      careful: agent({
+        writes: ['row'],
+        onConflict: 'reject',
+        run: async (_input: null, ctx) => {
+          await ctx.compensate('charge', () => {});
+          await ctx.step('charge', () => 1);
+          await ctx.sleep(500);
+          throw Object.assign(new Error('no'), { retryable: false });
+        },
+      }),
+      holder: agent({
+        writes: ['row'],
+        replicas: 4,
+        run: async (_input: number, ctx) => ctx.step('holds it', () => 1),
+      }),
+    },
+  });
+  for (const seed of [1, 2, 3, 4, 5]) {
+    const { violations } = await simulated(topology, {
+      seed,
+      workload: [
+        { kind: 'careful', id: 'careful', input: null, atMs: 0 },
+        ...Array.from({ length: 40 }, (_, at) => ({ kind: 'holder', id: `holder ${at}`, input: at, atMs: at * 25 })),
+      ],
+      faults: { store: { delayMs: 60 } },
+    });
+    expect(violations).toEqual([]);
+  }
+});

@@ -1,0 +1,30 @@
+/** Evenings of philosophers: their forks are write sets of the conflict registry. */
+import type { SimulationResult, Violation } from '../../src/testing/index.ts';
+import { dine } from '../testing/philosophers/dine.ts';
+import { mostMealsAStep, SEATS } from '../testing/philosophers/fleet.ts';
+
+const STEPS = 30;
+const LEAST_JAIN = 0.95;
+/** Of the most that is possible. */
+const LEAST_THROUGHPUT = 0.7;
+
+/**
+ * One evening: four in a row have 3, 5, 10 and 50 seats. Of eight evenings with as many seats, at four everybody is hungry
+ * again at once, and is to eat as often as the others; one has faults.
+ */
+export async function simulatePhilosophers(evening: number): Promise<SimulationResult> {
+  const seats = SEATS[evening % SEATS.length]!;
+  const seed = Math.floor(evening / SEATS.length);
+  const faults = seed % 8 === 7 ? ('drawn' as const) : ('none' as const);
+  const thinks = seed % 2 === 1;
+  const replay = `echo "philosophers ${evening}" | node --conditions=drover-source test/simulation/worker.ts`;
+  const { meals, jain, mealsAStep, result } = await dine({ seed, seats, steps: STEPS, faults, thinks, replay });
+  const missed: Violation[] = [];
+  const miss = (message: string): void => void missed.push({ invariant: 'L5', message, atMs: result.virtualMs });
+  if (faults === 'none' && meals.includes(0)) miss(`philosopher ${meals.indexOf(0)} of ${seats} starves`);
+  if (faults === 'none' && !thinks) {
+    if (jain < LEAST_JAIN) miss(`Jain of meals is ${jain}: ${meals.join(' ')}`);
+    if (mealsAStep < LEAST_THROUGHPUT * mostMealsAStep(seats)) miss(`${mealsAStep} meals a step, ${mostMealsAStep(seats)} are possible`);
+  }
+  return { ...result, violations: [...result.violations, ...missed] };
+}

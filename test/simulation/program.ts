@@ -1,0 +1,137 @@
+/** Program: what one run does, as the input of its task. What it says can be compared with what is remembered. */
+import type { Random } from '../../actors/kernel/random.ts';
+
+export type Op =
+  | { readonly at: 'call'; readonly dependency: string; readonly request: number; readonly remember?: false }
+  | { readonly at: 'step'; readonly name: string; readonly ms: number; readonly fails?: true }
+  | { readonly at: 'ask'; readonly kind: string; readonly program: Program }
+  | { readonly at: 'send'; readonly kind: string; readonly program: Program }
+  | { readonly at: 'both'; readonly ops: readonly Op[] }
+  /** With a place of the lower bulkhead in hand, and in it of the higher one. */
+  | { readonly at: 'hold'; readonly deep: boolean; readonly ms: number; readonly op: Op }
+  | { readonly at: 'progress' }
+  /** A sleep that the runtime does not see. */
+  | { readonly at: 'pause'; readonly ms: number }
+  | { readonly at: 'sleep'; readonly ms: number }
+  | { readonly at: 'event'; readonly name: EventName; readonly withinMs?: number }
+  | { readonly at: 'approval'; readonly name: string; readonly withinMs?: number }
+  /** Counts one more in a row: over what is there when it commits, or over what was read. */
+  | { readonly at: 'count'; readonly row: string; readonly how: 'update' | 'set' }
+  /** Registered, then made: what a failed task takes back. */
+  | { readonly at: 'undoable'; readonly name: string; readonly ms: number; readonly fails: number }
+  | { readonly at: 'widen'; readonly rows: readonly string[] };
+
+export interface Program {
+  readonly ops: readonly Op[];
+  /** Throws before its end in its first so many attempts. */
+  readonly rejects: number;
+  /** Throws before its end, for good. */
+  readonly hopeless?: true;
+  readonly writes: readonly string[];
+  readonly reads: readonly string[];
+  readonly key?: string;
+  readonly affinity?: string;
+}
+
+export const EVENTS = ['go', 'paid'] as const;
+export type EventName = (typeof EVENTS)[number];
+
+export const ROWS = ['row:a', 'row:b', 'row:c'] as const;
+
+export interface ProgramPlan {
+  readonly kinds: readonly string[];
+  readonly dependencies: readonly string[];
+  /** Whether each kind has locks, by its place among the kinds. */
+  readonly locks: readonly boolean[];
+}
+
+/** What a run may be doing meanwhile: everything; one of several at once; something with a bulkhead in hand. */
+type Around = 'none' | 'both' | 'hold';
+
+/** Draws programs whose runs do all that `ctx` can do. */
+export class ProgramDrawer {
+  readonly #plan: ProgramPlan;
+
+  constructor(plan: ProgramPlan) {
+    this.#plan = plan;
+  }
+
+  /** @param depth 0 for a task from outside: only those are told of events without end. */
+  draw(random: Random, kind: number, depth: number): Program {
+    const locks = this.#plan.locks[kind]!;
+    const some = (one: number): string[] => (locks ? ROWS.filter(() => random.int(one) === 0) : []);
+    const writes = some(3);
+    const reads = some(4).filter((row) => !writes.includes(row));
+    const ops = this.#drawOps(random, kind, depth, writes);
+    const isUndoable = ops.some(({ at }) => at === 'undoable');
+    return {
+      // A run that is undone is replayed over what it remembers, and a sleep that nobody sees is not.
+      ops: isUndoable ? ops.map((op) => (op.at === 'pause' ? { at: 'sleep', ms: op.ms } : op)) : ops,
+      rejects: random.int(4) === 0 ? 1 + random.int(2) : 0,
+      ...(random.int(isUndoable ? 4 : 30) === 0 ? { hopeless: true as const } : {}),
+      writes,
+      reads,
+      ...(random.int(4) === 0 ? { key: `key ${random.int(2)}` } : {}),
+      ...(random.int(3) === 0 ? { affinity: `affinity ${random.int(4)}` } : {}),
+    };
+  }
+
+  #drawOps(random: Random, kind: number, depth: number, writes: readonly string[]): readonly Op[] {
+    const { kinds, dependencies, locks } = this.#plan;
+    const children = kinds.slice(kind + 1);
+    /** Rows that it may write by then. */
+    const mine = [...writes];
+    let names = 0;
+    const step = (): Op => {
+      const fails = random.int(12) === 0 ? { fails: true as const } : {};
+      return { at: 'step', name: `s${(names += 1)}`, ms: random.int(200), ...fails };
+    };
+    const call = (): Op => {
+      const remember = random.int(8) === 0 ? { remember: false as const } : {};
+      const dependency = dependencies[random.int(dependencies.length)]!;
+      return { at: 'call', dependency, request: random.int(1_000), ...remember };
+    };
+    const child = (at: 'ask' | 'send'): Op => {
+      if (children.length === 0 || depth > 2) return step();
+      const its = kind + 1 + random.int(children.length);
+      return { at, kind: kinds[its]!, program: this.draw(random, its, depth + 1) };
+    };
+    const wait = (): Op => {
+      // Nobody tells a child of anything.
+      const withinMs = depth > 0 || random.int(4) === 0 ? { withinMs: 100 + random.int(8_000) } : {};
+      if (random.int(2) === 0) return { at: 'event', name: EVENTS[random.int(EVENTS.length)]!, ...withinMs };
+      return { at: 'approval', name: `a${(names += 1)}`, ...(random.int(3) === 0 ? { withinMs: random.int(8_000) } : {}) };
+    };
+    const row = (): Op => {
+      if (mine.length === 0) return step();
+      return { at: 'count', row: mine[random.int(mine.length)]!, how: random.int(3) === 0 ? 'set' : 'update' };
+    };
+    const widen = (): Op => {
+      if (!locks[kind]!) return step();
+      const rows = ROWS.filter(() => random.int(2) === 0);
+      mine.push(...rows.filter((one) => !mine.includes(one)));
+      return { at: 'widen', rows };
+    };
+    const drawOp = (around: Around): Op => {
+      const choice = random.int(around === 'none' ? 24 : around === 'both' ? 14 : 7);
+      if (choice <= 2) return call();
+      if (choice <= 4) return step();
+      if (choice <= 6) return child('ask');
+      if (choice === 7) return child('send');
+      if (choice === 8) return { at: 'sleep', ms: random.int(4) === 0 ? random.int(8_000) : random.int(300) };
+      if (choice <= 10) return wait();
+      if (choice <= 12) return row();
+      if (choice === 13) return random.int(2) === 0 ? { at: 'progress' } : { at: 'pause', ms: random.int(300) };
+      if (choice === 14) return { at: 'hold', deep: random.int(2) === 0, ms: random.int(100), op: drawOp('hold') };
+      if (choice <= 17) return { at: 'both', ops: Array.from({ length: 2 + random.int(3) }, () => drawOp('both')) };
+      if (choice <= 19) return { at: 'undoable', name: `u${(names += 1)}`, ms: random.int(200), fails: random.int(4) === 0 ? 1 : 0 };
+      return choice === 20 ? widen() : row();
+    };
+    return Array.from({ length: 1 + random.int(5) }, () => drawOp('none'));
+  }
+}
+
+/** Events that a task waits for without end, each as often as it is told of them at least. */
+export function eventsOf({ ops }: Program): readonly EventName[] {
+  return ops.flatMap((op) => (op.at === 'both' ? eventsOf({ ops: op.ops } as Program) : op.at === 'event' ? [op.name] : []));
+}

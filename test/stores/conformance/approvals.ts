@@ -1,0 +1,98 @@
+import { describe, expect, test } from 'vitest';
+import { Bench, newTask, parked } from './place.ts';
+import type { MakePlace } from './place.ts';
+
+export function approving(makePlace: MakePlace): void {
+  describe('approvals', () => {
+    const bench = new Bench(makePlace);
+
+    const ask = (held: { id: string; fence: number }, name: string, changes: { request?: string; expiresAtMs?: number | null } = {}) =>
+      bench.store.askApproval([{ id: held.id, fence: held.fence, name, request: '"may I?"', expiresAtMs: null, ...changes }], bench.nowMs);
+    const decide = async (id: string, name: string, decision = '"yes"') =>
+      (await bench.store.decideApproval([{ id, name, decision }], bench.nowMs)).outcomes;
+    const asked = async (): Promise<string[]> => (await bench.store.approvals({ limit: 99 })).map(({ id, name }) => `${id} ${name}`);
+
+    test('what is asked is listed, in order of asking, with all that was said', async () => {
+      const b = await bench.running('b');
+      const a = await bench.running('a');
+      expect(await ask(a, 'pay', { request: '"100 $"', expiresAtMs: 5_000 })).toEqual([true]);
+      bench.nowMs += 1;
+      await ask(b, 'send');
+      expect(await bench.store.approvals({ limit: 9 })).toEqual([
+        { id: 'a', kind: 'triage', name: 'pay', request: '"100 $"', askedAtMs: bench.nowMs - 1, expiresAtMs: 5_000 },
+        { id: 'b', kind: 'triage', name: 'send', request: '"may I?"', askedAtMs: bench.nowMs, expiresAtMs: null },
+      ]);
+      expect(await bench.store.approvals({ limit: 1 })).toHaveLength(1);
+    });
+
+    test('a decision is told as an event, and wakes the task that waits for it', async () => {
+      const run = await bench.running('a');
+      await ask(run, 'pay');
+      await bench.settle(run, parked('approval', { events: [{ name: 'approval:pay', n: 0 }] }));
+      expect(await bench.store.decideApproval([{ id: 'a', name: 'pay', decision: '"yes"' }], bench.nowMs)).toEqual({
+        outcomes: [{ at: 'told' }],
+        ready: ['triage'],
+      });
+      expect((await bench.given((await bench.claim())[0]!)).events).toEqual([{ name: 'approval:pay', n: 0, value: '"yes"' }]);
+      expect(await asked()).toEqual([]);
+    });
+
+    test('it is decided once; what nobody asks is not asked', async () => {
+      const run = await bench.running('a');
+      await ask(run, 'pay');
+      expect(await decide('a', 'pay')).toEqual([{ at: 'told' }]);
+      expect(await decide('a', 'pay', '"no"')).toEqual([{ at: 'not-asked' }]);
+      expect(await decide('a', 'other')).toEqual([{ at: 'not-asked' }]);
+      expect(await decide('nobody', 'pay')).toEqual([{ at: 'unknown' }]);
+      expect((await bench.given(run)).events).toHaveLength(1);
+    });
+
+    test('asked again, what was asked before stays as it was, also when it has been decided', async () => {
+      const run = await bench.running('a');
+      await ask(run, 'pay');
+      expect(await ask(run, 'pay', { request: '"more?"' })).toEqual([true]);
+      expect(await bench.store.approvals({ limit: 9 })).toMatchObject([{ request: '"may I?"' }]);
+      await decide('a', 'pay');
+      expect(await ask(run, 'pay')).toEqual([true]);
+      expect(await asked()).toEqual([]);
+      expect(await decide('a', 'pay')).toEqual([{ at: 'not-asked' }]);
+    });
+
+    test('an older holder asks nothing', async () => {
+      const old = await bench.running('a');
+      await bench.settle(old, { at: 'released' });
+      await bench.runNext('a');
+      expect(await ask(old, 'pay')).toEqual([false]);
+      expect(await ask({ id: 'nobody', fence: 1 }, 'pay')).toEqual([false]);
+      expect(await asked()).toEqual([]);
+    });
+
+    test('of a task that has ended nothing is listed or decided', async () => {
+      const run = await bench.running('a');
+      await ask(run, 'pay');
+      await bench.settle(run, { at: 'failed', error: 'e' });
+      expect(await asked()).toEqual([]);
+      expect(await decide('a', 'pay')).toEqual([{ at: 'ended', status: 'failed' }]);
+    });
+
+    test('both questions and decisions outlive a crash', async () => {
+      const run = await bench.running('a');
+      await ask(run, 'pay');
+      await ask(run, 'send');
+      await decide('a', 'pay');
+      await bench.crashAndOpen();
+      expect(await asked()).toEqual(['a send']);
+      expect(await decide('a', 'pay')).toEqual([{ at: 'not-asked' }]);
+      expect(await decide('a', 'send')).toEqual([{ at: 'told' }]);
+      await bench.submit(newTask('b'));
+    });
+
+    test('a batch of decisions: each for itself', async () => {
+      const run = await bench.running('a');
+      await ask(run, 'pay');
+      const item = { id: 'a', name: 'pay', decision: '1' };
+      const { outcomes } = await bench.store.decideApproval([item, item, { ...item, id: 'nobody' }], bench.nowMs);
+      expect(outcomes).toEqual([{ at: 'told' }, { at: 'not-asked' }, { at: 'unknown' }]);
+    });
+  });
+}

@@ -1,0 +1,172 @@
+import { describe, expect, test } from 'vitest';
+import { AGING_MS } from '../../../actors/ports/store.ts';
+import { Bench, KIND, newTask, parked, write } from './place.ts';
+import type { MakePlace } from './place.ts';
+
+export function sharingOut(makePlace: MakePlace): void {
+  describe('waiting and urgency', () => {
+    const bench = new Bench(makePlace);
+
+    test('waiting makes up for a level of priority in a minute, unless told otherwise', async () => {
+      await bench.submit('old');
+      bench.nowMs += AGING_MS - 1;
+      await bench.submit(newTask('urgent', { priority: 1 }));
+      bench.nowMs += 2;
+      await bench.submit(newTask('too late', { priority: 1 }));
+      expect((await bench.claim(9)).map(({ id }) => id)).toEqual(['urgent', 'old', 'too late']);
+    });
+
+    test('how much it makes up for is for the fleet to say', async () => {
+      await bench.reopen({ agingMs: 10 });
+      await bench.submit('old');
+      bench.nowMs += 25;
+      await bench.submit(newTask('high', { priority: 2 }), newTask('higher', { priority: 3 }), newTask('low', { priority: -1 }));
+      expect((await bench.claim(9)).map(({ id }) => id)).toEqual(['higher', 'old', 'high', 'low']);
+    });
+
+    test('nobody is passed over for ever by more urgent ones', async () => {
+      await bench.reopen({ agingMs: 10 });
+      await bench.submit('patient');
+      for (let at = 0; at < 20; at += 1) {
+        bench.nowMs += 5;
+        await bench.submit(newTask(`urgent ${at}`, { priority: 3 }));
+        const [claimed] = await bench.claim();
+        if (claimed!.id === 'patient') return expect(at).toBeLessThan(8);
+      }
+      throw new Error('it was never claimed');
+    });
+  });
+
+  describe('tenants', () => {
+    const bench = new Bench(makePlace);
+
+    /** Claims so many, one or some at a time, and counts whose they are. */
+    async function shares(count: number, atATime = 1): Promise<Record<string, number>> {
+      const of: Record<string, number> = {};
+      for (let left = count; left > 0; left -= atATime)
+        for (const task of await bench.claim(atATime)) of[task.tenant ?? ''] = (of[task.tenant ?? ''] ?? 0) + 1;
+      return of;
+    }
+    const many = (tenant: string | undefined, count: number, changes = {}) =>
+      bench.submit(
+        ...Array.from({ length: count }, (_, at) =>
+          newTask(`${tenant} ${at} ${bench.nowMs}`, { ...(tenant === undefined ? {} : { tenant }), ...changes }),
+        ),
+      );
+
+    for (const atATime of [1, 4, 12]) {
+      test(`a tenant with many tasks does not keep out one with few (${atATime} at a time)`, async () => {
+        await many('big', 500);
+        bench.nowMs += 1;
+        await many('small', 6);
+        expect(await shares(12, atATime)).toEqual({ big: 6, small: 6 });
+      });
+
+      test(`they take turns by weight (${atATime} at a time)`, async () => {
+        await bench.reopen({ kinds: { [KIND]: { weights: { gold: 3 } } } });
+        await many('gold', 50);
+        await many('plain', 50);
+        await many(undefined, 50);
+        const of = await shares(60, atATime);
+        expect(of['gold']).toBeGreaterThanOrEqual(34);
+        expect(of['gold']).toBeLessThanOrEqual(38);
+        expect(Math.abs(of['plain']! - of['']!)).toBeLessThanOrEqual(2);
+      });
+    }
+
+    test('one that was away does not make up for it when it comes back', async () => {
+      await many('here', 100);
+      await many('away', 1);
+      await shares(50);
+      bench.nowMs += 1;
+      await many('away', 100);
+      const { away } = await shares(20);
+      expect(away).toBeGreaterThanOrEqual(9);
+      expect(away).toBeLessThanOrEqual(11);
+    });
+
+    test('within a tenant urgency decides, between them it does not', async () => {
+      await many('a', 10, { priority: 9 });
+      await bench.submit(newTask('b low', { tenant: 'b' }), newTask('b high', { tenant: 'b', priority: 1 }));
+      const claimed = (await bench.claim(4)).map(({ id }) => id);
+      expect(claimed.filter((id) => id.startsWith('b'))).toEqual(['b high', 'b low']);
+    });
+
+    test('what was resumed goes ahead of whose turn it is', async () => {
+      await bench.submit(newTask('b', { tenant: 'b' }));
+      const [b] = await bench.claim();
+      await many('a', 10);
+      await bench.settle(b!, parked('sleep', { wakeAtMs: bench.nowMs }));
+      expect(await bench.claim(1)).toMatchObject([{ id: 'b' }]);
+    });
+
+    test('turns are taken in each kind by itself', async () => {
+      await many('a', 4);
+      await bench.submit(
+        ...['x', 'y'].map((id) => newTask(id, { kind: 'other', tenant: 'a' })),
+        newTask('z', { kind: 'other', tenant: 'b' }),
+      );
+      await bench.claim(4);
+      const claimed = (await bench.claim(2, { kind: 'other' })).map(({ id }) => id);
+      expect(claimed.toSorted()).toEqual(['x', 'z']);
+    });
+
+    test('all of it comes in the end, once', async () => {
+      for (const tenant of ['a', 'b', 'c']) await many(tenant, 20);
+      const claimed = [...(await bench.claim(7)), ...(await bench.claim(99))];
+      expect(new Set(claimed.map(({ id }) => id)).size).toBe(60);
+    });
+  });
+
+  describe('priority is inherited', () => {
+    const bench = new Bench(makePlace);
+
+    test('by whoever holds what a more urgent task waits for: the engine hears of it, once', async () => {
+      await bench.running('holder', { locks: write('f') });
+      await bench.submit(newTask('urgent', { priority: 7, locks: write('f') }));
+      await bench.tryNext('urgent');
+      expect((await bench.sweepIn(1)).raised).toEqual([{ id: 'holder', priority: 7 }]);
+      expect((await bench.sweepIn(1)).raised).toEqual([]);
+    });
+
+    test('not by whoever is as urgent, or holds something else', async () => {
+      await bench.running('same', { priority: 7, locks: write('f') });
+      await bench.running('other', { locks: write('g') });
+      await bench.submit(newTask('urgent', { priority: 7, locks: write('f') }));
+      await bench.tryNext('urgent');
+      expect((await bench.sweepIn(1)).raised).toEqual([]);
+    });
+
+    test('by every reader that a writer waits for', async () => {
+      for (const id of ['r1', 'r2']) await bench.running(id, { locks: [{ resource: 'f', mode: 'read' }] });
+      await bench.submit(newTask('urgent', { priority: 7, locks: write('f') }));
+      await bench.tryNext('urgent');
+      const { raised } = await bench.sweepIn(1);
+      expect(raised.map(({ id }) => id).toSorted()).toEqual(['r1', 'r2']);
+    });
+
+    test('a holder that comes back to the queue goes ahead of what is less urgent', async () => {
+      const holder = await bench.running('holder', { locks: write('f') });
+      await bench.submit(newTask('urgent', { priority: 7, kind: 'other', locks: write('f') }), newTask('middle', { priority: 5 }));
+      const [urgent] = await bench.claim(1, { kind: 'other' });
+      await bench.start(urgent!);
+      await bench.settle(holder, { at: 'released' });
+      expect((await bench.claim(2)).map(({ id }) => id)).toEqual(['holder', 'middle']);
+    });
+
+    test('by the head of the key that an urgent task stands behind', async () => {
+      await bench.submit(
+        newTask('head', { orderKey: 'x' }),
+        newTask('middle', { priority: 5 }),
+        newTask('urgent', { orderKey: 'x', priority: 7 }),
+      );
+      expect((await bench.claim(2)).map(({ id }) => id)).toEqual(['head', 'middle']);
+    });
+
+    test('by a head that runs: the engine hears of it', async () => {
+      await bench.running('head', { orderKey: 'x' });
+      await bench.submit(newTask('urgent', { orderKey: 'x', priority: 7 }));
+      expect((await bench.sweepIn(1)).raised).toEqual([{ id: 'head', priority: 7 }]);
+    });
+  });
+}

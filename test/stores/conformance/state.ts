@@ -1,0 +1,222 @@
+import { describe, expect, test } from 'vitest';
+import type { StateWrite } from '../../../actors/ports/store.ts';
+import { Bench, newTask, parked, SETTLED, STALE } from './place.ts';
+import type { MakePlace } from './place.ts';
+
+export function keepingState(makePlace: MakePlace): void {
+  describe('versioned rows', () => {
+    const bench = new Bench(makePlace);
+
+    /** Writes, and gives the new version. */
+    async function put(key: string, value: string | null, version: number | null): Promise<number> {
+      const [outcome] = await bench.store.setState([{ key, value, version }], bench.nowMs);
+      expect(outcome?.at).toBe('written');
+      return outcome!.version!;
+    }
+    const get = async (key: string) => (await bench.store.getState([key]))[0];
+    const readBy = async (held: { id: string; fence: number }, key: string, place = `state:${key}`) =>
+      (await bench.store.readState([{ id: held.id, fence: held.fence, key, place }], bench.nowMs))[0];
+    const complete = (held: { id: string; fence: number }, ...writes: StateWrite[]) =>
+      bench.settle(held, { at: 'completed', result: '"r"', sends: [newTask(`sent by ${held.id}`)], writes });
+
+    test('a row that was written is there, with its version', async () => {
+      expect(await get('k')).toBeUndefined();
+      const version = await put('k', '"v"', null);
+      expect(await get('k')).toEqual({ key: 'k', version, value: '"v"' });
+      expect(await bench.store.getState(['nothing', 'k', 'k'])).toMatchObject([undefined, { key: 'k' }, { key: 'k' }]);
+    });
+
+    test('it is written only where its version is still the one that is named', async () => {
+      const first = await put('k', '1', null);
+      const second = await put('k', '2', first);
+      expect(second).toBeGreaterThan(first);
+      const tries = [first, null, second + 1].map((version) => ({ key: 'k', value: '3', version }));
+      expect(await bench.store.setState(tries, bench.nowMs)).toEqual(tries.map(() => ({ at: 'conflict', version: second })));
+      expect(await bench.store.setState([{ key: 'none', value: '1', version: 1 }], bench.nowMs)).toEqual([
+        { at: 'conflict', version: null },
+      ]);
+      expect((await get('k'))?.value).toBe('2');
+    });
+
+    test('writes from outside are each taken by itself, in order', async () => {
+      const outcomes = await bench.store.setState(
+        [
+          { key: 'a', value: '1', version: null },
+          { key: 'a', value: '2', version: null },
+          { key: 'b', value: '1', version: null },
+        ],
+        bench.nowMs,
+      );
+      expect(outcomes.map(({ at }) => at)).toEqual(['written', 'conflict', 'written']);
+      expect(outcomes[1]?.version).toBe(outcomes[0]?.version);
+    });
+
+    test('versions of a key only grow, also when it was deleted meanwhile, and over a crash', async () => {
+      const first = await put('k', '1', null);
+      const gone = await put('k', null, first);
+      expect(gone).toBeGreaterThan(first);
+      expect(await get('k')).toBeUndefined();
+      expect(await bench.store.setState([{ key: 'k', value: '2', version: gone }], bench.nowMs)).toEqual([
+        { at: 'conflict', version: null },
+      ]);
+      await bench.crashAndOpen();
+      const back = await put('k', '2', null);
+      expect(back).toBeGreaterThan(gone);
+      // Whoever read it in its first life does not overwrite its second.
+      expect(await bench.store.setState([{ key: 'k', value: '3', version: first }], bench.nowMs)).toEqual([
+        { at: 'conflict', version: back },
+      ]);
+    });
+
+    test('rows are listed by their keys, page by page', async () => {
+      for (const key of ['b', 'a/2', 'a/10', 'a', 'a/1', 'A/1', 'a0']) await put(key, '1', null);
+      const keys = async (query: { prefix: string; after?: string; limit: number }) =>
+        (await bench.store.listState(query)).map(({ key }) => key);
+      expect(await keys({ prefix: 'a/', limit: 9 })).toEqual(['a/1', 'a/10', 'a/2']);
+      expect(await keys({ prefix: 'a/', after: 'a/1', limit: 1 })).toEqual(['a/10']);
+      expect(await keys({ prefix: 'a/', after: 'a/2', limit: 9 })).toEqual([]);
+      expect(await keys({ prefix: '', limit: 99 })).toEqual(['A/1', 'a', 'a/1', 'a/10', 'a/2', 'a0', 'b']);
+      expect(await keys({ prefix: '', after: 'a/2', limit: 99 })).toEqual(['a0', 'b']);
+      expect(await keys({ prefix: 'none', limit: 9 })).toEqual([]);
+    });
+
+    test('a prefix is taken as it is written', async () => {
+      for (const key of ['a%b', 'axb', 'a_b', 'a*b', 'a', '\u{1F600}x', '\uffffx']) await put(key, '1', null);
+      const keys = async (prefix: string) => (await bench.store.listState({ prefix, limit: 9 })).map(({ key }) => key);
+      expect(await keys('a%')).toEqual(['a%b']);
+      expect(await keys('a_')).toEqual(['a_b']);
+      expect(await keys('a*')).toEqual(['a*b']);
+      expect(await keys('\u{1F600}')).toEqual(['\u{1F600}x']);
+      expect(await keys('\uffff')).toEqual(['\uffffx']);
+    });
+
+    test('deleted rows are not listed', async () => {
+      await put('a', null, await put('a', '1', null));
+      expect(await bench.store.listState({ prefix: '', limit: 9 })).toEqual([]);
+    });
+
+    test('a key has at most 512 characters', async () => {
+      await put('k'.repeat(512), '1', null);
+      const long = { key: 'k'.repeat(513), value: '1', version: null };
+      await expect(bench.store.setState([{ key: 'x', value: '1', version: null }, long], bench.nowMs)).rejects.toMatchObject({
+        code: 'DROVER_STORE_INPUT',
+      });
+      expect(await get('x')).toBeUndefined();
+      const run = await bench.running('a');
+      await expect(complete(run, long)).rejects.toMatchObject({ code: 'DROVER_STORE_INPUT' });
+      await bench.complete(run);
+    });
+
+    describe('read by a run', () => {
+      test('it reads what is there, and finds the same at the same place, whatever has happened since', async () => {
+        const version = await put('k', '1', null);
+        const run = await bench.running('a');
+        const row = { key: 'k', version, value: '1' };
+        expect(await readBy(run, 'k')).toEqual({ at: 'read', row });
+        await put('k', '2', version);
+        expect(await readBy(run, 'k')).toEqual({ at: 'read', row });
+        expect(await readBy(run, 'k', 'state:k#1')).toMatchObject({ at: 'read', row: { value: '2' } });
+      });
+
+      test('later runs find the same too, unless it is forgotten', async () => {
+        await put('k', '1', null);
+        const first = await bench.running('a');
+        const seen = await readBy(first, 'k');
+        await bench.settle(first, parked('sleep', { wakeAtMs: bench.nowMs }));
+        await put('k', '2', (await get('k'))!.version);
+        await bench.crashAndOpen();
+        const second = await bench.runNext('a');
+        expect(await readBy(second, 'k')).toEqual(seen);
+        await bench.settle(second, { at: 'retry', error: 'conflict', readyAtMs: bench.nowMs, forget: 'state' });
+        await bench.store.sweep(bench.nowMs);
+        expect(await readBy(await bench.runNext('a'), 'k')).toMatchObject({ row: { value: '2' } });
+      });
+
+      test('that there was none is remembered like a row', async () => {
+        const run = await bench.running('a');
+        expect(await readBy(run, 'k')).toEqual({ at: 'read', row: null });
+        await put('k', '1', null);
+        expect(await readBy(run, 'k')).toEqual({ at: 'read', row: null });
+      });
+
+      test('an older holder reads nothing, and what is remembered is in the memory of its task', async () => {
+        const old = await bench.running('a');
+        await bench.settle(old, { at: 'released' });
+        const run = await bench.runNext('a');
+        expect(await readBy(old, 'k')).toEqual(STALE);
+        await readBy(run, 'k');
+        expect((await bench.given(run)).memory).toMatchObject([{ place: 'state:k' }]);
+      });
+    });
+
+    describe('written with the completion', () => {
+      test('rows, result and sends are there together', async () => {
+        const version = await put('k', '1', null);
+        const run = await bench.running('a');
+        expect(await complete(run, { key: 'k', value: '2', version }, { key: 'l', value: '3', version: null })).toEqual(
+          SETTLED('completed'),
+        );
+        expect((await bench.store.getState(['k', 'l'])).map((row) => row?.value)).toEqual(['2', '3']);
+        expect((await get('k'))!.version).toBeGreaterThan(version);
+        expect(await bench.record('sent by a')).toMatchObject({ status: 'queued' });
+      });
+
+      test('one row that has another version refuses all of it, and the run still holds its lease', async () => {
+        const version = await put('k', '1', null);
+        const run = await bench.running('a');
+        const now = await put('k', '2', version);
+        expect(await complete(run, { key: 'l', value: '3', version: null }, { key: 'k', value: '9', version })).toEqual({
+          at: 'refused',
+          why: 'conflict',
+          key: 'k',
+          version: now,
+        });
+        expect((await bench.store.getState(['k', 'l'])).map((row) => row?.value)).toEqual(['2', undefined]);
+        expect(await bench.record('sent by a')).toBeUndefined();
+        expect(await bench.record('a')).toMatchObject({ status: 'running', result: null });
+        expect(await bench.settle(run, { at: 'retry', error: 'conflict', readyAtMs: bench.nowMs, forget: 'state' })).toEqual(
+          SETTLED('retrying'),
+        );
+      });
+
+      test('a row that is gone, or has come, refuses too', async () => {
+        const version = await put('k', '1', null);
+        await put('k', null, version);
+        const here = await put('l', '1', null);
+        const run = await bench.running('a');
+        expect(await complete(run, { key: 'k', value: '2', version })).toMatchObject({ at: 'refused', key: 'k', version: null });
+        expect(await complete(run, { key: 'l', value: '2', version: null })).toMatchObject({ at: 'refused', key: 'l', version: here });
+      });
+
+      test('of two that write the same row in a batch the first wins: no update is lost', async () => {
+        const version = await put('k', '0', null);
+        await bench.submit('a', 'b');
+        const runs = await bench.claim(2);
+        await bench.store.start(runs, bench.nowMs);
+        const { outcomes } = await bench.store.settle(
+          runs.map(({ id, fence }) => ({
+            id,
+            fence,
+            outcome: { at: 'completed', result: null, sends: [], writes: [{ key: 'k', value: `"${id}"`, version }] },
+          })),
+          bench.nowMs,
+        );
+        expect(outcomes).toMatchObject([SETTLED('completed'), { at: 'refused', key: 'k' }]);
+        expect((await get('k'))?.value).toBe('"a"');
+      });
+
+      test('a stale completion writes nothing', async () => {
+        const old = await bench.running('a');
+        await bench.settle(old, { at: 'released' });
+        expect(await complete(old, { key: 'k', value: '1', version: null })).toEqual(STALE);
+        expect(await get('k')).toBeUndefined();
+      });
+
+      test('a deletion is a write', async () => {
+        const version = await put('k', '1', null);
+        expect(await complete(await bench.running('a'), { key: 'k', value: null, version })).toEqual(SETTLED('completed'));
+        expect(await get('k')).toBeUndefined();
+      });
+    });
+  });
+}

@@ -1,0 +1,53 @@
+/** What an operator may do to a task of the model, by where it is. */
+import type { Steering, SteerOutcome } from '../../actors/ports/store.ts';
+import { keepOrder } from './model-order.ts';
+import { hasEnded, isHeld } from './model-task.ts';
+import type { ModelTask } from './model-task.ts';
+import type { ModelWorld } from './model-world.ts';
+
+export interface Steered {
+  /** As it is after the whole command. */
+  readonly outcome: () => SteerOutcome;
+  readonly ended?: readonly ModelTask[];
+  readonly held?: readonly ModelTask[];
+}
+
+export function steerOne(world: ModelWorld, { id, action }: Steering): Steered {
+  // Whoever is refused is told where it is by then, whose turn it is included.
+  keepOrder(world.tasks);
+  const task = world.find(id);
+  if (task === undefined) return { outcome: () => ({ at: 'unknown' }) };
+  const done: Steered = { outcome: () => ({ at: 'done', status: task.status }) };
+  const refused = (why: 'ended' | 'not-ended' | 'not-paused' | 'undone'): Steered => {
+    const { status } = task;
+    return { outcome: () => ({ at: 'refused', why, status }) };
+  };
+  const noted = (what: 'cancel' | 'pause'): Steered => {
+    task.noted = task.noted === 'cancel' ? 'cancel' : what;
+    return { outcome: () => ({ at: 'noted', fence: task.fence }), held: [task] };
+  };
+  if (action === 'requeue') {
+    if (!hasEnded(task)) return refused('not-ended');
+    if (task.status === 'completed') return refused('ended');
+    if (task.undo !== null) return refused('undone');
+    Object.assign(task, { attempt: 0, losses: 0, error: null, result: null, finishedAtMs: null, resumed: false });
+    task.memory = task.memory.filter(({ failed }) => failed !== true);
+    world.queue(task);
+    return done;
+  }
+  if (hasEnded(task)) return refused('ended');
+  switch (action) {
+    case 'cancel':
+      if (task.undo !== null) return done;
+      return isHeld(task) ? noted('cancel') : { ...done, ...world.cancel(task) };
+    case 'pause':
+      if (isHeld(task)) return noted('pause');
+      world.pause(task);
+      return done;
+    case 'resume':
+      if (isHeld(task) && task.noted === 'pause') task.noted = null;
+      else if (task.parkedFor === 'operator') world.wake(task);
+      else return refused('not-paused');
+      return done;
+  }
+}

@@ -1,0 +1,149 @@
+/** One task of the model, and what can be read off it alone. */
+import type {
+  Approval,
+  LockWant,
+  NewTask,
+  Remembered,
+  SettledOutcome,
+  StartOutcome,
+  StateRow,
+  TaskEvent,
+  TaskRecord,
+  TaskStatus,
+} from '../../actors/ports/store.ts';
+import { isTerminal } from '../../actors/ports/store.ts';
+
+type Started = Extract<StartOutcome, { at: 'started' }>;
+type Parked = Extract<SettledOutcome, { at: 'parked' }>;
+
+/** Somebody in line for locks: since when, how many younger ones took what it wants, and when it was last told to try. */
+export interface InLine {
+  readonly sinceMs: number;
+  passed: number;
+  wokenAtMs: number | null;
+}
+
+/** One claim, for the story. */
+export interface ModelRun {
+  readonly fence: number;
+  readonly claimedAtMs: number;
+  startedAtMs: number | null;
+  worker: string | null;
+  outcome: string | null;
+}
+
+export interface ModelTask {
+  readonly task: NewTask;
+  /** Order of arrival. */
+  readonly seq: number;
+  /** Its order key, unless it runs on behalf of an ancestor that has the same. */
+  readonly orderKey: string | null;
+  readonly submittedAtMs: number;
+  status: TaskStatus;
+  resumed: boolean;
+  attempt: number;
+  losses: number;
+  fence: number;
+  leaseUntilMs: number;
+  dueAtMs: number | null;
+  /** What it is parked on; null: nothing but a time, or somebody's word. */
+  waits: Pick<Parked, 'children' | 'events' | 'gatherMs'> | null;
+  gathering: boolean;
+  parkedFor: string | null;
+  box: string | null;
+  result: string | null;
+  error: string | null;
+  finishedAtMs: number | null;
+  memory: (Remembered & { readonly row?: StateRow | null })[];
+  events: (TaskEvent & { readonly key: string | undefined })[];
+  approvals: (Approval & { readonly turn: number; decided: boolean })[];
+  /** Locks that it wants beside those it was submitted with. */
+  grown: readonly LockWant[];
+  /** The token of the locks that it holds; 0: it holds none. */
+  lockFence: number;
+  line: InLine | null;
+  undo: Started['undo'];
+  noted: 'cancel' | 'pause' | null;
+  runs: ModelRun[];
+}
+
+export function modelTask(task: NewTask, seq: number, orderKey: string | null, nowMs: number): ModelTask {
+  return {
+    task,
+    seq,
+    orderKey,
+    submittedAtMs: nowMs,
+    status: 'queued',
+    resumed: false,
+    attempt: 0,
+    losses: 0,
+    fence: 0,
+    leaseUntilMs: 0,
+    dueAtMs: null,
+    waits: null,
+    gathering: false,
+    parkedFor: null,
+    box: null,
+    result: null,
+    error: null,
+    finishedAtMs: null,
+    memory: [],
+    events: [],
+    approvals: [],
+    grown: [],
+    lockFence: 0,
+    line: null,
+    undo: null,
+    noted: null,
+    runs: [],
+  };
+}
+
+export const isHeld = ({ status }: ModelTask): boolean => status === 'leased' || status === 'running';
+export const hasEnded = ({ status }: ModelTask): boolean => isTerminal(status);
+export const isCompensated = ({ memory }: ModelTask): boolean => memory.some(({ place }) => place.startsWith('compensate:'));
+
+/** What it wants while it runs: of a resource once as a reader and once as a writer, the writer. */
+export function wantsOf({ task, grown }: ModelTask): LockWant[] {
+  const wants: LockWant[] = [];
+  for (const want of [...(task.locks ?? []), ...grown]) {
+    const known = wants.findIndex(({ resource }) => resource === want.resource);
+    if (known < 0) wants.push(want);
+    else if (want.mode === 'write') wants[known] = want;
+  }
+  return wants.toSorted((a, b) => (a.resource < b.resource ? -1 : 1));
+}
+
+export function toRecord(of: ModelTask): TaskRecord {
+  const { id, kind, version, input, priority, maxAttempts, maxLosses, depth, parent } = of.task;
+  const { status, result, error, attempt, losses, fence, parkedFor, submittedAtMs, finishedAtMs, noted } = of;
+  return {
+    id,
+    kind,
+    version,
+    status,
+    input,
+    result,
+    error,
+    priority,
+    attempt,
+    losses,
+    maxAttempts,
+    maxLosses,
+    fence,
+    depth,
+    parentId: parent?.id ?? null,
+    parkedFor,
+    submittedAtMs,
+    finishedAtMs,
+    rootId: of.task.rootId ?? null,
+    tenant: of.task.tenant ?? null,
+    affinity: of.task.affinity ?? null,
+    orderKey: of.task.orderKey ?? null,
+    deadlineMs: of.task.deadlineMs ?? null,
+    locks: wantsOf(of),
+    dueAtMs: status === 'parked' || status === 'retrying' ? of.dueAtMs : null,
+    undone: of.undo !== null,
+    noted,
+  };
+}

@@ -1,0 +1,220 @@
+/** Mutants of durable work: stores that break what is promised of locks, order, waiting, rows and undoing. */
+import { agent, defineFleet, dependency } from 'drover';
+import { z } from 'zod';
+import type { LockWant, StateWrite, Store } from '../../../actors/ports/store.ts';
+import type { SimulationInternals } from '../../../src/testing/simulate/internals.ts';
+import type { SimulateOptions, Topology } from './kit.ts';
+import type { Mutant } from './mutants.ts';
+
+/** A store of which some commands are other ones. */
+function lying(lies: (store: Store) => Partial<Store>): () => SimulationInternals {
+  return () => ({ store: (store) => ({ ...store, ...lies(store) }) });
+}
+
+const model = dependency({ perform: async (request: string) => request, limits: { concurrency: 20 } });
+
+/** Whatever is written, in order of its key. */
+function accounts(): Topology {
+  return defineFleet({
+    name: 'accounts',
+    agents: {
+      wide: agent({ uses: { model }, writes: ['a', 'b'], run: async (input: string, ctx) => ctx.call('model', input) }),
+      narrow: agent({
+        uses: { model },
+        replicas: 4,
+        writes: (input: string) => [input.startsWith('a') ? 'a' : 'b'],
+        run: async (input: string, ctx) => ctx.call('model', input),
+      }),
+      ordered: agent({
+        uses: { model },
+        replicas: 4,
+        orderKey: (input: string) => input,
+        run: async (input: string, ctx) => ctx.call('model', input),
+      }),
+    },
+  });
+}
+
+const work = (kind: string, count: number, input: (at: number) => string, everyMs: number): SimulateOptions['workload'] =>
+  Array.from({ length: count }, (_, at) => ({ kind, id: `${kind} ${at}`, input: input(at), atMs: at * everyMs })) as never;
+
+/** One wide set beside streams of narrow ones. */
+const STREAMS = [
+  ...(work('narrow', 120, (at) => (at % 2 === 0 ? 'a' : 'b'), 100) as Iterable<{ readonly atMs: number }>),
+  ...(work('wide', 3, String, 2_050) as Iterable<{ readonly atMs: number }>),
+].toSorted((a, b) => a.atMs - b.atMs) as never;
+
+/** Tells a task of two events, sleeps, and counts in a row. */
+function waiting(): Topology {
+  return defineFleet({
+    name: 'waiting',
+    agents: {
+      waiter: agent({
+        events: { go: z.string() },
+        replicas: 2,
+        run: async (_input: string, ctx) => {
+          const first = await ctx.waitFor('go');
+          await ctx.sleep(3_000);
+          return [first, await ctx.waitFor('go')];
+        },
+      }),
+      counter: agent({
+        uses: { model },
+        replicas: 2,
+        writes: ['row'],
+        run: async (input: string, ctx) => {
+          const row = await ctx.state.get<number>('row');
+          await ctx.state.set('row', (row?.value ?? 0) + 1, row?.version ?? null);
+          // Somebody else may write it before this one completes.
+          await ctx.call('model', input);
+          return row?.version ?? 0;
+        },
+      }),
+      undone: agent({
+        run: async (input: string, ctx) => {
+          await ctx.compensate('charge', () => {});
+          await ctx.step('charge', () => input);
+          throw Object.assign(new Error('no'), { retryable: false });
+        },
+      }),
+    },
+  });
+}
+
+const WAITERS = work('waiter', 6, String, 200);
+const EVENTS: SimulateOptions['outside'] = Array.from({ length: 6 }, (_, at) =>
+  [0, 1].map((n) => ({ at: 'signal' as const, task: `waiter ${at}`, name: 'go', payload: `go ${n}`, atMs: 500 + at * 300 + n * 1_500 })),
+).flat();
+
+export const MUTANTS_OF_WORK: readonly Mutant[] = [
+  {
+    invariant: 'S10',
+    what: 'a store gives everybody the locks that he wants',
+    topology: accounts(),
+    options: { workload: STREAMS },
+    internals: lying((store) => {
+      const wants = new Map<string, readonly LockWant[]>();
+      let token = 0;
+      return {
+        submit: (tasks, nowMs) => {
+          for (const { id, locks = [] } of tasks) wants.set(id, locks);
+          return store.submit(
+            tasks.map(({ locks: _locks, ...task }) => task),
+            nowMs,
+          );
+        },
+        start: async (items, nowMs) =>
+          (await store.start(items, nowMs)).map((outcome, at) =>
+            outcome.at === 'started' ? { ...outcome, locks: wants.get(items[at]!.id) ?? [], lockFence: (token += 1) } : outcome,
+          ),
+      };
+    }),
+  },
+  {
+    invariant: 'S3',
+    what: 'a store gives the same token to all locks',
+    topology: accounts(),
+    options: { workload: STREAMS },
+    internals: lying((store) => ({
+      start: async (items, nowMs) =>
+        (await store.start(items, nowMs)).map((outcome) => (outcome.at === 'started' ? { ...outcome, lockFence: 1 } : outcome)),
+    })),
+  },
+  {
+    invariant: 'L5',
+    what: 'a store lets any number of others pass whoever waits for locks',
+    topology: accounts(),
+    options: { workload: STREAMS },
+    internals: lying((store) => ({ open: (command) => store.open({ ...command, mostPassed: 1_000 }) })),
+  },
+  {
+    invariant: 'S13',
+    what: 'a store does not look at order keys',
+    topology: accounts(),
+    options: { workload: work('ordered', 30, (at) => `key ${at % 3}`, 50) },
+    internals: lying((store) => ({
+      submit: (tasks, nowMs) =>
+        store.submit(
+          tasks.map(({ orderKey: _key, ...task }) => task),
+          nowMs,
+        ),
+    })),
+  },
+  {
+    invariant: 'undo',
+    what: 'a store does not keep what is to be undone',
+    topology: waiting(),
+    options: { workload: work('undone', 10, String, 100) },
+    internals: lying((store) => ({
+      remember: async (items, nowMs) => {
+        const kept = items.filter(({ place }) => !place.startsWith('compensate:'));
+        const answers = [...(await store.remember(kept, nowMs))];
+        return items.map(({ place }) => (place.startsWith('compensate:') ? true : answers.shift()!));
+      },
+    })),
+  },
+  {
+    invariant: 'events',
+    what: 'a store gives a task the first event for the second',
+    topology: waiting(),
+    options: { workload: WAITERS, outside: EVENTS },
+    internals: lying((store) => ({
+      start: async (items, nowMs) =>
+        (await store.start(items, nowMs)).map((outcome) =>
+          outcome.at === 'started'
+            ? { ...outcome, events: outcome.events.map((event) => ({ ...event, value: outcome.events[0]!.value })) }
+            : outcome,
+        ),
+    })),
+  },
+  {
+    invariant: 'sleeps',
+    what: 'a store remembers that a sleep ends two seconds sooner',
+    topology: waiting(),
+    options: { workload: WAITERS, outside: EVENTS },
+    internals: lying((store) => ({
+      settle: (items, nowMs) =>
+        store.settle(
+          items.map(({ outcome, ...held }) =>
+            outcome.at === 'parked' && outcome.wakeAtMs !== null
+              ? { ...held, outcome: { ...outcome, wakeAtMs: outcome.wakeAtMs - 2_000 } }
+              : { ...held, outcome },
+          ),
+          nowMs,
+        ),
+      remember: (items, nowMs) =>
+        store.remember(
+          items.map((item) => (item.place.startsWith('sleep#') ? { ...item, value: String(Number(item.value) - 2_000) } : item)),
+          nowMs,
+        ),
+    })),
+  },
+  {
+    invariant: 'rows',
+    what: 'a store writes rows over whatever is there',
+    topology: waiting(),
+    options: {
+      workload: work('counter', 20, String, 300),
+      outside: Array.from({ length: 30 }, (_, at) => ({
+        at: 'set-row' as const,
+        key: 'row',
+        change: (value: unknown) => ((value as number | undefined) ?? 0) + 1,
+        atMs: 100 + at * 250,
+      })),
+    },
+    internals: lying((store) => ({
+      settle: async (items, nowMs) => {
+        const present = async (writes: readonly StateWrite[]): Promise<readonly StateWrite[]> => {
+          const rows = await store.getState(writes.map(({ key }) => key));
+          return writes.map((write, at) => ({ ...write, version: rows[at]?.version ?? null }));
+        };
+        const forced = items.map(async (item) =>
+          item.outcome.at === 'completed' && item.outcome.writes !== undefined
+            ? { ...item, outcome: { ...item.outcome, writes: await present(item.outcome.writes) } }
+            : item,
+        );
+        return store.settle(await Promise.all(forced), nowMs);
+      },
+    })),
+  },
+];
