@@ -13,7 +13,7 @@ describe('in a real fleet of 80', () => {
       expect(outcome.containedAfterS).toBeLessThan(minutes * 60);
       // Left alone it would have an eightieth of it.
       expect(outcome.badTime).toBeGreaterThan(0);
-      expect(outcome.badTime).toBeLessThan(0.9 / 80);
+      expect(outcome.badTime).toBeLessThan(0.95 / 80);
     },
     60_000,
   );

@@ -70,8 +70,8 @@ export const wakeUpBetween: Plant = {
   kind: 'deadlock',
   invariant: 'L1',
   says: /t\d+ is queued, attempt 0/,
-  // The task is accepted between a claim that was too early for it and that claim's answer.
-  smallest: { tasks: 1, steps: 1 },
+  // A task is accepted between a claim that was too early for it and that claim's answer; another one has made the queue ask.
+  smallest: { tasks: 2, steps: 6 },
 };
 
 /** One connection. A submission tells the queue and waits, in its transaction, until that has claimed. */
