@@ -65,6 +65,8 @@ export function decide(state: QueueState, message: QueueMessage): Decided {
       return leaving(state, message.worker);
     case 'queue.ready':
       return state.claiming ? [{ ...state, hinted: true }, NOTHING] : lookedAgain(state);
+    case 'queue.probe':
+      return probed(state);
     case 'queue.claimed':
       return claimed(state, message.tasks, message.asked, message.box);
     case 'queue.ended':
@@ -109,6 +111,17 @@ function leaving(before: QueueState, worker: ActorId): Decided {
 function lookedAgain(before: QueueState): Decided {
   const turn = begin(before);
   turn.state.more = true;
+  return settle(turn);
+}
+
+function probed(before: QueueState): Decided {
+  if (before.input.mode === 'shared' || before.draining) return [before, NOTHING];
+  const turn = begin(before);
+  const { slots } = turn.state;
+  for (let at = 0; at < slots.length; at += 1) {
+    const slot = slots[at]!;
+    if (slot.run === null && slot.mailbox.length === 0 && !slot.leaving && slot.spilled === 0) slots[at] = { ...slot, spilled: 1 };
+  }
   return settle(turn);
 }
 

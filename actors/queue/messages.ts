@@ -35,6 +35,8 @@ export type QueueMessage =
   | { readonly type: 'queue.leaving'; readonly worker: ActorId }
   /** The store may have something: a hint. */
   | { readonly type: 'queue.ready' }
+  /** Every box may hold something of which nobody knows: the answer to a spill was lost. Who has nothing else to do looks. */
+  | { readonly type: 'queue.probe' }
   /** The answer to one `queue.claim`, of the same box. */
   | { readonly type: 'queue.claimed'; readonly tasks: readonly ClaimedTask[]; readonly asked: number; readonly box?: ActorId }
   /** Runs that are over, however they ended. */

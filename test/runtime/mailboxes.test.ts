@@ -119,3 +119,22 @@ test('what a mailbox cannot be is refused with what is allowed', async () => {
   );
   expect(() => fleet.configureMailboxes('nobody' as never, {})).toThrow(/nobody/);
 });
+
+test('what was spilled under an answer that was lost is found in its box', async () => {
+  await using bed = new Testbed();
+  const { fleet } = await office(bed, { mode: 'dedicated', capacity: 2 });
+  // Somebody has put it into the box of a worker, and nobody here knows.
+  const [handle] = await bed.drive(
+    fleet.submitMany(
+      'sorter',
+      mails(1, () => 'anna', 60_000),
+    ),
+  );
+  await bed.advance(100);
+  const task = (await bed.drive(fleet.task(handle!.id)))!;
+  expect(task.status).toBe('running');
+  const [stranded] = await bed.drive(fleet.submitMany('sorter', [{ id: 'stranded', input: { to: 'anna', ms: 10 } }]));
+  const { fence } = (await bed.drive(fleet.task('stranded')))!;
+  bed.disk.tasks.settle([{ id: 'stranded', fence, outcome: { at: 'released', box: 'test/agents/sorter/0' } }], bed.nowMs);
+  await bed.drive(stranded!.result());
+});

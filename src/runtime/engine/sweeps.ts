@@ -9,6 +9,8 @@ import type { Endings } from './endings.ts';
 
 /** The store is looked through for due and ready tasks at least so often: a notification is only a hint. */
 const SWEEP_MS = 1_000;
+/** So often every box is looked into by whoever is idle. */
+const PROBE_MS = 30_000;
 /** Tasks that are looked up with one command. */
 const LOOKED_UP = 500;
 
@@ -30,6 +32,7 @@ export class Sweeps {
   readonly #doubts = new Map<string, Doubt>();
   #alarm: { readonly atMs: number; readonly cancel: () => void } | undefined;
   #polledMs = -Infinity;
+  #probedMs = -Infinity;
   /** The answer to a sweep was lost. */
   #isUnheard = false;
 
@@ -89,6 +92,7 @@ export class Sweeps {
   #swept({ ready, expired, ended, nextAtMs, raised, noted, schedules }: SweepReply, nowMs: number): void {
     const core = this.#core;
     if (core.isClosed) return;
+    if (nowMs - this.#probedMs >= PROBE_MS) this.#probe(nowMs);
     core.ready(this.#isPollDue(nowMs) ? Object.keys(core.options.topology.kinds) : ready);
     for (const { id, fence } of expired) this.#expired({ id, fence });
     this.lookAgain(ended);
@@ -98,6 +102,13 @@ export class Sweeps {
     if (schedules.length > 0) core.options.onSchedules?.(schedules);
     this.#resolveDoubts();
     this.by(Math.min(nextAtMs ?? Infinity, core.nowMs() + SWEEP_MS));
+  }
+
+  /** What was spilled under an answer that was lost, is in a box that nobody asks for. */
+  #probe(nowMs: number): void {
+    this.#probedMs = nowMs;
+    for (const { kind, agent, mailbox } of Object.values(this.#core.options.topology.kinds))
+      if (agent.spec.affinity !== undefined || mailbox.mode === 'dedicated') this.#core.tellQueue(kind, { type: 'queue.probe' });
   }
 
   /** A sweep may have ended tasks of which nobody heard: everybody who is waited for is looked up once. */
