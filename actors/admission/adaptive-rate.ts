@@ -79,6 +79,8 @@ export interface RateControl {
   readonly tight: boolean;
   /** Refusals without a success between them. */
   readonly refusals: number;
+  /** Calls that an overloaded provider has turned away since the latest one that went well. */
+  readonly turnedAway: number;
   /** The first congestion of those that followed soon upon another. */
   readonly chain: Emptied;
   /** The latest congestion that made a cut. */
@@ -102,7 +104,7 @@ export interface RateControl {
 
 /** A call that came home, as the rate sees it. */
 export interface Outcome {
-  readonly end: 'ok' | 'refused' | 'slow' | 'failing' | 'silent';
+  readonly end: 'ok' | 'refused' | 'overloaded' | 'slow' | 'failing' | 'silent';
   /** In the unit of the rate. */
   readonly cost: number;
   /** Units charged since the start, less what was given back and what was refused before. */
@@ -146,6 +148,8 @@ const PROBE_DOUBLING_MS = 11_000;
 const PROBE_SLOPE = Math.LN2 / PROBE_DOUBLING_MS;
 const PROBE_BEND_MS = (PROBE_SLOPE * PROBE_MS ** 2) / 2;
 
+/** What is left of a rate when calls fail. */
+const OVERLOADED_TO = 0.7;
 const EASED_EPISODE_MS = 6_000;
 const SLOW_EPISODE_MS = 60_000;
 const MOST_SAMPLES = 64;
@@ -155,6 +159,8 @@ const MOST_STARTING_PROOF_MS = 1_000;
 /** A provider is asked again after this, whatever it said. */
 export const LONGEST_HOLD_MS = 60_000;
 const FIRST_HOLD_MS = 100;
+/** An overloaded provider that says nothing is asked again after this. */
+const LONGEST_DOWN_MS = 5_000;
 const MOST_PER_MS = 1e12;
 
 /** @param margin the part of the ceiling to leave unused, from 0 to below 1 */
@@ -179,6 +185,7 @@ export function rateControlOf(spec: RateAdaptSpec, unit: 'tokens' | 'requests', 
     holdUntilMs: -Infinity,
     tight: false,
     refusals: 0,
+    turnedAway: 0,
     chain: never,
     latest: never,
     chainWorked: 0,
@@ -200,12 +207,14 @@ export function learned(before: RateControl, outcome: Outcome): RateControl {
   switch (end) {
     case 'refused':
       return refused(control, outcome);
+    case 'overloaded':
+      return turnedAway(control, outcome);
     case 'slow':
       // Calls may be slow for many reasons: one gentle cut a minute, and it goes on learning.
       if (timeMs < control.easedAtMs + SLOW_EPISODE_MS || timeMs < control.quietUntilMs) return grown(paid(control));
       return { ...eased(control, timeMs, 0.9), easedAtMs: timeMs };
     case 'failing':
-      return timeMs < control.quietUntilMs ? control : eased(control, timeMs, 0.7);
+      return timeMs < control.quietUntilMs ? control : eased(control, timeMs, OVERLOADED_TO);
     case 'silent':
       return control;
     case 'ok':
@@ -214,7 +223,7 @@ export function learned(before: RateControl, outcome: Outcome): RateControl {
 }
 
 function paid(control: RateControl): RateControl {
-  return { ...control, credit: Math.min(MOST_CREDIT, control.credit + CREDIT_PER_CALL) };
+  return { ...control, turnedAway: 0, credit: Math.min(MOST_CREDIT, control.credit + CREDIT_PER_CALL) };
 }
 
 /** Used time goes on: the time in which the rate was worked off, if it was wanted. */
@@ -277,6 +286,26 @@ function refused(before: RateControl, outcome: Outcome): RateControl {
     timeMs,
     timeMs + Math.max(EPISODE_MS, Math.min(LONGEST_HOLD_MS, retryAfterMs ?? 0)),
   );
+}
+
+/**
+ * An overloaded provider says how it is, not how much there is: an outage that measured as "nothing" would take
+ * minutes to climb out of. One gentle cut until something is accepted again, and longer holds meanwhile.
+ */
+function turnedAway(before: RateControl, outcome: Outcome): RateControl {
+  const { timeMs, grantedMs, cost, worked, retryAfterMs } = outcome;
+  const ownMs = Math.min(LONGEST_DOWN_MS, FIRST_HOLD_MS * 2 ** Math.min(before.turnedAway + 1, 16));
+  const control: RateControl = {
+    ...before,
+    turnedAway: before.turnedAway + 1,
+    holdUntilMs: Math.max(before.holdUntilMs, timeMs + Math.min(LONGEST_HOLD_MS, Math.max(ownMs, retryAfterMs ?? 0))),
+    worked: worked - cost + (outcome.returned ?? 0),
+    chain: withoutCall(before.chain, grantedMs, cost),
+    latest: withoutCall(before.latest, grantedMs, cost),
+  };
+  if (before.turnedAway > 0 || timeMs < control.quietUntilMs || grantedMs < control.cutAtMs) return control;
+  const next = eased(control, timeMs, OVERLOADED_TO);
+  return { ...next, starting: control.starting };
 }
 
 /** Far below what there was of late refusals may be a matter of chance, and the rest that they cost would be long: no ceiling is trusted there. */

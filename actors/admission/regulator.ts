@@ -315,7 +315,7 @@ function taught(
   const returned = refusal && isExact(retryAfterMs) && rate.tight ? Math.min(units, debt * rate.perMs) : 0;
   const after = learned(rate, {
     returned,
-    end: refusal ? 'refused' : told(unusual(regulator.health), unusual(health), end),
+    end: end === 'rate-limited' ? 'refused' : end === 'overloaded' ? end : told(unusual(regulator.health), unusual(health), end),
     cost: units,
     units: next.learnedUnits,
     worked: next.learnedUnits - debt * rate.perMs,
@@ -331,7 +331,7 @@ function taught(
   return {
     ...next,
     rate: after,
-    providerTatMs: refusal ? emptiedMs(units / after.ceiling, retryAfterMs, timeMs) : next.providerTatMs,
+    providerTatMs: end === 'rate-limited' ? emptiedMs(units / after.ceiling, retryAfterMs, timeMs) : next.providerTatMs,
     learnedTatMs: debt === 0 ? next.learnedTatMs : timeMs + debtAfterMs,
     learnedUnits: next.learnedUnits - forgiven - (refusal ? units : 0),
     heldUntilMs: Math.max(next.heldUntilMs, after.holdUntilMs),

@@ -486,9 +486,10 @@ class Call implements Operation, Asker<LimiterReply>, BudgetAsker {
     const latencyMs = nowMs - tried.beganMs;
     const retryAfterMs = retryAfterOf(failure) ?? tried.retryAfterMs;
     // A refused call has used no tokens; what another failure used is unknown, unless the try has said so.
-    const free = failure.at === 'rate-limited' || failure.at === 'overloaded';
+    // A status that says so holds, whatever the dependency's own reading makes of it.
+    const free = wasTurnedAway(failure) || wasTurnedAway(classifyError(error, nowMs));
     const usage = tried.usage ?? (free ? NO_USAGE : undefined);
-    const end = failure.at === 'rate-limited' || failure.at === 'overloaded' ? failure.at : failure.at === 'permanent' ? 'ok' : 'failed';
+    const end = wasTurnedAway(failure) ? failure.at : failure.at === 'permanent' ? 'ok' : 'failed';
     const report = this.#report(end, usage, latencyMs, retryAfterMs);
     this.#endTry(report, this.#result(error, failure), undefined, usage && { usage, usd: this.#price(usage) });
     const again = failure.at !== 'permanent' && !tried.isLast && this.#attempt < (spec.attempts ?? DEFAULT_ATTEMPTS);
@@ -634,6 +635,10 @@ class Call implements Operation, Asker<LimiterReply>, BudgetAsker {
 }
 
 const FAILURES: readonly unknown[] = ['rate-limited', 'overloaded', 'transient', 'permanent'];
+function wasTurnedAway(failure: CallFailure): failure is CallFailure & { readonly at: 'rate-limited' | 'overloaded' } {
+  return failure.at === 'rate-limited' || failure.at === 'overloaded';
+}
+
 const NOTHING_SPENT = { usd: 0, tokens: 0 };
 
 function retryAfterOf(failure: CallFailure): number | undefined {

@@ -140,6 +140,14 @@ describe('a call that makes no sense', () => {
     }
   });
 
+  test('a call that was turned away costs nothing, whatever a reading of its own makes of the status', async () => {
+    const world = new GateWorld({ budget: { tokens: 1_000 }, classify: () => ({ at: 'transient' }) });
+    const refused = Object.assign(new Error('slow down'), { status: 429 });
+    await world.drive(world.ending(world.gate.run(world.work(1, 1, refused), { input: 900 })));
+    expect((await world.gate.look()).budget).toMatchObject({ spent: { tokens: 0 }, reserved: { tokens: 0 } });
+    await world.drive(world.gate.close());
+  });
+
   test('an absurd usage counts as unknown, and does not stop the others for years', async () => {
     const world = new GateWorld({ limits: { tokensPerMinute: 60_000 } });
     const usage = () => ({ inputTokens: 1e15, outputTokens: 0 });

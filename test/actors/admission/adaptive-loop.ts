@@ -12,6 +12,8 @@ export interface Loop {
   /** Units a second that there are at a time. */
   readonly capacity: (timeMs: number) => number;
   readonly bucketMs: number;
+  /** When every call is turned away with 503. Default never. */
+  readonly isDown?: (timeMs: number) => boolean;
   /** Whether a refused call costs what it asked for. */
   readonly refusedCosts?: boolean;
   /** How it says when to come again. Default 'exact'. */
@@ -62,7 +64,7 @@ export function closedLoop(loop: Loop): LoopResult {
     waiting = cost();
     const { plan } = regulator;
     const grantedMs = nowMs;
-    const come = (end: 'ok' | 'rate-limited', afterMs: number, retryAfterMs?: number): void =>
+    const come = (end: 'ok' | 'rate-limited' | 'overloaded', afterMs: number, retryAfterMs?: number): void =>
       at(nowMs + afterMs, () => {
         const before = regulator.rate!.perMs;
         const used = end === 'ok' ? units : 0;
@@ -81,6 +83,7 @@ export function closedLoop(loop: Loop): LoopResult {
       const size = Math.max(1, (capacity(nowMs) * bucketMs) / 1_000);
       level = Math.min(size, level + (capacity(nowMs) * (nowMs - filledMs)) / 1_000);
       filledMs = nowMs;
+      if (loop.isDown?.(nowMs)) return come('overloaded', 10);
       const missing = Math.min(units, size) - level;
       if (missing <= 0) {
         level -= units;

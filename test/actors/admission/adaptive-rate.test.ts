@@ -251,6 +251,15 @@ describe('against a limit that nobody has told', () => {
     }
   });
 
+  test('an outage that answers 503 is no limit: twenty seconds after it three quarters of the rate are used again', () => {
+    for (const seed of [1, 2, 3]) {
+      const isDown = (timeMs: number): boolean => timeMs > 160_000 && timeMs < 200_000;
+      const { rates } = closedLoop({ ...steady, seed, isDown, forMs: 240_000 });
+      expect(Math.min(...rates.slice(161)), `seed ${seed}`).toBeGreaterThan(1_000);
+      expect(Math.min(...rates.slice(220)), `seed ${seed}`).toBeGreaterThan(1_500);
+    }
+  });
+
   test('the same seed gives the same history', () => {
     const short: Loop = { ...steady, seed: 6, forMs: 60_000 };
     expect(closedLoop(short).rates).toEqual(closedLoop(short).rates);

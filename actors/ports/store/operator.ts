@@ -1,0 +1,96 @@
+/** Operator: what reaches a task from outside: events, decisions, and orders of whoever runs the fleet. */
+import type { Held, TaskStatus } from './task.ts';
+
+/** Tells a task of something that happened outside. */
+export interface Signal {
+  readonly id: string;
+  readonly name: string;
+  readonly value: string;
+  /** The same key for the same task and name is the same event, told once. */
+  readonly key?: string;
+}
+
+export type SignalOutcome =
+  /** `known`: it had been told before. */
+  | { readonly at: 'told' | 'known' }
+  | { readonly at: 'unknown' }
+  | { readonly at: 'ended'; readonly status: TaskStatus }
+  /** It has been told of `limit` events that name it. */
+  | { readonly at: 'full'; readonly limit: number }
+  /** Nobody asks for this approval, or it has been decided. */
+  | { readonly at: 'not-asked' };
+
+/** How many events one task may be told of. */
+export const MOST_EVENTS = 10_000;
+
+/** A run asks a person. */
+export interface ApprovalRequest extends Held {
+  readonly name: string;
+  readonly request: string;
+  readonly expiresAtMs: number | null;
+}
+
+/** Decides what a task asks: it is told of the event `approval:<name>`. */
+export interface Decision {
+  readonly id: string;
+  readonly name: string;
+  readonly decision: string;
+}
+
+/** What is asked and not yet decided. */
+export interface Approval {
+  readonly id: string;
+  readonly kind: string;
+  readonly name: string;
+  readonly request: string;
+  readonly askedAtMs: number;
+  readonly expiresAtMs: number | null;
+}
+
+/** `requeue` puts back what failed, died or was cancelled; `resume` what was paused. */
+export type SteerAction = 'cancel' | 'pause' | 'resume' | 'requeue';
+
+export interface Steering {
+  readonly id: string;
+  readonly action: SteerAction;
+  readonly by: string;
+  readonly reason: string | null;
+}
+
+export type SteerOutcome =
+  /** `status` is where it is now. */
+  | { readonly at: 'done'; readonly status: TaskStatus }
+  /** It is under lease: noted, and done when the run lets go. A run that completes first has completed. */
+  | { readonly at: 'noted'; readonly fence: number }
+  /** `undone`: what has been compensated cannot be put back. */
+  | { readonly at: 'refused'; readonly why: 'ended' | 'not-ended' | 'not-paused' | 'undone'; readonly status: TaskStatus }
+  | { readonly at: 'unknown' };
+
+export interface SteerReply {
+  readonly outcomes: readonly SteerOutcome[];
+  readonly ready: readonly string[];
+  /** Tasks that have ended by this command: the unfinished children of a cancelled one end with it. */
+  readonly ended: readonly string[];
+  /** Runs that are to let go. */
+  readonly held: readonly Held[];
+}
+
+/** Events, approvals, and steering. */
+export interface OperatorStore {
+  signal(
+    items: readonly Signal[],
+    nowMs: number,
+  ): Promise<{ readonly outcomes: readonly SignalOutcome[]; readonly ready: readonly string[] }>;
+  /** `false` where the fence was stale. What was asked before stays as it was. */
+  askApproval(items: readonly ApprovalRequest[], nowMs: number): Promise<readonly boolean[]>;
+  decideApproval(
+    items: readonly Decision[],
+    nowMs: number,
+  ): Promise<{ readonly outcomes: readonly SignalOutcome[]; readonly ready: readonly string[] }>;
+  /** Undecided ones of unfinished tasks, in order of asking. */
+  approvals(query: { readonly limit: number }): Promise<readonly Approval[]>;
+  steer(items: readonly Steering[], nowMs: number): Promise<SteerReply>;
+  /** A paused kind is not claimed. Survives restarts. */
+  pauseKinds(items: readonly { readonly kind: string; readonly paused: boolean }[]): Promise<void>;
+  pausedKinds(): Promise<readonly string[]>;
+}
