@@ -1,4 +1,4 @@
-/** `npm run bench -- NAME [--json] [--data DIR]`: each benchmark runs its own control and its peers in the same process run. `admission` takes about eight minutes. */
+/** `npm run bench -- NAME [--json] [--data DIR]`: each benchmark runs its own control and its peers in the same process run. `admission` takes about a quarter of an hour. */
 import { parseArgs } from 'node:util';
 import { admissionBench } from './admission.ts';
 import { chaos80 } from './chaos80.ts';
