@@ -1,4 +1,5 @@
 /** Errors of calls: what became of a call that brought no reply. */
+import type { LimiterReply } from '../../actors/admission/limiter.ts';
 import { describe, DroverError, toErrorRecord } from '../../actors/kernel/errors.ts';
 import type { Problem } from '../../actors/kernel/shape.ts';
 import type { CallFailure } from '../topology/dependency.ts';
@@ -106,5 +107,19 @@ export class AdmissionOptionError extends DroverError {
   constructor({ path, value, expected }: Problem, options?: ErrorOptions) {
     super(`${path.join('.')}: expected ${expected}, got ${describe(value)}`, options);
     this.detail = { path, expected };
+  }
+}
+
+/** Why the limiter would not have a call, as its caller hears it. */
+export function refusalOf(dependency: string, tokens: number, refusal: Extract<LimiterReply, { readonly at: 'refused' }>): DroverError {
+  switch (refusal.reason) {
+    case 'too-large':
+      return new CallTooLargeError({ dependency, tokens, largestTokens: refusal.largestTokens });
+    case 'deadline':
+      return new AdmissionLateError({ dependency, waitedMs: refusal.waitedMs, earliestMs: refusal.earliestMs });
+    case 'open':
+      return new BreakerOpenError({ dependency, untilMs: refusal.untilMs });
+    case 'full':
+      return new AdmissionFullError({ dependency, waiting: refusal.waiting });
   }
 }

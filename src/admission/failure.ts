@@ -3,6 +3,8 @@ import type { CallFailure } from '../topology/dependency.ts';
 
 /** A longer Retry-After is not obeyed blindly: the call's own backoff applies, as in OpenAI's client. */
 const LONGEST_RETRY_AFTER_MS = 60_000;
+/** A dependency's own `classify` may ask for more, but not for what makes no sense. */
+const LONGEST_ASKED_MS = 3_600_000;
 
 /**
  * Reads what HTTP clients put on their errors: `status` (or `statusCode`), `headers`, and
@@ -49,4 +51,15 @@ function header(headers: unknown, name: string): string | undefined {
   if (headers instanceof Headers) return headers.get(name) ?? undefined;
   const value = (headers as Record<string, unknown> | null | undefined)?.[name];
   return typeof value === 'string' && value !== '' ? value : undefined;
+}
+
+/** Whether the provider would not have the call, and so has used nothing for it. */
+export function wasTurnedAway(failure: CallFailure): failure is CallFailure & { readonly at: 'rate-limited' | 'overloaded' } {
+  return failure.at === 'rate-limited' || failure.at === 'overloaded';
+}
+
+/** How long the provider asks to be left alone; undefined: it does not say, or what makes no sense. */
+export function retryAfterOf(failure: CallFailure): number | undefined {
+  const asked = failure.at === 'permanent' ? undefined : failure.retryAfterMs;
+  return asked !== undefined && asked > 0 && asked <= LONGEST_ASKED_MS ? asked : undefined;
 }
