@@ -1,6 +1,8 @@
 /** Reservations: what is set aside for a call, and how it comes home. The path of every call: nothing here allocates but what it returns. */
 import { toNanoUsd, usedOr } from '../../actors/budget/amount.ts';
 import type { Amount } from '../../actors/budget/amount.ts';
+import { usedOf } from '../../actors/budget/balance.ts';
+import type { Balance } from '../../actors/budget/balance.ts';
 import type { Purse } from './budget-purse.ts';
 import type { BudgetExceededError } from './errors.ts';
 
@@ -67,4 +69,14 @@ export function settled(held: Held, spent: Amount | null): boolean {
       needsCare = true;
   }
   return needsCare;
+}
+
+/** Whether it still fits into every purse, now that others have spent. */
+export function stillFits({ purses, nanoUsd, tokens }: Held): boolean {
+  return purses.every(({ usd, tokens: account }) => fits(usd, nanoUsd) && fits(account, tokens));
+}
+
+/** What was taken beyond the limit is booked already. */
+function fits(balance: Balance, asked: number): boolean {
+  return usedOf(balance) + asked <= Math.max(balance.limit, balance.taken);
 }

@@ -13,14 +13,15 @@
  * all the same: nobody knows, so it counts as spent; until the store is back, no more than what is
  * missing is asked for. For the same reason a return is never sent twice.
  */
-import { freeOf, leftOf, overOf, sliceOf } from '../../actors/budget/balance.ts';
 import type { CancelWake, Clock } from '../../actors/kernel/clock.ts';
 import { toErrorRecord } from '../../actors/kernel/errors.ts';
 import type { Random } from '../../actors/kernel/random.ts';
 import type { BudgetGrant, BudgetReturn, BudgetTake, Store } from '../../actors/ports/store.ts';
+import { granted, nameOf, takeOf, takeOut } from './budget-commands.ts';
+import type { Missing } from './budget-commands.ts';
 import type { BudgetFact } from './budget-facts.ts';
 import { heard } from './budget-purse.ts';
-import type { Account, Purse } from './budget-purse.ts';
+import type { Purse } from './budget-purse.ts';
 
 /** What budgets need of a store. */
 export type BudgetStore = Pick<Store, 'takeBudget' | 'returnBudget' | 'readBudgets'>;
@@ -40,14 +41,6 @@ export interface SlicesOptions {
 const IDLE_MS = 5_000;
 const RETRY_BASE_MS = 250;
 const RETRY_CAP_MS = 30_000;
-/** So many periods before the present one are kept in the store: others may not have noticed yet that it has begun. */
-const PERIODS_KEPT = 2;
-
-interface Missing {
-  nanoUsd: number;
-  tokens: number;
-}
-
 /** The slices of one process. */
 export class Slices {
   readonly #options: SlicesOptions;
@@ -257,49 +250,4 @@ export class Slices {
       if (this.#inHand.size > 0) this.#watchIdle();
     });
   }
-}
-
-function nameOf({ budget, startMs }: Purse): { readonly scope: string; readonly periodStartMs: number } {
-  return { scope: budget.scope, periodStartMs: startMs };
-}
-
-function takeOf(purse: Purse, missing: Missing, sparing: boolean): BudgetTake {
-  const { usd, tokens, budget, startMs } = purse;
-  // Nobody reserves there any more: only what is over has to be known.
-  const { nanoUsd: leastNanoUsd, tokens: leastTokens } = purse.retired ? { nanoUsd: 0, tokens: 0 } : missing;
-  const booksOnly = leastNanoUsd === 0 && leastTokens === 0;
-  return {
-    ...nameOf(purse),
-    limitNanoUsd: usd.limit === Infinity ? null : usd.limit,
-    limitTokens: tokens.limit === Infinity ? null : tokens.limit,
-    wantNanoUsd: booksOnly ? 0 : Math.max(leastNanoUsd, Math.min(leftOf(usd), sliceOf(usd, leastNanoUsd, sparing))),
-    wantTokens: booksOnly ? 0 : Math.max(leastTokens, Math.min(leftOf(tokens), sliceOf(tokens, leastTokens, sparing))),
-    leastNanoUsd,
-    leastTokens,
-    overNanoUsd: budget.forgotten ? 0 : overOf(usd),
-    overTokens: budget.forgotten ? 0 : overOf(tokens),
-    keepFromMs: budget.plan.perMs === Infinity ? startMs : startMs - PERIODS_KEPT * budget.plan.perMs,
-  };
-}
-
-/** What is free is no longer in hand from now on, whatever becomes of the command. */
-function takeOut(purse: Purse): BudgetReturn {
-  const nanoUsd = freed(purse.usd);
-  const tokens = freed(purse.tokens);
-  return { ...nameOf(purse), nanoUsd, tokens, ended: purse.budget.forgotten && purse.out === 0 };
-}
-
-function freed(account: Account): number {
-  const free = freeOf(account);
-  const beyond = Math.min(free, account.beyond);
-  account.beyond -= beyond;
-  account.granted -= free - beyond;
-  return free;
-}
-
-function granted(account: Account, amount: number, over: number, taken: number): void {
-  if (account.limit === Infinity) return;
-  account.granted += amount;
-  account.beyond += over;
-  heard(account, taken);
 }

@@ -17,10 +17,9 @@
  * Promise (S5): in every scope and period, spent + reserved stays within the budget, over all
  * processes and crashes, except by what calls in flight cost above their own upper bound.
  */
-import type { Balance } from '../../actors/budget/balance.ts';
 import { checkAmount, toNanoUsd, toUsd } from '../../actors/budget/amount.ts';
 import type { Amount } from '../../actors/budget/amount.ts';
-import { unspentOf, usedOf } from '../../actors/budget/balance.ts';
+import { unspentOf } from '../../actors/budget/balance.ts';
 import { BudgetInputError } from '../../actors/budget/errors.ts';
 import { planBudget } from '../../actors/budget/plan.ts';
 import type { BudgetSpec } from '../../actors/budget/plan.ts';
@@ -29,9 +28,10 @@ import type { Random } from '../../actors/kernel/random.ts';
 import { sizeOf } from '../../actors/sorted-set.ts';
 import type { BudgetFact, BudgetLook } from './budget-facts.ts';
 import { Lines } from './budget-lines.ts';
+import { Periods } from './budget-periods.ts';
 import { Budget, Purse } from './budget-purse.ts';
 import type { Account, Waiter } from './budget-purse.ts';
-import { charge, settled } from './budget-reservation.ts';
+import { charge, settled, stillFits } from './budget-reservation.ts';
 import type { BudgetAsker, BudgetReservation, Held } from './budget-reservation.ts';
 import { Slices } from './budget-slices.ts';
 import type { BudgetStore } from './budget-slices.ts';
@@ -61,22 +61,25 @@ export class Budgets {
   readonly #slices: Slices | undefined;
   readonly #budgets = new Map<string, Budget>();
   readonly #lines: Lines;
-  /** When the first period ends; Infinity when none does: then nobody need look at the clock. */
-  #nextEndMs = Infinity;
-  #alarmAtMs = Infinity;
-  #cancelAlarm: CancelWake | undefined;
+  readonly #periods: Periods;
   #closed = false;
 
   constructor(options: BudgetsOptions) {
     this.#options = options;
     const { store } = options;
     this.#slices = store === undefined ? undefined : new Slices({ ...options, store, changed: (purses) => this.#changed(purses) });
+    this.#periods = new Periods({
+      ...options,
+      budgets: () => this.#budgets.values(),
+      renew: (budget, nowMs) => this.#renew(budget, nowMs),
+      due: () => this.#lines.serve(),
+    });
     this.#lines = new Lines({
       clock: options.clock,
-      begin: () => this.#beginPeriods(),
+      begin: () => this.#periods.begin(),
       // Without a store everything is in hand already.
       want: (purse, nanoUsd, tokens) => this.#slices?.want(purse, nanoUsd, tokens),
-      joined: (budget) => this.#watch(budget),
+      joined: (budget) => this.#periods.watch(budget),
       refused: (budget, waiter, { detail }) => this.#refused(budget, waiter, detail),
       homecoming: (purses) => this.#homecoming(purses),
     });
@@ -91,7 +94,7 @@ export class Budgets {
     const plan = planBudget(spec);
     const budget = new Budget(scope, plan, this.#options.clock.nowMs(), this.#slices !== undefined);
     this.#budgets.set(scope, budget);
-    this.#nextEndMs = Math.min(this.#nextEndMs, budget.purse.endMs);
+    this.#periods.add(budget);
   }
 
   /**
@@ -99,8 +102,7 @@ export class Budgets {
    * when the call is about to be made, for it may have waited long.
    */
   covers(reservation: BudgetReservation): boolean {
-    const { purses, nanoUsd, tokens } = reservation as Held;
-    return purses.every(({ usd, tokens: account }) => fits(usd, nanoUsd) && fits(account, tokens));
+    return stillFits(reservation as Held);
   }
 
   /** Whether money is limited in one of them at least. */
@@ -134,7 +136,7 @@ export class Budgets {
       );
     const plan = planBudget(spec);
     if (plan.perMs !== budget.plan.perMs) throw new BudgetInputError('perMs', 'the same period as before', spec.perMs);
-    this.#roll();
+    this.#periods.roll();
     const isLess = plan.nanoUsd < budget.plan.nanoUsd || plan.tokens < budget.plan.tokens;
     budget.plan = plan;
     budget.purse.relimit(plan, this.#slices !== undefined);
@@ -155,7 +157,7 @@ export class Budgets {
     checkAmount(amount);
     const nanoUsd = toNanoUsd(amount.usd);
     const tokens = Math.ceil(amount.tokens);
-    if (this.#nextEndMs !== Infinity) this.#roll();
+    this.#periods.roll();
     const purses: Purse[] = [];
     let isFree = !this.#closed;
     for (let at = 0; at < scopes.length; at += 1) {
@@ -192,13 +194,13 @@ export class Budgets {
 
   /** Asks the store how much is spent already, for `look` and for warnings after a restart. Rejects when the store does. */
   async refresh(): Promise<void> {
-    this.#roll();
+    this.#periods.roll();
     await this.#slices?.refresh([...this.#budgets.values()].map(({ purse }) => purse));
   }
 
   /** Every budget, in the order of declaration. */
   look(): readonly BudgetLook[] {
-    this.#roll();
+    this.#periods.roll();
     return [...this.#budgets.values()].map(({ scope, limit, purse, line }) => ({
       scope,
       limit,
@@ -218,8 +220,7 @@ export class Budgets {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    this.#cancelAlarm?.();
-    this.#cancelAlarm = undefined;
+    this.#periods.close();
     this.#lines.close();
     await this.#slices?.close();
   }
@@ -243,7 +244,7 @@ export class Budgets {
   #refused(budget: Budget, { nanoUsd, tokens }: Waiter, { scope, limit, spent, asked, untilMs }: BudgetExceededError['detail']): void {
     if (budget.refused !== undefined) return;
     budget.refused = { nanoUsd, tokens };
-    this.#watch(budget);
+    this.#periods.watch(budget);
     this.#options.onFact({ at: 'exhausted', scope, limit, spent, asked, untilMs });
   }
 
@@ -281,51 +282,14 @@ export class Budgets {
     if (purse.out === 0) this.#slices.giveBack(purse);
   }
 
-  /** Begins the periods that are due, and serves who has waited for them. */
-  #roll(): void {
-    if (this.#isDue()) this.#lines.serve();
-  }
-
-  #isDue(): boolean {
-    return this.#nextEndMs !== Infinity && this.#options.clock.nowMs() >= this.#nextEndMs && !this.#closed;
-  }
-
-  #beginPeriods(): readonly Budget[] {
-    if (!this.#isDue()) return [];
-    const begun: Budget[] = [];
-    const nowMs = this.#options.clock.nowMs();
-    this.#nextEndMs = Infinity;
-    for (const budget of this.#budgets.values()) {
-      if (budget.purse.endMs <= nowMs) {
-        this.#retire(budget.purse);
-        budget.purse = new Purse(budget, nowMs, this.#slices !== undefined);
-        this.#replenished(budget);
-        begun.push(budget);
-      }
-      this.#nextEndMs = Math.min(this.#nextEndMs, budget.purse.endMs);
-    }
-    return begun;
-  }
-
-  /** Somebody waits for it, or was refused: its next period has to begin without being asked. */
-  #watch({ purse: { endMs } }: Budget): void {
-    if (endMs >= this.#alarmAtMs || this.#closed) return;
-    this.#cancelAlarm?.();
-    this.#alarmAtMs = endMs;
-    this.#cancelAlarm = this.#options.alarm(endMs, () => {
-      this.#alarmAtMs = Infinity;
-      this.#cancelAlarm = undefined;
-      this.#roll();
-      for (const budget of this.#budgets.values()) if (budget.line !== undefined || budget.refused !== undefined) this.#watch(budget);
-    });
+  /** Its period is over. */
+  #renew(budget: Budget, nowMs: number): void {
+    this.#retire(budget.purse);
+    budget.purse = new Purse(budget, nowMs, this.#slices !== undefined);
+    this.#replenished(budget);
   }
 }
 
 function leftIn(account: Account): number {
   return Math.max(0, unspentOf(account) - account.reserved);
-}
-
-/** What was taken beyond the limit is booked already. */
-function fits(balance: Balance, asked: number): boolean {
-  return usedOf(balance) + asked <= Math.max(balance.limit, balance.taken);
 }
