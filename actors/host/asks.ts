@@ -7,8 +7,8 @@
  * was ever asked after it stays in memory until the next full collection.
  */
 import { ChurnMap } from '../kernel/churn-map.ts';
-import type { ReplyTo } from '../kernel/effects.ts';
-import { invariant } from '../kernel/errors.ts';
+import type { ActorId, ReplyTo } from '../kernel/effects.ts';
+import { DroverError, invariant } from '../kernel/errors.ts';
 
 /** Whoever waits for the answer to one question, outside the actors. */
 export interface Asker<T = never> {
@@ -18,6 +18,17 @@ export interface Asker<T = never> {
   answered(value: T): void;
   /** There will be no answer: the one who was asked is gone. Ask again, or give up. */
   lost?(): void;
+}
+
+/** Nobody lives at the address that was asked, or its tenant ended without an answer. */
+export class ActorGoneError extends DroverError {
+  readonly code = 'DROVER_ACTOR_GONE';
+  readonly retryable = true;
+  override readonly detail: { readonly actor: ActorId };
+  constructor(actor: ActorId) {
+    super(`${actor}: is gone and did not answer`);
+    this.detail = { actor };
+  }
 }
 
 /** Questions that can wait at the same time. */
