@@ -34,132 +34,35 @@
  * not after the old reading is passed. Holds and deadlines keep their distance too. The timer alone
  * stays with the host: after a step back it is put right by the next event.
  */
-import {
-  breakerOf,
-  callTicket,
-  ended,
-  issued,
-  isolated,
-  lookAt,
-  mayIssue,
-  nextAtMs,
-  passed,
-  refused as breakerRefused,
-  released,
-  reset,
-  restored,
-  tripped,
-} from '../breaker/breaker.ts';
-import type { Breaker, BreakerLook } from '../breaker/breaker.ts';
+import { ended, isolated, mayIssue, passed, refused as breakerRefused, released, reset, tripped } from '../breaker/breaker.ts';
+import type { Breaker } from '../breaker/breaker.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { fromDecider, NOTHING } from '../kernel/decider.ts';
 import type { Decision, DeciderLogic } from '../kernel/decider.ts';
-import { cancelTimer, reply, setTimer } from '../kernel/effects.ts';
-import type { HostEffect, OwnEffect, ReplyTo } from '../kernel/effects.ts';
+import { reply } from '../kernel/effects.ts';
+import type { HostEffect } from '../kernel/effects.ts';
 import { invariant } from '../kernel/errors.ts';
-import {
-  charged,
-  countsTokens,
-  earliestMs,
-  held,
-  largestIfTooLarge,
-  owedBy,
-  reconfigured,
-  regulatorOf,
-  settled,
-  sliced,
-} from './regulator.ts';
-import type { Cost, LimiterLimits, Regulator } from './regulator.ts';
-import type { Book, LimiterEffect, LimiterInput, LimiterLook, LimiterMessage, LimiterReply, Permit } from './messages.ts';
-import {
-  aheadOf,
-  emptyLine,
-  headGone,
-  headOf,
-  joined,
-  leastImportantOf,
-  leveled,
-  mostUrgentOf,
-  positionOf,
-  refusersOf,
-  waiterOf,
-  withdrawn,
-} from './wait-line.ts';
-import type { Waiter, WaitLine } from './wait-line.ts';
+import { granted, open, refused, tooLate } from './limiter-answers.ts';
+import { look, moved } from './limiter-look.ts';
+import { initial } from './limiter-recovery.ts';
+import { at, hasRoom } from './limiter-state.ts';
+import type { Draft, LimiterState } from './limiter-state.ts';
+import { advance, dropped } from './limiter-waiting.ts';
+import { countsTokens, earliestMs, held, largestIfTooLarge, reconfigured, settled, sliced } from './regulator.ts';
+import type { Cost, LimiterLimits } from './regulator.ts';
+import type { LimiterInput, LimiterMessage, LimiterReply } from './messages.ts';
+import { aheadOf, joined, leastImportantOf, leveled, waiterOf, withdrawn } from './wait-line.ts';
+import type { Waiter } from './wait-line.ts';
 
+export { initial } from './limiter-recovery.ts';
+export type { LimiterState } from './limiter-state.ts';
 export type { LimiterLimits } from './regulator.ts';
 export type { Book, LimiterEffect, LimiterInput, LimiterLook, LimiterMessage, LimiterReply, Permit } from './messages.ts';
 
-// 1. Messages: see `messages.ts`.
-
-// 2. State.
-
-/** Times are the limiter's own, except `dueAtMs`. */
-export interface LimiterState {
-  readonly regulator: Regulator;
-  readonly breaker: Breaker | undefined;
-  readonly capacity: number;
-  readonly sheds: boolean;
-  /** Slots that are taken. */
-  readonly inFlight: number;
-  readonly line: WaitLine;
-  /** The latest event. */
-  readonly timeMs: number;
-  /** Own time less the host's. Grows by each step that the clock takes back. */
-  readonly aheadMs: number;
-  /** What the timer is set to, in the host's time. */
-  readonly dueAtMs: number | undefined;
-  readonly granted: number;
-  readonly refused: number;
-  /** Time that permits were out, and permits that came home: both fade, so their quotient is a recent mean. */
-  readonly permitMs: number;
-  readonly settled: number;
-}
-
-const DEFAULT_CAPACITY = 100_000;
-/** How long a successor without a book admits nothing, unless the burst is longer. */
-const CAUTION_MS = 1_000;
+// 1. Messages: see `messages.ts`. 2. State: see `limiter-state.ts`, and `limiter-recovery.ts` for the first one.
 
 /** What each settled permit leaves of the ones before it in the mean: about the last hundred count. */
 const FADING = 0.99;
-
-/** Above the distance between two neighbouring clock readings of this century. */
-const CLOCK_GRAIN_MS = 0.001;
-
-/** What a turn costs where no tokens are counted. */
-const ONE_TURN = (): number => 1;
-
-const TIMER = 'due';
-const DUE: LimiterMessage = { type: 'limiter.due' };
-
-export function initial(input: LimiterInput, nowMs: number): Decision<LimiterState> {
-  const { book, line = {} } = input;
-  // In the time of its predecessor, so that what was owed then is owed now.
-  const aheadMs = book?.aheadMs ?? -nowMs;
-  const timeMs = nowMs + aheadMs;
-  const isNew = book === undefined || input.cautious === true;
-  const known = isNew ? regulatorOf(input.limits) : reconfigured(book.regulator, input.limits, timeMs);
-  const quiet = held(known, (input.heldUntilMs ?? -Infinity) + aheadMs);
-  const regulator = input.cautious === true ? held(quiet, timeMs + Math.max(CAUTION_MS, input.limits.burstMs ?? 0)) : quiet;
-  const state: LimiterState = {
-    regulator,
-    breaker: input.breaker && (book?.breaker ? restored(input.breaker, book.breaker, timeMs) : breakerOf(input.breaker, timeMs)),
-    capacity: line.capacity ?? DEFAULT_CAPACITY,
-    sheds: line.whenFull === 'shed',
-    inFlight: input.inFlight ?? 0,
-    line: emptyLine(line.weights),
-    timeMs,
-    aheadMs,
-    dueAtMs: undefined,
-    granted: 0,
-    refused: 0,
-    permitMs: 0,
-    settled: 0,
-  };
-  // Its rest may be over meanwhile, or its probe lost: whoever watches is told.
-  const hasMoved = book?.breaker !== undefined && state.breaker !== undefined && state.breaker.at !== book.breaker.at;
-  return [state, hasMoved ? [noted(state) as OwnEffect as HostEffect] : NOTHING];
-}
 
 // 3. Pure transitions.
 
@@ -197,16 +100,6 @@ export function decide(state: LimiterState, message: LimiterMessage, nowMs: numb
       // `effect.failed`: a caller's callback threw. Its permit is out and comes home by `settle`.
       return [state, NOTHING];
   }
-}
-
-/** A state that nobody else has seen yet: whoever made it may write to it. */
-type Draft = { -readonly [Field in keyof LimiterState]: LimiterState[Field] };
-
-/** The state at the host's `nowMs`, always a new one. */
-function at(state: LimiterState, nowMs: number): Draft {
-  const timeMs = nowMs + state.aheadMs;
-  if (timeMs < state.timeMs) return { ...state, aheadMs: state.timeMs - nowMs };
-  return { ...state, timeMs, permitMs: state.permitMs + state.inFlight * (timeMs - state.timeMs) };
 }
 
 function acquire(before: Draft, asked: Extract<LimiterMessage, { type: 'limiter.acquire' }>): Decision<LimiterState> {
@@ -286,186 +179,6 @@ function operate(state: LimiterState, change: (breaker: Breaker, nowMs: number) 
   if (breaker === undefined) return [state, NOTHING];
   const effects: HostEffect[] = [];
   return advance(moved(state, change(passed(breaker, timeMs), timeMs), effects), effects);
-}
-
-/** The breaker is another one now; whoever runs the limiter is told when it has changed its condition. */
-function moved(state: Draft, breaker: Breaker, effects: HostEffect[]): Draft {
-  const before = state.breaker!;
-  if (breaker === before) return state;
-  const next = { ...state, breaker };
-  // It may have been open meanwhile: then this half-open is another one.
-  if (breaker.at !== before.at || breaker.openings !== before.openings) effects.push(noted(next) as OwnEffect as HostEffect);
-  return next;
-}
-
-/** Whatever has happened: refuses who is too late, admits who may go, and sets the timer for the next. */
-function advance(state: LimiterState, effects: HostEffect[]): Decision<LimiterState> {
-  if (state.line.size === 0 && state.dueAtMs === undefined) return [state, effects];
-  let next = state.breaker === undefined ? state : moved(state, passed(state.breaker, state.timeMs), effects);
-  if (next.breaker !== undefined && mayIssue(next.breaker, 1) === 'no') next = turnedAway(next, effects);
-  // Before anybody is admitted, since nobody is served after his deadline.
-  next = admit(expire(next, -Infinity, effects), effects);
-  // Whose deadline is now does not go any more; the head behind him may be smaller, or have become too large.
-  for (let rest = expire(next, next.timeMs, effects); rest !== next; rest = expire(next, next.timeMs, effects)) next = admit(rest, effects);
-  return rearm(next, effects);
-}
-
-/** The breaker is open: those who do not want to wait for it are told so. */
-function turnedAway(state: LimiterState, effects: HostEffect[]): LimiterState {
-  let next = state;
-  for (const waiter of refusersOf(state.line)) {
-    effects.push(reply(waiter.replyTo, open(state)));
-    next = dropped(next, waiter);
-  }
-  return next;
-}
-
-/** Refuses the most urgent ones, as long as their deadline comes before the rates allow them, or has come by `passedMs`. */
-function expire(state: LimiterState, passedMs: number, effects: HostEffect[]): LimiterState {
-  let next = state;
-  for (let urgent = mostUrgentOf(next.line); urgent !== undefined; urgent = mostUrgentOf(next.line)) {
-    const soonestMs = earliestMs(next.regulator, urgent, next.timeMs);
-    if (urgent.deadlineMs >= soonestMs && urgent.deadlineMs > passedMs) break;
-    effects.push(reply(urgent.replyTo, tooLate(next, urgent, soonestMs)));
-    next = dropped(next, urgent);
-  }
-  return next;
-}
-
-function admit(state: LimiterState, effects: HostEffect[]): LimiterState {
-  let next = state;
-  for (let head = headOf(next.line); head !== undefined; head = headOf(next.line)) {
-    const largest = largestIfTooLarge(next.regulator, head);
-    if (largest !== undefined) {
-      // The limits were lowered while it waited.
-      effects.push(reply(head.replyTo, { at: 'refused', reason: 'too-large', largestTokens: largest } satisfies LimiterReply));
-      next = dropped(next, head);
-      continue;
-    }
-    const soonestMs = earliestMs(next.regulator, head, next.timeMs);
-    if (head.deadlineMs < soonestMs) {
-      effects.push(reply(head.replyTo, tooLate(next, head, soonestMs)));
-      next = dropped(next, head);
-      continue;
-    }
-    if (!hasLeave(next) || !hasRoom(next, head.slots) || soonestMs > next.timeMs) break;
-    // The head pays its turn in what the rates count.
-    const cost = countsTokens(next.regulator) ? Math.max(1, head.input + head.output) : 1;
-    next = granted({ ...next, line: headGone(next.line, cost) }, head, effects)[0];
-  }
-  return next;
-}
-
-/** A waiter has been refused. */
-function dropped(state: LimiterState, waiter: Waiter): LimiterState {
-  return { ...state, line: withdrawn(state.line, waiter.ticket), refused: state.refused + 1 };
-}
-
-function rearm(state: LimiterState, effects: HostEffect[]): Decision<LimiterState> {
-  const dueAtMs = nextDueAtMs(state);
-  if (dueAtMs === state.dueAtMs) return [state, effects];
-  effects.push(dueAtMs === undefined ? cancelTimer(TIMER) : setTimer(TIMER, dueAtMs, DUE));
-  return [{ ...state, dueAtMs }, effects];
-}
-
-/** When time alone changes something, in the host's time. Room in flight comes with an event of its own. */
-function nextDueAtMs(state: LimiterState): number | undefined {
-  const head = headOf(state.line);
-  if (head === undefined) return undefined;
-  const { breaker } = state;
-  const headMs = hasLeave(state) && hasRoom(state, head.slots) ? earliestMs(state.regulator, head, state.timeMs) : Infinity;
-  const breakerMs = (breaker && nextAtMs(breaker)) ?? Infinity;
-  const ownMs = Math.min(headMs, breakerMs, mostUrgentOf(state.line)?.deadlineMs ?? Infinity);
-  if (ownMs === Infinity) return undefined;
-  const hostMs = toHostMs(state, ownMs);
-  // Rounding must not let the timer fire a grain too early, find nothing to do, and be set again for the same time.
-  return hostMs + state.aheadMs >= ownMs ? hostMs : hostMs + CLOCK_GRAIN_MS;
-}
-
-function hasLeave({ breaker }: LimiterState): boolean {
-  return breaker === undefined || mayIssue(breaker, 1) !== 'no';
-}
-
-/** Room that has been learned may be less than one call takes: it goes alone then. */
-function hasRoom({ inFlight, regulator }: LimiterState, slots: number): boolean {
-  const { concurrency } = regulator;
-  return inFlight + slots <= concurrency || (inFlight === 0 && concurrency >= 1);
-}
-
-/** One more in flight, paid for in every dimension. Of every call: the draft is written to, not copied again. */
-function granted(state: Draft, waiter: Omit<Waiter, 'arrival'>, effects: HostEffect[]): Decision<LimiterState> {
-  const { timeMs, aheadMs } = state;
-  const { input, output, slots } = waiter;
-  const regulator = charged(state.regulator, waiter, timeMs);
-  const breaker = state.breaker === undefined ? undefined : issued(state.breaker, timeMs);
-  const ticket = breaker === undefined ? 0 : callTicket(breaker);
-  const book: Book = { regulator, breaker, aheadMs };
-  const waitedMs = timeMs - waiter.sinceMs;
-  const permit: Permit = { at: 'granted', input, output, slots, ticket, waitedMs, grantedMs: timeMs, book };
-  effects.push(reply(waiter.replyTo, permit));
-  state.regulator = regulator;
-  state.breaker = breaker;
-  state.inFlight += slots;
-  state.granted += 1;
-  return [state, effects];
-}
-
-function refused(state: LimiterState, replyTo: ReplyTo, answer: LimiterReply, effects: HostEffect[]): Decision<LimiterState> {
-  effects.push(reply(replyTo, answer));
-  return [{ ...state, refused: state.refused + 1 }, effects];
-}
-
-function tooLate(state: LimiterState, waiter: Pick<Waiter, 'sinceMs'>, soonestMs: number): LimiterReply {
-  return { at: 'refused', reason: 'deadline', waitedMs: state.timeMs - waiter.sinceMs, earliestMs: toHostMs(state, soonestMs) };
-}
-
-function open(state: LimiterState): LimiterReply {
-  const untilMs = nextAtMs(state.breaker!);
-  return { at: 'refused', reason: 'open', untilMs: untilMs === undefined ? null : toHostMs(state, untilMs) };
-}
-
-function noted({ regulator, breaker, aheadMs }: LimiterState): LimiterEffect {
-  return { type: 'limiter.noted', book: { regulator, breaker, aheadMs }, breaker: seen(breaker!, aheadMs) };
-}
-
-/** With the host's times. */
-function seen(breaker: Breaker, aheadMs: number): BreakerLook {
-  const looked = lookAt(breaker);
-  return looked.untilMs === undefined ? looked : { ...looked, untilMs: looked.untilMs - aheadMs };
-}
-
-function look(state: LimiterState, ticket: number | undefined): LimiterLook {
-  const { regulator, line, timeMs, breaker } = state;
-  const { heldUntilMs, concurrency } = regulator;
-  const soonestMs = earliestMs(regulator, headOf(line) ?? { input: 0, output: 0, slots: 1 }, timeMs);
-  const count = Math.max(1, line.size);
-  const average = { input: line.input / count, output: line.output / count, slots: 1 };
-  const missingRoom = Math.max(0, state.inFlight + line.size + 1 - concurrency);
-  const roomMs = missingRoom === 0 || state.settled === 0 ? 0 : (missingRoom * state.permitMs) / state.settled / Math.max(1, concurrency);
-  const lastMs = earliestMs(regulator, average, timeMs, { requests: line.size, input: line.input, output: line.output });
-  const owed = owedBy(regulator, timeMs);
-  const now = breaker && passed(breaker, timeMs);
-  const openMs = now !== undefined && mayIssue(now, 1) === 'no' ? (nextAtMs(now) ?? Infinity) - timeMs : 0;
-  return {
-    limits: regulator.plan.limits,
-    waiting: line.size,
-    waitingTokens: line.tokens,
-    inFlight: state.inFlight,
-    concurrency,
-    granted: state.granted,
-    refused: state.refused,
-    owedRequests: owed.requests,
-    owedTokens: owed.tokens,
-    heldUntilMs: heldUntilMs > timeMs ? toHostMs(state, heldUntilMs) : null,
-    nextAtMs: soonestMs > timeMs ? toHostMs(state, soonestMs) : null,
-    estimateMs: Math.max(lastMs - timeMs, roomMs, openMs),
-    position: ticket === undefined ? null : (positionOf(line, ticket, countsTokens(regulator) ? undefined : ONE_TURN) ?? null),
-    breaker: now === undefined ? null : seen(now, state.aheadMs),
-  };
-}
-
-function toHostMs(state: LimiterState, ownMs: number): number {
-  return ownMs - state.aheadMs;
 }
 
 // 4. Logic.
