@@ -1,7 +1,7 @@
 /** Adaptation: what limits say about learning, with names and defaults resolved. */
 import { concurrencyControlOf, roomOf } from './adaptive-concurrency.ts';
 import type { ConcurrencyAdaptSpec, ConcurrencyControl } from './adaptive-concurrency.ts';
-import type { RateAdaptSpec } from './adaptive-rate.ts';
+import type { RateAdaptSpec } from './rate-control.ts';
 import type { LimiterLimits } from './limits.ts';
 
 const AIMD: RateAdaptSpec = {};

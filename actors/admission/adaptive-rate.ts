@@ -20,116 +20,14 @@
  * Promise: the rate stays within [least, most], whatever is reported, and only a report changes it.
  * @see Chiu and Jain 1989; Ha, Rhee and Xu, "CUBIC", 2008
  */
-
 import { congested, EPISODE_MS, SAMPLE_MS } from './congestion.ts';
-import type { Emptied } from './congestion.ts';
+import { clamp, withRate } from './rate-control.ts';
+import type { Emptied, Outcome, RateControl } from './rate-control.ts';
+import { CUT_TO, grown } from './rate-growth.ts';
 
-/** How a rate is learned. Rates are units a minute. */
-export interface RateAdaptSpec {
-  /** What the rate counts. Default: tokens when the first call has an estimate of them, else requests. */
-  readonly unit?: 'tokens' | 'requests';
-  /** Where it begins. Default 60,000 tokens, or 60 requests. */
-  readonly startPerMinute?: number;
-  /** It never goes below. Default 1,000 tokens, or 1 request. */
-  readonly leastPerMinute?: number;
-  /** It never goes above. Default: only declared limits bound it. */
-  readonly mostPerMinute?: number;
-}
+export { rateControlOf } from './rate-control.ts';
+export type { Outcome, RateControl } from './rate-control.ts';
 
-/** Bounds in units a millisecond. */
-export interface RatePlan {
-  readonly unit: 'tokens' | 'requests';
-  readonly startPerMs: number;
-  readonly leastPerMs: number;
-  readonly mostPerMs: number;
-  /** The part of the ceiling that is left unused between probes. */
-  readonly margin: number;
-}
-
-/** What was worked off by some moment. */
-interface Sample {
-  readonly atMs: number;
-  readonly worked: number;
-}
-
-export interface RateControl {
-  readonly plan: RatePlan;
-  /** The rate now. */
-  readonly perMs: number;
-  /** No congestion yet. */
-  readonly starting: boolean;
-  /** What the last congestion has shown to be there; where it began, while starting. */
-  readonly ceiling: number;
-  /** Used time since the last cut. */
-  readonly usedMs: number;
-  /** Refusals that calls have paid for, less those that came. */
-  readonly credit: number;
-  /** Whether the ceiling is hardly more than a guess, or far below the one before, or below what there was of late: then it rests only shortly, for a fall may be short too. */
-  readonly doubtful: boolean;
-  /** Used time at which probing began. */
-  readonly probingFromMs: number | undefined;
-  readonly cutAtMs: number;
-  /** No other cut before. */
-  readonly quietUntilMs: number;
-  /** The latest cut because calls had become slow. */
-  readonly easedAtMs: number;
-  /** Nothing goes before. */
-  readonly holdUntilMs: number;
-  /** The provider's bucket seems to hold no more than a call. */
-  readonly tight: boolean;
-  /** Refusals without a success between them. */
-  readonly refusals: number;
-  /** Calls that an overloaded provider has turned away since the latest one that went well. */
-  readonly turnedAway: number;
-  /** The first congestion of those that followed soon upon another. */
-  readonly chain: Emptied;
-  /** The latest congestion that made a cut. */
-  readonly latest: Emptied;
-  readonly chainWorked: number;
-  /** When more began to be taken than was known to be there. */
-  readonly chainExcessMs: number;
-  readonly lastCongestedAtMs: number;
-  /** The mean rate between the chain and the congestion before it: surely there then. */
-  readonly proven: number;
-  /** The most that was proven of late; it fades. */
-  readonly best: number;
-  /** How much the provider's bucket seems to hold, in milliseconds of the ceiling. */
-  readonly bucketMs: number;
-  /** One a second, newest last. */
-  readonly samples: readonly Sample[];
-  /** As of the latest report. */
-  readonly atMs: number;
-  readonly worked: number;
-}
-
-/** A call that came home, as the rate sees it. */
-export interface Outcome {
-  readonly end: 'ok' | 'refused' | 'overloaded' | 'slow' | 'failing' | 'silent';
-  /** In the unit of the rate. */
-  readonly cost: number;
-  /** Units charged since the start, less what was given back and what was refused before. */
-  readonly units: number;
-  /** Those of them that the rate has worked off by now. */
-  readonly worked: number;
-  /** Whether somebody waits or the room is used up. */
-  readonly demanded: boolean;
-  /** When it was admitted. */
-  readonly grantedMs: number;
-  readonly retryAfterMs: number | undefined;
-  /** Of the cost of a refused call, what its turn has not taken yet and will not. Default 0. */
-  readonly returned?: number;
-  readonly timeMs: number;
-}
-
-/** While starting, the rate doubles in this used time. */
-const DOUBLING_MS = 1_500;
-/** After a cut, the share of the ceiling that is used at once, and the one that is returned to. */
-const CUT_TO = 0.96;
-const REST_AT = 0.99;
-const RETURN_MS = 8_000;
-/** Rest before the next probe, in used time: shortly below a doubtful ceiling. */
-const SHORT_REST_MS = 6_000;
-const REST_MS = 12_000;
 /**
  * A refusal is paid for in calls that went well, so that less than one in a hundred is refused: a probe waits
  * until the last one is paid. At 3 calls a second that takes 45 s; those who call less find a restored
@@ -141,13 +39,6 @@ const MOST_DEBT = 1;
 /** What there was of late fades by e in this time; so small a share of it is not trusted. */
 const MEMORY_MS = 1_200_000;
 const FAR_BELOW = 0.4;
-const LONGEST_REST_MS = 240_000;
-/** The probe grows by exp((t / PROBE_MS)^2), until that doubles the rate in PROBE_DOUBLING_MS. */
-const PROBE_MS = 26_000;
-const PROBE_DOUBLING_MS = 11_000;
-const PROBE_SLOPE = Math.LN2 / PROBE_DOUBLING_MS;
-const PROBE_BEND_MS = (PROBE_SLOPE * PROBE_MS ** 2) / 2;
-
 /** What is left of a rate when calls fail. */
 const OVERLOADED_TO = 0.7;
 const EASED_EPISODE_MS = 6_000;
@@ -161,44 +52,6 @@ export const LONGEST_HOLD_MS = 60_000;
 const FIRST_HOLD_MS = 100;
 /** An overloaded provider that says nothing is asked again after this. */
 const LONGEST_DOWN_MS = 5_000;
-const MOST_PER_MS = 1e12;
-
-/** @param margin the part of the ceiling to leave unused, from 0 to below 1 */
-export function rateControlOf(spec: RateAdaptSpec, unit: 'tokens' | 'requests', margin: number): RateControl {
-  const [start, least] = unit === 'tokens' ? [60_000, 1_000] : [60, 1];
-  const leastPerMs = sane(spec.leastPerMinute, Math.min(least, sane(spec.mostPerMinute, Infinity))) / 60_000;
-  const mostPerMs = Math.max(leastPerMs, Math.min(MOST_PER_MS, sane(spec.mostPerMinute, Infinity) / 60_000));
-  const startPerMs = clamp(sane(spec.startPerMinute, start) / 60_000, leastPerMs, mostPerMs);
-  const never: Emptied = { fromMs: -Infinity, atMs: -Infinity, units: 0, cost: 0 };
-  return {
-    plan: { unit, startPerMs, leastPerMs, mostPerMs, margin },
-    perMs: startPerMs,
-    starting: true,
-    ceiling: startPerMs,
-    usedMs: 0,
-    credit: 0,
-    doubtful: false,
-    probingFromMs: undefined,
-    cutAtMs: -Infinity,
-    quietUntilMs: -Infinity,
-    easedAtMs: -Infinity,
-    holdUntilMs: -Infinity,
-    tight: false,
-    refusals: 0,
-    turnedAway: 0,
-    chain: never,
-    latest: never,
-    chainWorked: 0,
-    chainExcessMs: -Infinity,
-    lastCongestedAtMs: -Infinity,
-    proven: 0,
-    best: 0,
-    bucketMs: 0,
-    samples: [],
-    atMs: -Infinity,
-    worked: 0,
-  };
-}
 
 /** What a call that is over teaches. */
 export function learned(before: RateControl, outcome: Outcome): RateControl {
@@ -239,27 +92,6 @@ function sampled(control: RateControl, atMs: number, worked: number): RateContro
   const latest = samples.at(-1);
   if (latest !== undefined && atMs - latest.atMs < SAMPLE_MS) return control;
   return { ...control, samples: [...samples.slice(samples.length < MOST_SAMPLES ? 0 : 1), { atMs, worked }] };
-}
-
-function grown(control: RateControl): RateControl {
-  const { usedMs, starting, ceiling, plan } = control;
-  if (starting) return withRate(control, ceiling * 2 ** Math.min(100, usedMs / DOUBLING_MS));
-  let { probingFromMs } = control;
-  if (probingFromMs === undefined && isRested(control)) probingFromMs = usedMs;
-  const missing = Math.max(0, 1 - usedMs / RETURN_MS);
-  const share = REST_AT - (REST_AT - CUT_TO) * missing ** 3;
-  const probe = probingFromMs === undefined ? 1 : Math.exp(Math.min(60, exponent(usedMs - probingFromMs)));
-  return withRate({ ...control, probingFromMs }, ceiling * share * (1 - plan.margin) * probe);
-}
-
-function isRested({ usedMs, credit, doubtful }: RateControl): boolean {
-  if (doubtful) return usedMs >= SHORT_REST_MS;
-  return usedMs >= LONGEST_REST_MS || (usedMs >= REST_MS && credit >= 0);
-}
-
-function exponent(probedMs: number): number {
-  if (probedMs <= PROBE_BEND_MS) return (probedMs / PROBE_MS) ** 2;
-  return (PROBE_BEND_MS / PROBE_MS) ** 2 + (probedMs - PROBE_BEND_MS) * PROBE_SLOPE;
 }
 
 function refused(before: RateControl, outcome: Outcome): RateControl {
@@ -343,18 +175,4 @@ function cut(control: RateControl, timeMs: number, quietUntilMs: number): RateCo
 function eased(control: RateControl, timeMs: number, share: number): RateControl {
   const { lastCongestedAtMs } = control;
   return { ...cut({ ...control, ceiling: control.perMs * share, doubtful: true }, timeMs, timeMs + EASED_EPISODE_MS), lastCongestedAtMs };
-}
-
-function withRate(control: RateControl, perMs: number): RateControl {
-  const { leastPerMs, mostPerMs } = control.plan;
-  return { ...control, perMs: clamp(perMs, leastPerMs, mostPerMs) };
-}
-
-/** `value` when it is a rate, else the default. */
-function sane(value: number | undefined, otherwise: number): number {
-  return value !== undefined && value > 0 ? value : otherwise;
-}
-
-function clamp(value: number, least: number, most: number): number {
-  return Math.min(most, Math.max(least, value));
 }

@@ -16,18 +16,8 @@
  *     fades, since one too large would hide a part of R for ever; one too small makes the next chain.
  *   - Where refused calls cost what they ask for, Retry-After itself says R.
  */
-import type { Outcome, RateControl } from './adaptive-rate.ts';
-
-/** A moment at which the provider's bucket was empty. */
-export interface Emptied {
-  /** When the refusal came. */
-  readonly fromMs: number;
-  readonly atMs: number;
-  /** Charged by then, less what was given back and refused. */
-  readonly units: number;
-  /** Of the call that was refused, when the moment is exact; else 0. */
-  readonly cost: number;
-}
+import { clamp } from './rate-control.ts';
+import type { Emptied, Outcome, RateControl } from './rate-control.ts';
 
 /** One cut in it. */
 export const EPISODE_MS = 1_500;
@@ -156,10 +146,6 @@ function mean(from: Emptied, to: Emptied): number {
 
 function over(units: number, from: Emptied, to: Emptied): number {
   return units / Math.max(1, to.atMs - from.atMs);
-}
-
-function clamp(value: number, least: number, most: number): number {
-  return Math.min(most, Math.max(least, value));
 }
 
 /**

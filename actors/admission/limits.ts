@@ -1,6 +1,6 @@
 /** Limits: what a dependency allows, what a call costs of it, what a call that is over tells about it. */
 import type { ConcurrencyAdaptSpec } from './adaptive-concurrency.ts';
-import type { RateAdaptSpec } from './adaptive-rate.ts';
+import type { RateAdaptSpec } from './rate-control.ts';
 import { paceOf } from './gcra.ts';
 import type { Pace } from './gcra.ts';
 

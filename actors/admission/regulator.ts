@@ -17,24 +17,23 @@
  *
  * Times are the limiter's own, which never go back.
  */
-import { flightOf, rateSpecOf, roomIn, sameFlight, sameRate } from './adaptation.ts';
+import { flightOf, roomIn, sameFlight, sameRate } from './adaptation.ts';
 import { adapted } from './adaptive-concurrency.ts';
 import type { ConcurrencyControl } from './adaptive-concurrency.ts';
-import { learned, LONGEST_HOLD_MS, rateControlOf } from './adaptive-rate.ts';
-import type { RateControl } from './adaptive-rate.ts';
-import { isExact } from './congestion.ts';
 import { allowedAtMs, charge, NOTHING_OWED, owed, refund, repace } from './gcra.ts';
 import type { Pace } from './gcra.ts';
 import { UNKNOWN_HEALTH, unusual, withCall } from './health-signal.ts';
 import type { HealthSignal, Unusual } from './health-signal.ts';
-import { DEFAULT_SAFETY_MARGIN, planOf } from './limits.ts';
+import { beginning, chargedPace, correctedPace, isRefusal, NOTHING_LEARNED, pacedMs, taughtPace } from './learned-pace.ts';
+import type { LearnedPace } from './learned-pace.ts';
+import { planOf } from './limits.ts';
 import type { Ahead, CallReport, Cost, LimiterLimits, RegulatorPlan } from './limits.ts';
 import { quotaWaitMs } from './quota.ts';
 
 export { planOf };
 export type { AdaptSpec, Ahead, CallReport, Cost, LimiterLimits, Quota, RegulatorPlan, Remaining } from './limits.ts';
 
-export interface Regulator {
+export interface Regulator extends LearnedPace {
   readonly plan: RegulatorPlan;
   /** Room in flight. */
   readonly concurrency: number;
@@ -43,13 +42,6 @@ export interface Regulator {
   readonly inputTatMs: number;
   readonly outputTatMs: number;
   readonly heldUntilMs: number;
-  /** What is learned; undefined: nothing, or no call has come yet that would say in which unit. */
-  readonly rate: RateControl | undefined;
-  readonly learnedTatMs: number;
-  /** The provider's bucket, as a TAT at the learned ceiling: it holds what flowed in since. Known from the latest refusal on; it may have run over. */
-  readonly providerTatMs: number;
-  /** Charged to the learned rate since the start, less what was given back and what was refused. */
-  readonly learnedUnits: number;
   readonly flight: ConcurrencyControl | undefined;
   readonly health: HealthSignal;
   readonly slice: Slice | undefined;
@@ -66,15 +58,6 @@ export interface Slice {
 /** How long a slice is still used when its renewal is late. Whoever grants it again to another waits longer. */
 export const SLICE_GRACE_MS = 1_000;
 
-/** A single call delays the next by no more at the learned rate. */
-const LONGEST_PACE_MS = 60_000;
-
-/** A call waits no longer for the provider's bucket to fill: it may hold less than the call costs. */
-const LONGEST_FILL_MS = 10_000;
-
-/** Calls on their way may come so much closer together. A bucket that holds no more than a call refuses the later one. */
-const JITTER_MS = 2;
-
 const NOBODY: Ahead = { requests: 0, input: 0, output: 0 };
 
 /** Nothing owed, nothing held, nothing learned. */
@@ -88,10 +71,7 @@ export function regulatorOf(limits: LimiterLimits): Regulator {
     inputTatMs: NOTHING_OWED,
     outputTatMs: NOTHING_OWED,
     heldUntilMs: -Infinity,
-    rate: undefined,
-    learnedTatMs: NOTHING_OWED,
-    providerTatMs: NOTHING_OWED,
-    learnedUnits: 0,
+    ...NOTHING_LEARNED,
     flight,
     health: UNKNOWN_HEALTH,
     slice: undefined,
@@ -101,15 +81,11 @@ export function regulatorOf(limits: LimiterLimits): Regulator {
 /** Other limits from now on. Debts and holds stay, and what is learned when it is learned in the same way. */
 export function reconfigured(regulator: Regulator, limits: LimiterLimits, timeMs: number): Regulator {
   const flight = sameFlight(regulator.plan.limits, limits) ? regulator.flight : flightOf(limits);
-  const keepsRate = sameRate(regulator.plan.limits, limits);
   return replanned(
     {
       ...regulator,
+      ...(sameRate(regulator.plan.limits, limits) ? {} : NOTHING_LEARNED),
       flight,
-      rate: keepsRate ? regulator.rate : undefined,
-      learnedTatMs: keepsRate ? regulator.learnedTatMs : NOTHING_OWED,
-      providerTatMs: keepsRate ? regulator.providerTatMs : NOTHING_OWED,
-      learnedUnits: keepsRate ? regulator.learnedUnits : 0,
     },
     planOf(limits, regulator.slice?.share),
     timeMs,
@@ -168,14 +144,7 @@ export function earliestMs(regulator: Regulator, cost: Cost, timeMs: number, ahe
   let earliest = Math.max(timeMs, regulator.heldUntilMs);
   if (rate !== undefined) {
     const before = rate.plan.unit === 'requests' ? ahead.requests : ahead.input + ahead.output;
-    earliest = Math.max(earliest, before === 0 ? regulator.learnedTatMs : Math.max(regulator.learnedTatMs, timeMs) + before / rate.perMs);
-    // After a refusal the provider's bucket is empty: a large call waits until there is enough for it. A probe
-    // is to find out whether there is more than the ceiling.
-    if (!rate.starting && rate.probingFromMs === undefined)
-      earliest = Math.max(
-        earliest,
-        regulator.providerTatMs + Math.min(LONGEST_FILL_MS, (before + unitsOf(rate, cost)) / rate.ceiling) + JITTER_MS,
-      );
+    earliest = Math.max(earliest, pacedMs(rate, regulator, cost, before, timeMs));
   }
   if (plan.requests !== undefined)
     earliest = Math.max(earliest, allowedAtMs(plan.requests, charge(plan.requests, regulator.requestsTatMs, ahead.requests, timeMs), 1));
@@ -195,9 +164,7 @@ export function earliestMs(regulator: Regulator, cost: Cost, timeMs: number, ahe
 export function charged(before: Regulator, cost: Cost, timeMs: number): Regulator {
   const { plan } = before;
   const rate = before.rate ?? beginning(plan.limits, cost, timeMs);
-  // A learned rate may be far too low at first: a large call must not stop the next ones for an hour.
-  const fromMs = rate === undefined ? 0 : Math.max(before.learnedTatMs, timeMs);
-  const paceMs = rate === undefined ? 0 : Math.max(0, Math.min(unitsOf(rate, cost) / rate.perMs, timeMs + LONGEST_PACE_MS - fromMs));
+  const pace = rate === undefined ? NOTHING_LEARNED : chargedPace(rate, before, cost, timeMs);
   return {
     ...before,
     requestsTatMs: plan.requests === undefined ? NOTHING_OWED : charge(plan.requests, before.requestsTatMs, 1, timeMs),
@@ -205,10 +172,9 @@ export function charged(before: Regulator, cost: Cost, timeMs: number): Regulato
     inputTatMs: plan.input === undefined ? NOTHING_OWED : charge(plan.input, before.inputTatMs, cost.input, timeMs),
     outputTatMs: plan.output === undefined ? NOTHING_OWED : charge(plan.output, before.outputTatMs, cost.output, timeMs),
     rate,
-    learnedTatMs: rate === undefined ? NOTHING_OWED : fromMs + paceMs + (rate.tight ? JITTER_MS : 0),
-    providerTatMs:
-      rate === undefined ? NOTHING_OWED : Math.min(timeMs + LONGEST_PACE_MS, before.providerTatMs + unitsOf(rate, cost) / rate.ceiling),
-    learnedUnits: rate === undefined ? 0 : before.learnedUnits + paceMs * rate.perMs,
+    learnedTatMs: pace.learnedTatMs,
+    providerTatMs: pace.providerTatMs,
+    learnedUnits: pace.learnedUnits,
   };
 }
 
@@ -236,25 +202,19 @@ export function settled(
 }
 
 function corrected(regulator: Regulator, chargedBy: RegulatorPlan, cost: Cost, report: CallReport, timeMs: number): Regulator {
-  const { plan, rate } = regulator;
+  const { plan } = regulator;
   const input = correction(report.usedInput, cost.input);
   const output = correction(report.usedOutput, cost.output);
   if (input === 0 && output === 0) return regulator;
-  // A refused call is not given back to the learned rate: its turn was there, and the provider had nothing for it.
-  // And a bucket that holds no more than a call loses what it is given back when it is full: so does the learned rate.
-  const learns = rate !== undefined && rate.plan.unit === 'tokens' && !isRefusal(report) && !(rate.tight && input + output < 0);
-  const learnedTatMs = learns ? movedTat(regulator.learnedTatMs, (input + output) / rate.perMs, timeMs) : regulator.learnedTatMs;
+  const pace = correctedPace(regulator, input + output, report, timeMs);
   return {
     ...regulator,
     tokensTatMs: afterwards(plan.tokens, chargedBy.tokens, regulator.tokensTatMs, input + output, timeMs),
     inputTatMs: afterwards(plan.input, chargedBy.input, regulator.inputTatMs, input, timeMs),
     outputTatMs: afterwards(plan.output, chargedBy.output, regulator.outputTatMs, output, timeMs),
-    learnedTatMs,
-    providerTatMs: learns
-      ? Math.min(timeMs + LONGEST_PACE_MS, regulator.providerTatMs + (input + output) / rate.ceiling)
-      : regulator.providerTatMs,
-    learnedUnits:
-      regulator.learnedUnits + (learns ? debtMs(learnedTatMs, timeMs) - debtMs(regulator.learnedTatMs, timeMs) : 0) * (rate?.perMs ?? 0),
+    learnedTatMs: pace.learnedTatMs,
+    providerTatMs: pace.providerTatMs,
+    learnedUnits: pace.learnedUnits,
   };
 }
 
@@ -266,15 +226,6 @@ function correction(used: number | null, estimate: number): number {
 function afterwards(pace: Pace | undefined, before: Pace | undefined, tatMs: number, more: number, timeMs: number): number {
   if (pace === undefined || before === undefined || more === 0) return tatMs;
   return more > 0 ? charge(pace, tatMs, more, timeMs) : refund(pace, tatMs, -more, timeMs);
-}
-
-function movedTat(tatMs: number, byMs: number, timeMs: number): number {
-  if (byMs <= 0) return Math.max(timeMs, tatMs + byMs);
-  return Math.max(tatMs, Math.min(Math.max(tatMs, timeMs) + byMs, timeMs + LONGEST_PACE_MS));
-}
-
-function debtMs(tatMs: number, timeMs: number): number {
-  return Math.max(0, tatMs - timeMs);
 }
 
 interface Circumstances {
@@ -306,41 +257,9 @@ function taught(
       next = { ...next, flight: adaptedFlight, concurrency: roomIn(plan.limits, adaptedFlight, regulator.slice?.share) };
   }
   if (rate === undefined) return next;
-  const units = unitsOf(rate, cost);
-  const debt = debtMs(next.learnedTatMs, timeMs);
-  // A bucket of a single call has lost nothing by a refusal. An exact Retry-After says when it is full:
-  // the next call need not wait also for the turn of the one that was not taken.
-  const retryAfterMs =
-    report.retryAfterMs !== undefined && report.retryAfterMs > 0 ? Math.min(LONGEST_HOLD_MS, report.retryAfterMs) : undefined;
-  const returned = refusal && isExact(retryAfterMs) && rate.tight ? Math.min(units, debt * rate.perMs) : 0;
-  const after = learned(rate, {
-    returned,
-    end: end === 'rate-limited' ? 'refused' : end === 'overloaded' ? end : told(unusual(regulator.health), unusual(health), end),
-    cost: units,
-    units: next.learnedUnits,
-    worked: next.learnedUnits - debt * rate.perMs,
-    demanded,
-    grantedMs,
-    retryAfterMs,
-    timeMs,
-  });
-  // What is owed stays the same in units, so it takes another time; but no longer than the longest.
-  const owedUnits = debt * rate.perMs - returned;
-  const debtAfterMs = Math.min(LONGEST_PACE_MS, owedUnits / after.perMs);
-  const forgiven = owedUnits - debtAfterMs * after.perMs;
-  return {
-    ...next,
-    rate: after,
-    providerTatMs: end === 'rate-limited' ? emptiedMs(units / after.ceiling, retryAfterMs, timeMs) : next.providerTatMs,
-    learnedTatMs: debt === 0 ? next.learnedTatMs : timeMs + debtAfterMs,
-    learnedUnits: next.learnedUnits - forgiven - (refusal ? units : 0),
-    heldUntilMs: Math.max(next.heldUntilMs, after.holdUntilMs),
-  };
-}
-
-/** When the provider's bucket was empty, by a refusal of a call that takes so long: what an exact Retry-After says, else between nothing and not quite enough. */
-function emptiedMs(callMs: number, retryAfterMs: number | undefined, timeMs: number): number {
-  return isExact(retryAfterMs) ? timeMs + retryAfterMs - callMs : timeMs - callMs / 2;
+  const seen = end === 'rate-limited' ? 'refused' : end === 'overloaded' ? end : told(unusual(regulator.health), unusual(health), end);
+  const pace = taughtPace(rate, next, cost, report, { end: seen, demanded, grantedMs }, timeMs);
+  return { ...next, ...pace, heldUntilMs: Math.max(next.heldUntilMs, pace.rate.holdUntilMs) };
 }
 
 /** What is unusual cuts once, when it begins. As long as calls fail unusually often nothing grows; that they are slow may become the usual. */
@@ -350,31 +269,11 @@ function told(before: Unusual, now: Unusual, end: CallReport['end']): 'ok' | 'si
   return end === 'ok' ? 'ok' : 'silent';
 }
 
-function isRefusal({ end }: CallReport): boolean {
-  return end === 'rate-limited' || end === 'overloaded';
-}
-
 /** When headers say that not enough is left for another call like this one, nothing goes until it is said to be there. */
 function withQuota(regulator: Regulator, cost: Cost, report: CallReport, timeMs: number): Regulator {
   if (report.quota === undefined || report.end === 'unused') return regulator;
   const waitMs = quotaWaitMs(report.quota, cost, report.latencyMs);
   return waitMs > 0 ? held(regulator, timeMs + waitMs) : regulator;
-}
-
-function beginning(limits: LimiterLimits, { input, output }: Cost, timeMs: number): RateControl | undefined {
-  const spec = rateSpecOf(limits);
-  if (spec === undefined) return undefined;
-  const unit = spec.unit ?? (input + output > 0 ? 'tokens' : 'requests');
-  const declared = unit === 'requests' ? limits.requestsPerMinute : limits.tokensPerMinute;
-  const margin = limits.safetyMargin ?? DEFAULT_SAFETY_MARGIN;
-  const most = Math.min(spec.mostPerMinute ?? Infinity, declared ?? Infinity);
-  const control = rateControlOf(most === Infinity ? spec : { ...spec, mostPerMinute: most }, unit, margin);
-  return { ...control, atMs: timeMs };
-}
-
-/** What a call costs at the learned rate. A call without an estimate counts for a little, or it would be free. */
-function unitsOf({ plan }: RateControl, { input, output }: Cost): number {
-  return plan.unit === 'requests' ? 1 : Math.max(1, input + output);
 }
 
 /** Units admitted and not yet paid off. */
