@@ -12,9 +12,9 @@ import { memoryStore } from 'drover/stores/memory';
 import fastq from 'fastq';
 import PQueue from 'p-queue';
 import { SqliteStore } from '../src/stores/sqlite.ts';
-import { rawFloor } from './floor.ts';
 import { atLeast, atMost, ratio, report, row } from './report.ts';
 import type { Report } from './report.ts';
+import { floorRate } from './store-floor.ts';
 
 const TASKS = 100_000;
 const CONCURRENCY = 20;
@@ -181,7 +181,7 @@ async function stored(synchronous: 'full' | 'normal', say: (text: string) => voi
   let floorCommits = 0;
   for (let round = 0; round <= STORED_ROUNDS; round += 1) {
     say(`sqlite ${synchronous}, round ${round} of ${STORED_ROUNDS}${round === 0 ? ' (warm-up, not counted)' : ''}`);
-    const floor = rawFloor({ tasks: STORED_TASKS, synchronous, batch: 100 });
+    const floor = floorRate('plain', { tasks: STORED_TASKS, synchronous, batch: 100 });
     const { rate, ...counted } = await storedRate(synchronous);
     if (round === 0) continue;
     floors.push(floor.tasksPerSecond);
