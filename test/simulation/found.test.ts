@@ -1,6 +1,7 @@
 /** What seeds have found, each as the smallest fleet that shows it. */
 import { agent, defineFleet } from 'drover';
 import { expect, test } from 'vitest';
+import { z } from 'zod';
 import type { SimulateOptions, SimulationResult } from '../../src/testing/index.ts';
 import { simulateWith } from '../../src/testing/simulate/simulate.ts';
 import type { Topology } from '../../src/topology/fleet.ts';
@@ -68,4 +69,33 @@ test('a task that rejects conflicts is undone all the same: it waits for its loc
     });
     expect(violations).toEqual([]);
   }
+});
+
+test('a sleep that has ended by one clock has ended for good, though the next process has a clock that is behind', async () => {
+  const topology = defineFleet({
+    name: 'behind',
+    agents: {
+      sleeper: agent({
+        events: { go: z.string() },
+        // Something is open beside the sleep, so its end is remembered.
+        run: async (_input: null, ctx) => {
+          const go = ctx.waitFor('go');
+          await ctx.sleep(30_000);
+          return go;
+        },
+      }),
+    },
+  });
+  const { violations, statistics } = await simulated(topology, {
+    workload: [{ kind: 'sleeper', id: 't', input: null, atMs: 0 }],
+    outside: [{ at: 'signal', task: 't', name: 'go', payload: 'go', atMs: 15_000 }],
+    faults: {
+      strikes: [
+        { at: 'clock-step', ms: 35_000, atMs: 5_000 },
+        { at: 'kill', atMs: 10_000 },
+      ],
+    },
+  });
+  expect(violations).toEqual([]);
+  expect(statistics.completed).toBe(1);
 });

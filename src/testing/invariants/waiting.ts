@@ -49,11 +49,19 @@ export const EVENTS: Invariant = {
   },
 };
 
+/** `over:sleep#1`: that sleep was seen to be over, beside another operation. */
+const OVER_OF = /^over(?:@[^:]*)?:(sleep#\d+)$/;
+
 export const SLEEPS: Invariant = {
   name: 'sleeps',
-  promise: 'a sleep does not end before the time at which it was to end when the task first came there',
+  promise: 'a sleep does not end before the time at which it was to end when the task first came there, and has ended for good',
   check(_topology, broken) {
+    /** By task and sleep: when it is to end; `-Infinity` once it is remembered to be over. */
     const tasks = new Map<string, Map<string, number>>();
+    const ends = (task: string, key: string, atMs: number): void => {
+      const untilMs = tasks.get(task)?.get(key);
+      if (untilMs !== undefined && atMs < untilMs) broken(`${key} ends ${untilMs - atMs} ms early`);
+    };
     return {
       ...onForgotten((id) => void tasks.delete(id)),
       'sleep.began': ({ task, key, untilMs }) => {
@@ -62,10 +70,14 @@ export const SLEEPS: Invariant = {
         // The clock of another process may be behind: what nobody remembered begins anew by that.
         sleeps.set(key, Math.min(untilMs, sleeps.get(key) ?? Infinity));
       },
-      'sleep.ended': ({ task, key }, atMs) => {
-        const untilMs = tasks.get(task)?.get(key);
-        if (untilMs !== undefined && atMs < untilMs) broken(`${key} ends ${untilMs - atMs} ms early`);
+      'store.remembered': ({ item: { id, place } }, atMs) => {
+        const sleep = OVER_OF.exec(place)?.[1];
+        if (sleep === undefined) return;
+        ends(id, `${id}/${sleep}`, atMs);
+        // By the clock of the process that remembers it: one that comes after it, and is behind, does not sleep again.
+        tasks.get(id)?.set(`${id}/${sleep}`, -Infinity);
       },
+      'sleep.ended': ({ task, key }, atMs) => ends(task, key, atMs),
     };
   },
 };
