@@ -2,10 +2,12 @@
 import { defineConfig } from 'vitest/config';
 import base from './vitest.config.ts';
 
+const { projects: _bothWays, ...test } = base.test ?? {};
+
 export default defineConfig({
   ...base,
   test: {
-    ...base.test,
+    ...test,
     include: ['test/actors/**/*.test.ts', 'test/supervisors/**/*.test.ts', 'test/supervision/**/*.test.ts'],
     exclude: [
       'test/supervisors/meta/{containment,healthy,kinds}.test.ts',
