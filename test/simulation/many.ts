@@ -130,11 +130,11 @@ function take(todo: Job[], by: number): Job | undefined {
 
 function note({ what, seed, again }: Job, done: Simulated, by: number): void {
   const name = `${what} ${seed}`;
-  if (done.broken !== undefined) broken.push(`${name}: ${done.broken}`);
+  if (done.broken !== undefined) report(`${name}: ${done.broken}`);
   if (again) {
     sums.twice += 1;
     const { hash } = first.get(name)!;
-    if (hash !== done.hash) broken.push(`${name} does not replay: ${hash}, then ${done.hash}`);
+    if (hash !== done.hash) report(`${name} does not replay: ${hash}, then ${done.hash}`);
     return;
   }
   first.set(name, { hash: done.hash, by });
@@ -147,4 +147,10 @@ function note({ what, seed, again }: Job, done: Simulated, by: number): void {
   if (values.resume === undefined) return;
   mkdirSync(dirname(values.resume), { recursive: true });
   appendFileSync(values.resume, `${JSON.stringify(done)}\n`);
+}
+
+/** Said at once, too: the other seeds may take long. */
+function report(text: string): void {
+  broken.push(text);
+  console.error(text.split('\n', 2).join(' '));
 }

@@ -139,6 +139,8 @@ export abstract class RunOperations {
     this.#parks?.cancel();
     this.leaveGate?.();
     this.undoing?.cancel();
+    // Most runs end with nothing open and nobody listening: an error, with its stack, would be made for nobody.
+    if (this.open.length === 0 && this.#controller === undefined) return true;
     const error = new RunOverError(reason);
     for (const operation of this.open.splice(0)) operation.cancel(error);
     this.#controller?.abort(error);

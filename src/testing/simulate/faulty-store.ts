@@ -133,6 +133,9 @@ function never(): Promise<never> {
   return new Promise(() => {});
 }
 
+/** One for all: it says nothing of where it was, and a stack costs as much as a command. */
+const BAD_DAY = new Error('the disk has a bad day');
+
 function failed(command: Command): StoreFailedError {
-  return new StoreFailedError({ store: 'faulty', command }, { cause: new Error('the disk has a bad day') });
+  return new StoreFailedError({ store: 'faulty', command }, { cause: BAD_DAY });
 }
