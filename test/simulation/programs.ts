@@ -2,7 +2,7 @@
  * Programs: a random topology with random work, drawn from one seed. The input of a task is its
  * program: what its run does follows from that alone, and what it says can be compared with what is
  * remembered. Faults are the kit's own mix. Around them tasks are told of events, people decide, and an
- * operator cancels, pauses and puts back.
+ * operator cancels, pauses and puts back; some tasks recur.
  */
 import { agent, bulkhead, contract, defineFleet, dependency } from 'drover';
 import type { Agent, BudgetSpec, BudgetTree, Context, DependencyBreakerSpec, Topology } from 'drover';
@@ -73,7 +73,7 @@ export class Drawn {
       seed,
       durationMs: DURATION_MS,
       workload: work,
-      outside: this.#drawOutside(this.#random.fork('outside'), work),
+      outside: [...this.#drawOutside(this.#random.fork('outside'), work), ...this.#drawSchedules(this.#random.fork('schedules'))],
       provider: Object.fromEntries(this.#dependencies.map((name) => [name, { latencyMs: [0, slowMs] as const, reply }])),
       // Sleeps that nobody sees are a part of the programs.
       nondeterminism: 'allow',
@@ -131,6 +131,28 @@ export class Drawn {
       acts.push({ at: 'set-row', key: ROWS[random.int(ROWS.length)]!, change, atMs: some() });
     }
     return acts;
+  }
+
+  /** Tasks that recur for a while, in one of three fleets. */
+  #drawSchedules(random: Random): readonly OutsideAct[] {
+    if (random.int(3) > 0) return [];
+    return Array.from({ length: 1 + random.int(2) }, (_, at) => `recurring-${at}`).flatMap((name) => {
+      const kind = random.int(this.#kinds.length);
+      const spec = {
+        kind: KINDS[kind]!,
+        // Nobody tells it of anything.
+        input: this.#programs.draw(random, kind, 1),
+        everyMs: 1_000 + random.int(8_000),
+        missed: (['once', 'skip'] as const)[random.int(2)]!,
+        overlap: (['skip', 'allow'] as const)[random.int(2)]!,
+        spreadMs: random.int(3) === 0 ? random.int(3_000) : 0,
+      };
+      const atMs = random.next() * 20_000;
+      return [
+        { at: 'schedule', name, spec, atMs },
+        { at: 'unschedule', name, atMs: atMs + random.next() * 20_000 },
+      ] as const;
+    });
   }
 
   #drawAgents(random: Random, locks: readonly boolean[]): Record<string, AnyKind> {

@@ -6,6 +6,7 @@ import type { ExitReason } from '../../../actors/kernel/effects.ts';
 import type { LimiterReply, LimiterState } from '../../../actors/admission/limiter.ts';
 import type {
   ClaimedTask,
+  Firing,
   Held,
   NewTask,
   RememberItem,
@@ -93,6 +94,11 @@ export type StoreFact =
       readonly after: number | undefined;
       readonly task: string | undefined;
     }
+  /** A schedule was made, or changed: its next turn is due then. */
+  | { readonly at: 'store.scheduled'; readonly name: string; readonly nextAtMs: number }
+  | { readonly at: 'store.unscheduled'; readonly name: string }
+  /** The turn of `firing.atMs` has been taken, at the time that the command said. */
+  | { readonly at: 'store.fired'; readonly firing: Firing; readonly nowMs: number }
   /** A new owner has opened the store: every lease of the one before has been taken back. */
   | { readonly at: 'store.opened'; readonly epoch: number };
 

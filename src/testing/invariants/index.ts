@@ -10,6 +10,7 @@ import { ORDER } from './order.ts';
 import { ROWS } from './rows.ts';
 import { S9 } from './supervision.ts';
 import { L1, S1, S14, S2, S3 } from './tasks.ts';
+import { TURNS } from './turns.ts';
 import { UNDO } from './undo.ts';
 import { EVENTS, SLEEPS } from './waiting.ts';
 import { WAITS } from './waits.ts';
@@ -44,4 +45,5 @@ export const INVARIANTS: readonly Invariant[] = [
   EVENTS,
   SLEEPS,
   ROWS,
+  TURNS,
 ];

@@ -4,6 +4,8 @@ import { TopologyError } from '../../topology/topology-error.ts';
 import type { InputOf } from '../../topology/contract.ts';
 import type { Usage } from '../../topology/dependency.ts';
 import type { AgentMap, Topology } from '../../topology/fleet.ts';
+import { planSchedule } from '../../topology/schedule.ts';
+import type { ScheduleSpec } from '../../topology/schedule.ts';
 import { SeedError, SimulationOptionError } from '../errors.ts';
 import type { Invariant } from '../invariants/invariant.ts';
 import type { Sampler } from '../transports.ts';
@@ -193,25 +195,39 @@ export function checkSeed(seed: unknown): asserts seed is number | string {
 
 const TASK_ACTS = ['signal', 'cancel', 'pause', 'unpause', 'requeue'];
 const KIND_ACTS = ['pause-kind', 'unpause-kind'];
+const SCHEDULE_ACTS: readonly string[] = ['schedule', 'unschedule'];
 
 /** @throws SimulationOptionError */
-export function checkActs(acts: unknown, { kinds }: Topology): asserts acts is readonly OutsideAct[] {
+export function checkActs(acts: unknown, { kinds, agents }: Topology): asserts acts is readonly OutsideAct[] {
   demand('outside', acts, Array.isArray(acts), 'an array of acts');
   for (const [index, act] of (acts as (Record<string, unknown> | null)[]).entries()) {
     const path = `outside.${index}`;
-    const { at, atMs, task, kind, name, key, change } = act ?? {};
-    const known = [...TASK_ACTS, ...KIND_ACTS, 'set-row'];
+    const { at, atMs, task, kind, name, key, change, spec } = act ?? {};
+    const known = [...TASK_ACTS, ...KIND_ACTS, ...SCHEDULE_ACTS, 'set-row'];
     demand(`${path}.at`, at, known.includes(at as string), known.join(', '));
     demand(`${path}.atMs`, atMs, isMs(atMs), 'milliseconds from the start');
     if (TASK_ACTS.includes(at as string)) demand(`${path}.task`, task, typeof task === 'string', 'the id of a task');
     if (KIND_ACTS.includes(at as string))
       demand(`${path}.kind`, kind, Object.hasOwn(kinds, kind as string), `the name of a kind: ${Object.keys(kinds).join(', ')}`);
     if (at === 'signal') demand(`${path}.name`, name, typeof name === 'string', 'the name of an event');
+    if (SCHEDULE_ACTS.includes(at as string)) demand(`${path}.name`, name, typeof name === 'string', 'the name of a schedule');
+    if (at === 'schedule') checkSpec(`${path}.spec`, name as string, spec as ScheduleSpec, agents);
     if (at === 'set-row') {
       demand(`${path}.key`, key, typeof key === 'string', 'the key of a row');
       demand(`${path}.change`, change, typeof change === 'function', 'a function of the value');
     }
   }
+}
+
+/** @throws SimulationOptionError */
+function checkSpec(path: string, name: string, spec: ScheduleSpec, agents: AgentMap): void {
+  let wrong: unknown;
+  try {
+    planSchedule(name, spec, agents);
+  } catch (error) {
+    wrong = error;
+  }
+  demand(path, spec, wrong === undefined, `a schedule, as fleet.schedule takes it: ${(wrong as Error | undefined)?.message}`);
 }
 
 function checkProvider(provider: object, { dependencies }: Topology): void {

@@ -3,11 +3,12 @@
  * what runs ask them, an operator cancels, pauses and puts back.
  *
  * An event has a key of its own, so however often it has to be sent it is told once. What the faults have
- * stopped is let go on once they have: whatever is paused then is resumed.
+ * stopped is let go on once they have: whatever is paused then is resumed, and what recurs comes no more.
  */
 import type { Random } from '../../../actors/kernel/random.ts';
 import type { Fleet } from '../../runtime/fleet.ts';
 import type { ApprovalLook } from '../../runtime/signals.ts';
+import type { ScheduleSpec } from '../../topology/schedule.ts';
 import { SimulationCallbackError } from '../errors.ts';
 import { placeOf } from '../place.ts';
 import type { VirtualClock } from '../virtual-clock.ts';
@@ -21,6 +22,9 @@ export type OutsideAct = { readonly atMs: number } &
     | { readonly at: 'signal'; readonly task: string; readonly name: string; readonly payload?: unknown }
     | { readonly at: 'cancel' | 'pause' | 'unpause' | 'requeue'; readonly task: string }
     | { readonly at: 'pause-kind' | 'unpause-kind'; readonly kind: string }
+    /** A recurring task, until it is unscheduled, or the faults stop. */
+    | { readonly at: 'schedule'; readonly name: string; readonly spec: ScheduleSpec }
+    | { readonly at: 'unschedule'; readonly name: string }
     /** Writes a row over whatever is there, as often as it takes. */
     | { readonly at: 'set-row'; readonly key: string; readonly change: (value: unknown) => unknown }
   );
@@ -70,6 +74,7 @@ export class Outside {
   /** Whatever was paused some time: commands that are sent again may overtake each other, so nobody knows what still is. */
   readonly #paused = new Set<string>();
   readonly #pausedKinds = new Set<string>();
+  readonly #scheduled = new Set<string>();
   /** Decisions that are on their way, by task and name. */
   readonly #deciding = new Map<string, SimulatedProcess>();
   #isAsked = false;
@@ -98,10 +103,12 @@ export class Outside {
     const atMs = this.#options.world.nowMs() - this.#startMs + LET_GO_MS;
     for (const pending of this.#pending) {
       const { at } = pending.act;
-      if (at === 'cancel' || at === 'pause' || at === 'pause-kind') this.#pending.delete(pending);
+      if (at === 'cancel' || at === 'pause' || at === 'pause-kind' || at === 'schedule') this.#pending.delete(pending);
     }
     for (const task of this.#paused) this.#add({ at: 'unpause', task, atMs }, `heal ${task}`);
     for (const kind of this.#pausedKinds) this.#add({ at: 'unpause-kind', kind, atMs }, `heal ${kind}`);
+    // As long as turns come, there is always something that has not ended.
+    for (const name of this.#scheduled) this.#add({ at: 'unschedule', name, atMs }, `heal schedule ${name}`);
   }
 
   /** A process is gone: what it had not done is done by the next. */
@@ -155,6 +162,11 @@ export class Outside {
         return fleet.pauseKind(act.kind);
       case 'unpause-kind':
         return fleet.unpauseKind(act.kind);
+      case 'schedule':
+        this.#scheduled.add(act.name);
+        return fleet.schedule(act.name, act.spec);
+      case 'unschedule':
+        return fleet.unschedule(act.name);
       case 'set-row': {
         const row = await fleet.state.get(act.key);
         await fleet.state.set(act.key, act.change(row?.value), row?.version ?? null);

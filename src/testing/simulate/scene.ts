@@ -21,6 +21,7 @@ import type {
   StateWriteOutcome,
   Steering,
   SteerReply,
+  Store,
   SubmitOutcome,
   SweepReply,
 } from '../../../actors/ports/store.ts';
@@ -169,11 +170,11 @@ export class Scene {
         for (const id of (reply as SweepReply).ended) this.#endedUnheld(id);
         return;
       default:
-        return this.#committedRarely(command, items, reply);
+        return this.#committedRarely(command, items, reply, nowMs);
     }
   }
 
-  #committedRarely(command: Command, items: unknown, reply: unknown): void {
+  #committedRarely(command: Command, items: unknown, reply: unknown, nowMs: number): void {
     switch (command) {
       case 'readState':
         for (const [at, outcome] of (reply as readonly StateReadOutcome[]).entries()) {
@@ -218,7 +219,19 @@ export class Scene {
       }
       case 'fireSchedules':
         for (const [at, fired] of (reply as { readonly fired: readonly boolean[] }).fired.entries())
-          if (fired) for (const task of (items as readonly Firing[])[at]!.tasks) this.#accepted(task);
+          if (fired) this.#fired((items as readonly Firing[])[at]!, nowMs);
+        return;
+      case 'putSchedules':
+        for (const { name, nextAtMs } of items as Parameters<Store['putSchedules']>[0]) {
+          this.note(2, name, nextAtMs, 'scheduled');
+          this.see({ at: 'store.scheduled', name, nextAtMs });
+        }
+        return;
+      case 'removeSchedules':
+        for (const name of items as readonly string[]) {
+          this.note(2, name, 0, 'unscheduled');
+          this.see({ at: 'store.unscheduled', name });
+        }
         return;
       default:
     }
@@ -268,6 +281,12 @@ export class Scene {
     this.statistics.tasks += 1;
     this.note(2, task.id, 0, 'accepted');
     this.see({ at: 'store.accepted', task, isThere: this.task(task.id) !== undefined });
+  }
+
+  #fired(firing: Firing, nowMs: number): void {
+    this.note(2, firing.name, firing.atMs, 'fired');
+    this.see({ at: 'store.fired', firing, nowMs });
+    for (const task of firing.tasks) this.#accepted(task);
   }
 
   #settled(items: readonly Settlement[], { outcomes }: SettleReply): void {

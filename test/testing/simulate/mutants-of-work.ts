@@ -190,6 +190,26 @@ export const MUTANTS_OF_WORK: readonly Mutant[] = [
     })),
   },
   {
+    invariant: 'turns',
+    what: 'a store forgets that it has fired a turn, and fires it again',
+    topology: waiting(),
+    options: {
+      workload: work('counter', 1, String, 0),
+      outside: [
+        { at: 'schedule', name: 'often', spec: { kind: 'counter', input: '0', everyMs: 3_000 }, atMs: 100 },
+        { at: 'unschedule', name: 'often', atMs: 20_000 },
+      ],
+    },
+    internals: lying((store) => ({
+      fireSchedules: async (items, nowMs) => {
+        const reply = await store.fireSchedules(items, nowMs);
+        const rows = (await store.schedules()).map(({ name, plan }) => ({ name, plan, nextAtMs: items[0]!.atMs }));
+        if (reply.fired[0] === true && nowMs < items[0]!.atMs + 1_000) await store.putSchedules(rows);
+        return reply;
+      },
+    })),
+  },
+  {
     invariant: 'rows',
     what: 'a store writes rows over whatever is there',
     topology: waiting(),
