@@ -39,12 +39,12 @@ export class RemoteRun {
     const { ctx } = this.#run;
     switch (said.at) {
       case 'call':
-        return this.#answer(said.ticket, `reply of ${said.name}`, ctx.call(said.name as never, said.request, { remember: said.remember }));
+        return this.#answer(said.ticket, `reply of ${said.name}`, ctx.call(said.name as never, said.request, said.options));
       case 'step':
         return this.#answer(
           said.ticket,
           `what step ${said.name} brought`,
-          ctx.step(said.name, (step) => this.#step(said.ticket, step.idempotencyKey)),
+          ctx.step(said.name, (step) => this.#step(said.ticket, step.idempotencyKey), said.options),
         );
       case 'hold':
         return this.#answer(
@@ -59,7 +59,7 @@ export class RemoteRun {
       case 'ask':
         return this.#answer(said.ticket, `result of ${said.kind}`, ctx.ask(said.kind as never, decode(said.input), said.options));
       case 'sleep':
-        return this.#answer(said.ticket, 'sleep', ctx.sleep(said.until));
+        return this.#answer(said.ticket, 'sleep', ctx.sleep(said.until, said.options));
       case 'wait-for':
         return this.#answer(said.ticket, `event ${said.name}`, ctx.waitFor(said.name as never, said.options));
       case 'approval':

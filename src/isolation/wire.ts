@@ -14,7 +14,7 @@
  */
 import { toErrorRecord } from '../../actors/kernel/errors.ts';
 import type { ErrorRecord } from '../../actors/kernel/errors.ts';
-import type { AskOptions, Context, HoldOptions, WaitOptions } from '../topology/context.ts';
+import type { AskOptions, CallOptions, Context, HoldOptions, KeyOptions, WaitOptions } from '../topology/context.ts';
 
 /** What a child is started for. */
 export interface ChildPurpose {
@@ -52,15 +52,15 @@ export type Level = 'debug' | 'info' | 'warn' | 'error';
 
 /** What a run says. */
 export type FromRun =
-  | { readonly at: 'call'; readonly ticket: number; readonly name: string; readonly request: unknown; readonly remember: boolean }
-  | { readonly at: 'step'; readonly ticket: number; readonly name: string }
+  | { readonly at: 'call'; readonly ticket: number; readonly name: string; readonly request: unknown; readonly options: CallOptions }
+  | { readonly at: 'step'; readonly ticket: number; readonly name: string; readonly options: KeyOptions }
   /** Answered by `do-step` once there is a place; ends as a step does. */
   | { readonly at: 'hold'; readonly ticket: number; readonly name: string; readonly options: HoldOptions }
   | { readonly at: 'step-done'; readonly ticket: number; readonly value: string }
   | { readonly at: 'step-failed'; readonly ticket: number; readonly error: WireError }
   | { readonly at: 'ask'; readonly ticket: number; readonly kind: string; readonly input: string; readonly options: AskOptions }
   | { readonly at: 'send'; readonly kind: string; readonly input: string; readonly options: AskOptions }
-  | { readonly at: 'sleep'; readonly ticket: number; readonly until: number | Date }
+  | { readonly at: 'sleep'; readonly ticket: number; readonly until: number | Date; readonly options: KeyOptions }
   | { readonly at: 'wait-for'; readonly ticket: number; readonly name: string; readonly options: WaitOptions }
   /** `request`: JSON. */
   | { readonly at: 'approval'; readonly ticket: number; readonly name: string; readonly request: string; readonly options: WaitOptions }

@@ -114,7 +114,8 @@ export function languageModel(options: LanguageModelOptions): Dependency<ModelRe
         const { headers, reply, whole } = await (stream ? streamed(ask, id) : generated(ask, id));
         tellQuota(call, headers);
         learnInput(estimating.tokens, weigh(request), reply.usage);
-        return raw ? { ...reply, raw: whole } : reply;
+        // What the SDK makes of a reply has dates and bytes in it; it is remembered as JSON.
+        return raw ? { ...reply, raw: JSON.parse(JSON.stringify(whole)) as unknown } : reply;
       } catch (error) {
         call.signal.throwIfAborted();
         tellQuota(call, (error as { readonly responseHeaders?: HeadersLike } | undefined)?.responseHeaders);

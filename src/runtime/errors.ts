@@ -19,14 +19,20 @@ export class PayloadInvalidError extends DroverError {
   }
 }
 
-/** A value cannot be written as JSON (a function, a cycle, a bigint). */
+/**
+ * A value would not come back from JSON as it was given: NaN, Infinity, a Map, a Date, an instance of a class, a function, a
+ * bigint, a cycle, undefined in an array. Fields that are undefined vanish, and that is no error; -0 becomes 0.
+ */
 export class PayloadNotJsonError extends DroverError {
   readonly code = 'DROVER_PAYLOAD_NOT_JSON';
   readonly retryable = false;
-  override readonly detail: { readonly what: string };
-  constructor(what: string, value: unknown, options?: ErrorOptions) {
-    super(`${what}: expected a value that JSON can hold, got ${describe(value)}`, options);
-    this.detail = { what };
+  /** `path`: where in it, e.g. `items[3].price`; empty: the value itself. */
+  override readonly detail: { readonly what: string; readonly path: string };
+  /** `found`: what is there, in words. */
+  constructor(detail: PayloadNotJsonError['detail'], found: string, options?: ErrorOptions) {
+    const { what, path } = detail;
+    super(`${what}${path === '' ? '' : `: ${path}`} is ${found}; only what JSON gives back as it was can be kept`, options);
+    this.detail = detail;
   }
 }
 

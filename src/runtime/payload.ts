@@ -1,24 +1,52 @@
 /** Payload: JSON texts with a size limit, and the schemas on both sides of them. */
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { Schema } from '../topology/contract.ts';
+import { toErrorRecord } from '../../actors/kernel/errors.ts';
 import { PayloadInvalidError, PayloadNotJsonError, PayloadTooLargeError } from './errors.ts';
+import { changedByJson, oddInWords } from './plain-json.ts';
 
-/** The text of a value. `undefined` becomes the empty text, which is no JSON and so cannot be mistaken. */
+/**
+ * The text of a value, which comes back from it as it was. `undefined` becomes the empty text, which is no JSON and so cannot
+ * be mistaken.
+ *
+ * @throws PayloadNotJsonError, PayloadTooLargeError
+ */
 export function encode(value: unknown, what: string, maxBytes: number): string {
+  const text = textOf(value, what, maxBytes);
+  const changed = changedByJson(value);
+  if (changed !== undefined) throw new PayloadNotJsonError({ what, path: changed.path }, oddInWords(changed.value));
+  return text;
+}
+
+/** As `encode`, for what nobody gets back: what JSON cannot hold is left out of the text. */
+export function textOf(value: unknown, what: string, maxBytes: number): string {
   if (value === undefined) return '';
   let text: string | undefined;
   try {
     text = JSON.stringify(value);
   } catch (cause) {
-    throw new PayloadNotJsonError(what, value, { cause });
+    throw notJson(what, value, cause);
   }
-  if (text === undefined) throw new PayloadNotJsonError(what, value);
+  if (text === undefined) throw new PayloadNotJsonError({ what, path: '' }, oddInWords(value));
   // A UTF-16 unit is at most three bytes of UTF-8: short texts need no counting.
   if (text.length * 3 > maxBytes) {
     const bytes = Buffer.byteLength(text);
     if (bytes > maxBytes) throw new PayloadTooLargeError({ what, bytes, maxBytes });
   }
   return text;
+}
+
+/** Why there is no text of it: a bigint, a cycle, or something in it that throws when it is read. */
+function notJson(what: string, value: unknown, cause: unknown): PayloadNotJsonError {
+  let odd: ReturnType<typeof changedByJson>;
+  try {
+    odd = changedByJson(value);
+  } catch {
+    // A cycle, most likely: whoever walks it gets to no end.
+  }
+  const path = odd?.path ?? '';
+  const found = odd === undefined ? `nothing that JSON can write (${toErrorRecord(cause).message.split('\n', 1)[0]})` : oddInWords(odd.value);
+  return new PayloadNotJsonError({ what, path }, found, { cause });
 }
 
 export function decode(text: string | null): unknown {

@@ -15,7 +15,7 @@
  * after an `await` cannot act for a task that somebody else holds.
  */
 import type { NewTask, SettledOutcome } from '../../actors/ports/store.ts';
-import type { AskOptions, CallOptions, Context, HoldOptions, RunLogger, State, StepContext, WaitOptions } from '../topology/context.ts';
+import type { AskOptions, CallOptions, Context, HoldOptions, KeyOptions, RunLogger, State, StepContext, WaitOptions } from '../topology/context.ts';
 import type { RunEngine } from './engine.ts';
 import { checkQuality } from './payload.ts';
 import { ask, sent } from './run/ask.ts';
@@ -99,6 +99,9 @@ export class Run extends RunOperations implements Context {
   /** The agent's function has returned: `result` is its JSON. */
   returned(result: string): void {
     if (this.undoing !== undefined) return this.undoing.ended();
+    if (this.memory.isBefore('')) return this.holdBack('the end of the run', () => this.returned(result), () => {});
+    const forgotten = this.begins.failureOf(this.task.id);
+    if (forgotten !== undefined) return this.threw(forgotten);
     const writes = this.#state?.writes ?? [];
     this.end({ at: 'completed', result, sends: this.#sends ?? [], ...(writes.length === 0 ? {} : { writes }) });
   }
@@ -153,19 +156,19 @@ export class Run extends RunOperations implements Context {
   // ── What the agent's function does ───────────────────────────────────────────────────────────
 
   call(name: string, request: unknown, options: CallOptions = {}): Promise<never> {
-    return this.operate((resolve, reject) => call(this, name, request, options, resolve, reject));
+    return this.operate('call', name, (resolve, reject) => call(this, name, request, options, resolve, reject));
   }
 
   hold<T>(name: string, fn: (place: StepContext) => Promise<T>, options: HoldOptions = {}): Promise<T> {
-    return this.operate((resolve, reject) => hold(this, name, fn, options, resolve, reject));
+    return this.operate('hold', name, (resolve, reject) => hold(this, name, fn, options, resolve, reject));
   }
 
-  step<T>(name: string, fn: (step: StepContext) => T | Promise<T>): Promise<T> {
-    return this.operate((resolve, reject) => step(this, name, fn, resolve, reject));
+  step<T>(name: string, fn: (step: StepContext) => T | Promise<T>, options: KeyOptions = {}): Promise<T> {
+    return this.operate('step', name, (resolve, reject) => step(this, name, fn, options, resolve, reject));
   }
 
   ask(kind: string, input: unknown, options: AskOptions = {}): Promise<never> {
-    return this.operate((resolve, reject) => ask(this, kind, input, options, resolve, reject));
+    return this.operate('ask', kind, (resolve, reject) => ask(this, kind, input, options, resolve, reject));
   }
 
   send(kind: string, input: unknown, options: AskOptions = {}): void {
@@ -173,16 +176,16 @@ export class Run extends RunOperations implements Context {
     (this.#sends ??= []).push(sent(this, kind, input, options));
   }
 
-  sleep(until: number | Date): Promise<void> {
-    return this.operate((resolve) => sleep(this, until, resolve));
+  sleep(until: number | Date, options: KeyOptions = {}): Promise<void> {
+    return this.operate('sleep', undefined, (resolve, reject) => sleep(this, until, options, resolve, reject));
   }
 
   waitFor(name: string, options: WaitOptions = {}): Promise<never> {
-    return this.operate((resolve, reject) => waitFor(this, name, options, resolve, reject));
+    return this.operate('waitFor', name, (resolve, reject) => waitFor(this, name, options, resolve, reject));
   }
 
   approval(name: string, request: unknown, options: WaitOptions = {}): Promise<never> {
-    return this.operate((resolve, reject) => approval(this, name, request, options, resolve, reject));
+    return this.operate('approval', name, (resolve, reject) => approval(this, name, request, options, resolve, reject));
   }
 
   get state(): State {
@@ -190,11 +193,11 @@ export class Run extends RunOperations implements Context {
   }
 
   compensate(name: string, undo: (step: StepContext) => unknown): Promise<void> {
-    return this.operate((resolve, reject) => compensate(this, name, undo, resolve, reject));
+    return this.operate('compensate', name, (resolve, reject) => compensate(this, name, undo, resolve, reject));
   }
 
   widen(resources: readonly string[]): Promise<void> {
-    return this.operate((resolve) => widen(this, resources, resolve));
+    return this.operate('widen', undefined, (resolve) => widen(this, resources, resolve));
   }
 
   progress(done: number, total?: number): void {

@@ -8,12 +8,24 @@ export type ContractMap = Readonly<Record<string, AnyContract>>;
 /** Outside events by their name, each with the schema of what it carries. */
 export type EventMap = Readonly<Record<string, StandardSchemaV1>>;
 
-export interface CallOptions {
+/** Of whatever a run remembers by its place. */
+export interface KeyOptions {
+  /**
+   * What it is remembered by, in place of the how-manieth of its name it is: for loops over sets whose order, or length, may
+   * be another in a later run, which need not come by it then. Unique within the run for that operation and name; 1 to 200 characters. Default: none.
+   *
+   * @example
+   * for (const { id } of invoices) await ctx.call('bank', { id }, { key: id });
+   */
+  readonly key?: string;
+}
+
+export interface CallOptions extends KeyOptions {
   /** Whether the reply is kept with the task, so that no later run pays for it again. Default true. */
   readonly remember?: boolean;
 }
 
-export interface HoldOptions {
+export interface HoldOptions extends KeyOptions {
   /** Places that it takes. At least 1, default 1. */
   readonly slots?: number;
 }
@@ -25,12 +37,12 @@ export interface StepContext {
   readonly idempotencyKey: string;
 }
 
-export interface AskOptions {
+export interface AskOptions extends KeyOptions {
   /** Higher goes first. Default: the asking task's own. */
   readonly priority?: number;
 }
 
-export interface WaitOptions {
+export interface WaitOptions extends KeyOptions {
   /** How long, from when the run first came here. Default: for ever, or until the task's deadline. */
   readonly withinMs?: number;
 }
@@ -113,10 +125,10 @@ export interface Context<U extends DependencyMap = DependencyMap, A extends Cont
    */
   call<N extends keyof U & string>(name: N, request: RequestOf<U[N]>, options?: CallOptions): Promise<ReplyOf<U[N]>>;
   /**
-   * Any other effect, made once and remembered under its name, which is unique within the run. The
-   * result must be JSON.
+   * Any other effect, made once and remembered under its name, which is unique within the run (with a `key`: the two
+   * together). The result must be JSON.
    */
-  step<T>(name: string, fn: (step: StepContext) => T | Promise<T>): Promise<T>;
+  step<T>(name: string, fn: (step: StepContext) => T | Promise<T>, options?: KeyOptions): Promise<T>;
   /**
    * Does something with a place of a bulkhead in hand, and gives the place back when it has ended. Waits for it in fairness;
    * holding nothing else, or places of lower rank only. What it brings is not remembered: put a `step` in it, or it in a step.
@@ -138,7 +150,7 @@ export interface Context<U extends DependencyMap = DependencyMap, A extends Cont
   /**
    * Waits, holding nothing: the run parks. Ends at the same moment whatever restarts meanwhile. A date waits until then.
    */
-  sleep(until: number | Date): Promise<void>;
+  sleep(until: number | Date, options?: KeyOptions): Promise<void>;
   /**
    * Waits for an outside event of this task (`fleet.signal`), the next of that name that no earlier `waitFor` has
    * taken; one that was told before is there at once. The run parks while it waits.

@@ -46,7 +46,8 @@ test('an operation that fails before the run looks at it is no unhandled rejecti
   });
   await using fleet = await startFleet(defineFleet({ name: 'hostile', agents: { late, never }, staggerMs: 0 }));
   expect(await (await fleet.submit('late', null)).result()).toBe('late');
-  expect(await (await fleet.submit('never', null)).result()).toBe('done');
+  const failing = (await fleet.submit('never', null)).result();
+  await expect(failing).rejects.toMatchObject({ detail: { error: { code: 'DROVER_UNDECLARED' } } });
   await turn();
   expect(seen).toEqual([]);
 });

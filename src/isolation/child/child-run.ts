@@ -8,9 +8,10 @@ import { childTask } from '../../runtime/child-task.ts';
 import { checkHold, checkNoHold, holding } from '../../runtime/holding.ts';
 import type { Held } from '../../runtime/holding.ts';
 import { checkQuality, decode, encode } from '../../runtime/payload.ts';
+import { Begins, begun } from '../../runtime/run/begun.ts';
 import { CompensateInStepError } from '../../runtime/run/errors.ts';
 import { inStep, stepAround } from '../../runtime/run/in-step.ts';
-import type { AskOptions, CallOptions, Context, HoldOptions, RunLogger, State, StepContext, WaitOptions } from '../../topology/context.ts';
+import type { AskOptions, CallOptions, Context, HoldOptions, KeyOptions, RunLogger, State, StepContext, WaitOptions } from '../../topology/context.ts';
 import type { KindPlan, Topology } from '../../topology/fleet.ts';
 import { ChildState } from './child-state.ts';
 import { NotTransferableError } from '../errors.ts';
@@ -37,6 +38,8 @@ export class ChildRun implements Context {
   readonly #bounds: Topology['bounds'];
   readonly #post: (said: FromRun) => void;
   readonly #open = new Map<number, Operation>();
+  /** What it has begun. */
+  readonly #begins = new Begins();
   #state: ChildState | undefined;
   /** What was registered to undo steps, by name. */
   #undos: Map<string, Perform> | undefined;
@@ -87,19 +90,21 @@ export class ChildRun implements Context {
     }
   }
 
-  call(name: string, request: unknown, { remember = true }: CallOptions = {}): Promise<never> {
-    return this.operate((ticket) => {
+  call(name: string, request: unknown, options: CallOptions = {}): Promise<never> {
+    return this.operate('call', name, (ticket) => {
       try {
-        this.#post({ at: 'call', ticket, name, request, remember });
+        this.#post({ at: 'call', ticket, name, request, options });
       } catch (cause) {
         throw new NotTransferableError(`request to ${name}`, { cause });
       }
     });
   }
 
-  step<T>(name: string, fn: (step: StepContext) => T | Promise<T>): Promise<T> {
+  step<T>(name: string, fn: (step: StepContext) => T | Promise<T>, options: KeyOptions = {}): Promise<T> {
     return this.operate(
-      (ticket) => this.#post({ at: 'step', ticket, name }),
+      'step',
+      name,
+      (ticket) => this.#post({ at: 'step', ticket, name, options }),
       (key: string) => inStep(this, name, () => fn(this.#step(key))),
     );
   }
@@ -107,6 +112,8 @@ export class ChildRun implements Context {
   hold<T>(name: string, fn: (place: StepContext) => Promise<T>, options: HoldOptions = {}): Promise<T> {
     let held: Held | undefined;
     return this.operate(
+      'hold',
+      name,
       (ticket) => {
         held = checkHold(this, this.#plan, name);
         this.#post({ at: 'hold', ticket, name, options });
@@ -116,7 +123,7 @@ export class ChildRun implements Context {
   }
 
   ask(kind: string, input: unknown, options: AskOptions = {}): Promise<never> {
-    return this.operate((ticket) => {
+    return this.operate('ask', kind, (ticket) => {
       checkNoHold(this, this.#plan.kind, kind);
       this.#post({ at: 'ask', ticket, ...this.#child(kind, input, options) });
     });
@@ -126,16 +133,16 @@ export class ChildRun implements Context {
     if (this.#over === undefined) this.#post({ at: 'send', ...this.#child(kind, input, options) });
   }
 
-  sleep(until: number | Date): Promise<void> {
-    return this.operate((ticket) => this.#post({ at: 'sleep', ticket, until }));
+  sleep(until: number | Date, options: KeyOptions = {}): Promise<void> {
+    return this.operate('sleep', undefined, (ticket) => this.#post({ at: 'sleep', ticket, until, options }));
   }
 
   waitFor(name: string, options: WaitOptions = {}): Promise<never> {
-    return this.operate((ticket) => this.#post({ at: 'wait-for', ticket, name, options }));
+    return this.operate('waitFor', name, (ticket) => this.#post({ at: 'wait-for', ticket, name, options }));
   }
 
   approval(name: string, request: unknown, options: WaitOptions = {}): Promise<never> {
-    return this.operate((ticket) => {
+    return this.operate('approval', name, (ticket) => {
       const text = encode(request, `request for approval of ${name}`, this.#bounds.payloadBytes);
       this.#post({ at: 'approval', ticket, name, request: text, options });
     });
@@ -146,7 +153,7 @@ export class ChildRun implements Context {
   }
 
   compensate(name: string, undo: (step: StepContext) => unknown): Promise<void> {
-    return this.operate((ticket) => {
+    return this.operate('compensate', name, (ticket) => {
       const step = stepAround(this);
       if (step !== undefined) throw new CompensateInStepError({ id: this.task.id, step, compensation: name });
       // A name that is used twice is refused by the fleet; the first one stays.
@@ -157,7 +164,7 @@ export class ChildRun implements Context {
   }
 
   widen(resources: readonly string[]): Promise<void> {
-    return this.operate((ticket) => this.#post({ at: 'widen', ticket, resources }));
+    return this.operate('widen', undefined, (ticket) => this.#post({ at: 'widen', ticket, resources }));
   }
 
   score(quality: number): void {
@@ -174,16 +181,20 @@ export class ChildRun implements Context {
     const asking = { plan: this.#plan, bounds: this.#bounds, id: task.id, depth, priority, offspring: this.#offspring };
     const checked = childTask(asking, kind, input, options);
     this.#offspring += 1;
-    return { kind, input: checked.input, options: { priority: checked.priority } };
+    return { kind, input: checked.input, options: { ...options, priority: checked.priority } };
+  }
+
+  /** What keeps the run that has returned from completing; undefined: nothing. */
+  get forgotten(): unknown {
+    return this.#begins.failureOf(this.task.id);
   }
 
   /** Begins an operation: none once the run is over. */
-  operate<T>(begin: (ticket: number) => void, perform?: Perform): Promise<T> {
+  operate<T>(operation: string, name: string | undefined, begin: (ticket: number) => void, perform?: Perform): Promise<T> {
     if (this.#over !== undefined) return new Promise(() => {});
     const ticket = (this.#tickets += 1);
-    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-    // A run may look at a refusal later, or never: that is no reason to end the process.
-    promise.catch(() => {});
+    const { promise, resolve, reject } = begun(operation, name);
+    this.#begins.add(promise);
     this.#open.set(ticket, { resolve, reject, perform });
     try {
       begin(ticket);

@@ -18,28 +18,28 @@ export class ChildState implements State {
   }
 
   get<T = unknown>(key: string): Promise<StateValue<T> | undefined> {
-    return this.#run.operate((ticket) => {
+    return this.#run.operate('state.get', key, (ticket) => {
       this.#check('state.get');
       this.#post({ at: 'state-get', ticket, key });
     });
   }
 
   set(key: string, value: unknown, version: number | null): Promise<void> {
-    return this.#run.operate((ticket) => {
+    return this.#run.operate('state.set', key, (ticket) => {
       this.#check('state.set');
       this.#post({ at: 'state-set', ticket, key, value: encode(value, `row ${key}`, this.#maxBytes), version });
     });
   }
 
   delete(key: string, version: number): Promise<void> {
-    return this.#run.operate((ticket) => {
+    return this.#run.operate('state.delete', key, (ticket) => {
       this.#check('state.delete');
       this.#post({ at: 'state-delete', ticket, key, version });
     });
   }
 
   update<T = unknown>(key: string, change: (value: T | undefined) => T): Promise<T> {
-    return this.#run.operate((ticket) => {
+    return this.#run.operate('state.update', key, (ticket) => {
       this.#check('state.update');
       this.#post({ at: 'state-update', ticket, key });
     }, change);

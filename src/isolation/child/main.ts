@@ -62,6 +62,8 @@ function execute(order: RunOrder): void {
     try {
       const input = parse(agent.input, decode(order.input), names.input);
       const value: unknown = await agent.spec.run(input, run);
+      const { forgotten } = run;
+      if (forgotten !== undefined) throw forgotten;
       say({ at: 'returned', result: encode(parse(agent.output, value, names.output, true), names.output, bounds.payloadBytes) });
     } catch (error) {
       say({ at: 'threw', error: toWire(error) });

@@ -61,6 +61,17 @@ export class RunRequests {
     this.#approvals.add({ id, fence, name, request, expiresAtMs }, { replied });
   }
 
+  /** Whether the task had ended, and an operator has put it back. Asked again until the store answers. */
+  hasBeenPutBack(run: Run, answered: (isPutBack: boolean) => void): void {
+    this.#core.store.story(run.task.id).then(
+      (story) => answered(story.some((entry) => entry.at === 'steered' && entry.action === 'requeue')),
+      (error: unknown) => {
+        if (run.over === undefined && this.#core.isPassing(error))
+          this.#core.alarm(STORY_RETRY_MS, () => this.hasBeenPutBack(run, answered));
+      },
+    );
+  }
+
   /** Whether an event was told before `untilMs`. Asked again until the store answers. */
   toldBy(run: Run, event: { readonly name: string; readonly n: number }, untilMs: number, answered: (inTime: boolean) => void): void {
     const total = run.events.countOf(event.name);

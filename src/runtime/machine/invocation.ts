@@ -8,8 +8,9 @@
  * What it leaves for the end of the task is kept with the machine, because no later run comes by it:
  * what it sends, once it has returned; and that it has registered compensations.
  */
-import type { AskOptions, CallOptions, Context, HoldOptions, RunLogger, State, StepContext, WaitOptions } from '../../topology/context.ts';
+import type { AskOptions, CallOptions, Context, HoldOptions, KeyOptions, RunLogger, State, StepContext, WaitOptions } from '../../topology/context.ts';
 import { ask, sent } from '../run/ask.ts';
+import { Begins } from '../run/begun.ts';
 import { call, hold } from '../run/call.ts';
 import { EventWait, approval, sleep, waitFor } from '../run/waits.ts';
 import type { RunOperation } from '../run/operation.ts';
@@ -45,6 +46,7 @@ type RunPart = Pick<
   | 'events'
   | 'finish'
   | 'give'
+  | 'holdBack'
   | 'inOrder'
   | 'keep'
   | 'keepFailure'
@@ -70,6 +72,8 @@ type RunPart = Pick<
 
 export class Invocation implements Context, RunPart {
   readonly memory: InvocationPlaces;
+  /** What it has begun on `ctx`. */
+  readonly begins = new Begins();
   /** In their order. */
   readonly sends: KeptSend[] = [];
   readonly #run: Run;
@@ -108,19 +112,19 @@ export class Invocation implements Context, RunPart {
   // ── What it does ─────────────────────────────────────────────────────────────────────────────
 
   call(name: string, request: unknown, options: CallOptions = {}): Promise<never> {
-    return this.operate((resolve, reject) => call(this.#self, name, request, options, resolve, reject));
+    return this.operate('call', name, (resolve, reject) => call(this.#self, name, request, options, resolve, reject));
   }
 
   hold<T>(name: string, fn: (place: StepContext) => Promise<T>, options: HoldOptions = {}): Promise<T> {
-    return this.operate((resolve, reject) => hold(this.#self, name, fn, options, resolve, reject));
+    return this.operate('hold', name, (resolve, reject) => hold(this.#self, name, fn, options, resolve, reject));
   }
 
-  step<T>(name: string, fn: (step: StepContext) => T | Promise<T>): Promise<T> {
-    return this.operate((resolve, reject) => step(this.#self, this.#named(name), fn, resolve, reject));
+  step<T>(name: string, fn: (step: StepContext) => T | Promise<T>, options: KeyOptions = {}): Promise<T> {
+    return this.operate('step', name, (resolve, reject) => step(this.#self, this.#named(name), fn, options, resolve, reject));
   }
 
   ask(kind: string, input: unknown, options: AskOptions = {}): Promise<never> {
-    return this.operate((resolve, reject) => ask(this.#self, kind, input, options, resolve, reject));
+    return this.operate('ask', kind, (resolve, reject) => ask(this.#self, kind, input, options, resolve, reject));
   }
 
   send(kind: string, input: unknown, options: AskOptions = {}): void {
@@ -132,16 +136,16 @@ export class Invocation implements Context, RunPart {
     this.sends.push({ kind, input, ...options });
   }
 
-  sleep(until: number | Date): Promise<void> {
-    return this.operate((resolve) => sleep(this.#self, until, resolve));
+  sleep(until: number | Date, options: KeyOptions = {}): Promise<void> {
+    return this.operate('sleep', undefined, (resolve, reject) => sleep(this.#self, until, options, resolve, reject));
   }
 
   waitFor(name: string, options: WaitOptions = {}): Promise<never> {
-    return this.operate((resolve, reject) => waitFor(this.#self, name, options, resolve, reject));
+    return this.operate('waitFor', name, (resolve, reject) => waitFor(this.#self, name, options, resolve, reject));
   }
 
   approval(name: string, request: unknown, options: WaitOptions = {}): Promise<never> {
-    return this.operate((resolve, reject) => approval(this.#self, this.#named(name), request, options, resolve, reject));
+    return this.operate('approval', name, (resolve, reject) => approval(this.#self, this.#named(name), request, options, resolve, reject));
   }
 
   get state(): State {
@@ -153,14 +157,14 @@ export class Invocation implements Context, RunPart {
   }
 
   compensate(name: string, undo: (step: StepContext) => unknown): Promise<void> {
-    return this.operate((resolve, reject) => {
+    return this.operate('compensate', name, (resolve, reject) => {
       this.#options.onCompensate?.();
       compensate(this.#self, this.#named(name), undo, resolve, reject);
     });
   }
 
   widen(resources: readonly string[]): Promise<void> {
-    return this.operate((resolve) => widen(this.#self, resources, resolve));
+    return this.operate('widen', undefined, (resolve) => widen(this.#self, resources, resolve));
   }
 
   progress(done: number, total?: number): void {
@@ -193,8 +197,8 @@ export class Invocation implements Context, RunPart {
     return this.#stopped ? 'ended' : this.#run.over;
   }
 
-  operate<T>(begin: (resolve: Settle, reject: Settle) => void): Promise<T> {
-    return this.#stopped ? new Promise(() => {}) : this.#run.operate(begin);
+  operate<T>(operation: string, name: string | undefined, begin: (resolve: Settle, reject: Settle) => void): Promise<T> {
+    return this.#stopped ? new Promise(() => {}) : this.#run.operate(operation, name, begin, this.begins);
   }
 
   mayAct(): boolean {
@@ -232,6 +236,10 @@ export class Invocation implements Context, RunPart {
     this.#run.note(place, value, () => {
       if (!this.#stopped) kept();
     });
+  }
+
+  holdBack(...held: Parameters<Run['holdBack']>): void {
+    this.#run.holdBack(...held);
   }
 
   give(...given: Parameters<Run['give']>): void {

@@ -18,7 +18,7 @@ import type { AnyActorRef, AnyMachineSnapshot, AnyStateMachine } from 'xstate';
 import type { Context } from '../../topology/context.ts';
 import { performIn } from '../../topology/operation.ts';
 import type { AnyOperation } from '../../topology/operation.ts';
-import { decode, encode } from '../payload.ts';
+import { decode, textOf } from '../payload.ts';
 import { Run } from '../run.ts';
 import { remember } from '../run/keeping.ts';
 import { Pending } from '../run/operation.ts';
@@ -138,6 +138,8 @@ class MachineRun {
       if (this.#active.get(self) !== invocation) return;
       new Promise((settle) => settle(run.within(() => perform(input, invocation)))).then(
         (output) => {
+          const forgotten = invocation.begins.failureOf(run.task.id);
+          if (forgotten !== undefined) return end({ type: 'operation.failed', error: forgotten } as { readonly type: string });
           // What was given up sends nothing.
           if (this.#active.get(self) === invocation) this.#sends.push(...invocation.sends);
           end({ type: 'operation.done', output } as { readonly type: string });
@@ -230,7 +232,8 @@ class MachineRun {
       sends: this.#sends,
       undoable: this.#undoable,
     };
-    return encode(record, `snapshot of ${this.#options.machine.id}`, this.#run.engine.maxBytes);
+    // XState's own fields come back as XState wants them; the context has been looked at.
+    return textOf(record, `snapshot of ${this.#options.machine.id}`, this.#run.engine.maxBytes);
   }
 
   #complete(output: unknown): void {

@@ -10,7 +10,7 @@ import type { RunMemory } from '../run/memory.ts';
 
 export class InvocationPlaces implements Pick<
   RunMemory,
-  'next' | 'once' | 'stored' | 'childName' | 'recall' | 'has' | 'child' | 'version'
+  'next' | 'once' | 'stored' | 'childName' | 'recall' | 'has' | 'child' | 'version' | 'isBefore' | 'passed'
 > {
   readonly #memory: RunMemory;
   readonly #label: string;
@@ -23,11 +23,20 @@ export class InvocationPlaces implements Pick<
     this.#counts = new Map(counts);
   }
 
+  /** A machine is restored where it was: what its former operations have brought is not come by again. */
+  isBefore(): boolean {
+    return false;
+  }
+
+  passed(): void {}
+
   get version(): string | undefined {
     return this.#memory.version;
   }
 
-  next(name: string): string {
+  next(name: string, key?: string): string {
+    // Each key once in an invocation.
+    if (key !== undefined) return this.#memory.next(name, key, this.#label);
     const count = (this.#counts.get(name) ?? 0) + 1;
     this.#counts.set(name, count);
     return this.named(`${name}#${count}`);
@@ -38,8 +47,8 @@ export class InvocationPlaces implements Pick<
     return `${name}/${this.#label}`;
   }
 
-  once(operation: Parameters<RunMemory['once']>[0], name: string): string {
-    return this.#memory.once(operation, name);
+  once(operation: Parameters<RunMemory['once']>[0], name: string, key?: string): string {
+    return this.#memory.once(operation, name, key);
   }
 
   stored(place: string): string {

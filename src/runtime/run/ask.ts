@@ -17,7 +17,7 @@ import { describe } from '../../../actors/kernel/errors.ts';
 
 export function ask(run: Run, kind: string, input: unknown, options: AskOptions, resolve: Settle, reject: Settle): void {
   checkNoHold(run, run.plan.kind, kind);
-  const name = run.memory.next(kind);
+  const name = run.memory.next(kind, options.key);
   const child = childOf(run, kind, input, options, name, true);
   const place = `ask:${name}@${hashText(child.input)}`;
   const seen = run.memory.recall(place, '');
@@ -30,12 +30,15 @@ export function ask(run: Run, kind: string, input: unknown, options: AskOptions,
     return run.unseen(place, deliver);
   }
   if (!run.mayAct()) return;
-  new Asked(run, child, place, resolve, reject).begin(known);
+  const asked = new Asked(run, child, place, resolve, reject);
+  // One that is asked already is not new.
+  if (run.memory.isBefore(place) && known === undefined) run.holdBack(place, () => asked.begin(undefined), reject);
+  else asked.begin(known);
 }
 
 /** Given to the store with the completion of the task. */
 export function sent(run: Run, kind: string, input: unknown, options: AskOptions): NewTask {
-  return childOf(run, kind, input, options, run.memory.next(`send:${kind}`), false);
+  return childOf(run, kind, input, options, run.memory.next(`send:${kind}`, options.key), false);
 }
 
 function childOf(run: Run, kind: string, input: unknown, options: AskOptions, name: string, isAsked: boolean): NewTask {

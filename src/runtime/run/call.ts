@@ -5,7 +5,7 @@ import type { Holding } from '../../topology/bulkhead.ts';
 import type { CallOptions, HoldOptions, StepContext } from '../../topology/context.ts';
 import { UndeclaredError } from '../errors.ts';
 import { checkHold, holding } from '../holding.ts';
-import { encode, hashText } from '../payload.ts';
+import { hashText, textOf } from '../payload.ts';
 import type { Run, Settle } from '../run.ts';
 
 export function call(run: Run, name: string, request: unknown, options: CallOptions, resolve: Settle, reject: Settle): void {
@@ -13,28 +13,32 @@ export function call(run: Run, name: string, request: unknown, options: CallOpti
   const dependency = Object.hasOwn(uses, name) ? uses[name] : undefined;
   if (dependency === undefined || agent.spec.uses[name].spec.rank !== undefined)
     throw new UndeclaredError({ kind, field: 'uses', name }, Object.keys(uses));
-  const place = run.memory.next(`call:${name}`);
+  const place = run.memory.next(`call:${name}`, options.key);
   if (options.remember === false) {
     if (!run.mayRepeat()) return;
     return begin(run, dependency, request, new Calling(run, place, undefined, resolve, reject));
   }
-  const text = encode(request, `request to ${name}`, Infinity);
+  // It is compared, and comes back to nobody: clients take what JSON cannot hold, such as tools with functions.
+  const text = textOf(request, `request to ${name}`, Infinity);
   const hash = hashText(text);
   const known = run.memory.recall(place, hash, () => text);
   if (known !== undefined) return run.give(known, resolve, reject);
-  if (run.mayAct()) begin(run, dependency, request, new Calling(run, place, hash, resolve, reject));
+  if (!run.mayAct()) return;
+  const caller = new Calling(run, place, hash, resolve, reject);
+  if (run.memory.isBefore(place)) run.holdBack(place, () => begin(run, dependency, request, caller), reject);
+  else begin(run, dependency, request, caller);
 }
 
 export function hold<T>(
   run: Run,
   name: string,
   fn: (place: StepContext) => Promise<T>,
-  { slots = 1 }: HoldOptions,
+  { slots = 1, key }: HoldOptions,
   resolve: Settle,
   reject: Settle,
 ): void {
   const held = checkHold(run, run.plan, name);
-  const place = run.memory.next(`hold:${name}`);
+  const place = run.memory.next(`hold:${name}`, key);
   if (!run.mayRepeat()) return;
   const caller = new Calling(run, place, undefined, resolve, (error) => {
     // What is done with a place is the run's own: so are its errors.

@@ -18,8 +18,34 @@ export class ReplayDivergedError extends DroverError {
     const { id, place, remembered, came, version } = detail;
     const under = version === undefined ? '' : ` (version ${version})`;
     super(
-      `task ${id}: at ${place} an earlier run${under} ${remembered}; now came ${came}; what a run does must follow from its input and from ctx alone (no clock, random or outside state)`,
+      `task ${id}: at ${place} an earlier run${under} ${remembered}; now came ${came}; what a run does must follow from its input and from ctx alone (no clock, random or outside state), and changed code needs another version of its kind`,
     );
+    this.detail = detail;
+  }
+}
+
+/** A run has returned while operations that it does not await were under way: an `await` is missing. It does not complete. */
+export class OperationsOpenError extends DroverError {
+  readonly code = 'DROVER_OPERATIONS_OPEN';
+  readonly retryable = false;
+  /** `open`: each by what it does, e.g. `state.set "stock"`. */
+  override readonly detail: { readonly id: string; readonly open: readonly string[] };
+  constructor(detail: OperationsOpenError['detail']) {
+    const { id, open } = detail;
+    super(`task ${id}: the run returned while nobody awaited ${open.join(', ')}; await each operation, or race it`);
+    this.detail = detail;
+  }
+}
+
+/** One run used a key twice: `{ key }` is where the operation is remembered. */
+export class DuplicateKeyError extends DroverError {
+  readonly code = 'DROVER_DUPLICATE_KEY';
+  readonly retryable = false;
+  /** `operation`: as places name it, e.g. `call:model`. */
+  override readonly detail: { readonly id: string; readonly operation: string; readonly key: string };
+  constructor(detail: DuplicateKeyError['detail']) {
+    const { id, operation, key } = detail;
+    super(`task ${id}: ${operation} has key ${describe(key)} twice in one run; it is remembered by its key, give each its own`);
     this.detail = detail;
   }
 }
@@ -43,7 +69,9 @@ export class BoundReachedError extends DroverError {
   readonly retryable: boolean;
   override readonly detail: { readonly id: string; readonly bound: string; readonly limit: number };
   constructor(detail: BoundReachedError['detail']) {
-    super(`task ${detail.id}: bounds.${detail.bound} is ${detail.limit}; raise it, or split the task`);
+    // How many locks a task may hold is no setting.
+    const limit = detail.bound === 'locks' ? `holds at most ${detail.limit} locks` : `bounds.${detail.bound} is ${detail.limit}; raise it, or`;
+    super(`task ${detail.id}: ${limit}${detail.bound === 'locks' ? ';' : ''} split the task`);
     this.detail = detail;
     this.retryable = detail.bound === 'family';
   }

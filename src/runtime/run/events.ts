@@ -66,8 +66,10 @@ export class RunEvents {
 
   #takenOf(name: string): ReadonlySet<number> {
     const taken = new Set<number>();
-    for (const { value } of this.#memory.beginning(this.#memory.stored(`wait:${name}#`))) {
-      if (failureIn(value) === undefined) taken.add((decode(value) as Taken).n);
+    for (const after of ['#', '[']) {
+      for (const { value } of this.#memory.beginning(this.#memory.stored(`wait:${name}${after}`))) {
+        if (failureIn(value) === undefined) taken.add((decode(value) as Taken).n);
+      }
     }
     return taken;
   }

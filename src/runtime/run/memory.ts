@@ -7,6 +7,7 @@
  *     approval:refund   what a person said                     state:stock#1    a row, as it was read
  *     compensate:charge registered to be undone                undo:charge      undone
  *     over:sleep#1      seen to be over, beside another one
+ *     call:model[m-7]   the call of `model` with that key: wherever it is in the run
  *
  * A kind that does not go on over what another version of its code has brought (`onVersionChange`) has
  * places of its own for each version: `call@2:model#1`.
@@ -14,13 +15,17 @@
 import { describe } from '../../../actors/kernel/errors.ts';
 import type { ChildRecord, ClaimedTask, Remembered, TaskEvent } from '../../../actors/ports/store.ts';
 import type { KindPlan } from '../../topology/fleet.ts';
-import { DuplicateStepError, ReplayDivergedError } from './errors.ts';
+import { PayloadInvalidError } from '../errors.ts';
+import { DuplicateKeyError, DuplicateStepError, ReplayDivergedError } from './errors.ts';
 
 /** What the store has of a task at the start of a run. */
 export interface Known {
   readonly memory: readonly Remembered[];
   readonly children: readonly ChildRecord[];
   readonly events: readonly TaskEvent[];
+  readonly attempt: number;
+  readonly losses: number;
+  readonly undo: object | null;
 }
 
 /** A value that begins with it is a failure. No JSON does. */
@@ -41,8 +46,12 @@ export class RunMemory {
   readonly #children: ReadonlyMap<string, ChildRecord> | undefined;
   #counters: { readonly name: string; count: number }[] | undefined;
   #names: Set<string> | undefined;
+  /** What earlier runs have brought and this one has yet to come by; undefined: nothing. */
+  #left: Set<string> | undefined;
+  #comeBy: (() => void) | undefined;
 
-  constructor(plan: KindPlan, { id, version }: Pick<ClaimedTask, 'id' | 'version'>, { memory, children, events }: Known) {
+  constructor(plan: KindPlan, { id, version }: Pick<ClaimedTask, 'id' | 'version'>, known: Known) {
+    const { memory, children, events } = known;
     this.#id = id;
     this.#begun = version;
     this.version = plan.version === version ? undefined : plan.version;
@@ -50,6 +59,7 @@ export class RunMemory {
     this.#items = memory.length === 0 ? undefined : new Map(memory.map((item) => [item.place, item]));
     this.#children = children.length === 0 ? undefined : new Map(children.map((child) => [child.place, child]));
     this.events = events;
+    if (memory.length > 0 || children.length > 0) this.#left = this.#leftOf(known);
   }
 
   /** Nothing has been brought, asked for or told. */
@@ -69,18 +79,36 @@ export class RunMemory {
     return undefined;
   }
 
-  /** The next place of that name: its how-manieth. Names are few (those of `uses` and `asks`): a list is cheaper than a map. */
-  next(name: string): string {
-    return `${name}#${this.#count(name)}`;
+  /**
+   * The next place of that name: its how-manieth, or that of its key. Names are few (those of `uses` and `asks`): a list is
+   * cheaper than a map.
+   *
+   * @throws DuplicateKeyError, PayloadInvalidError
+   */
+  next(name: string, key?: string, label?: string): string {
+    return key === undefined ? `${name}#${this.#count(name)}` : this.#keyed(name, key, label);
   }
 
-  /** The place of a name that is used once. @throws DuplicateStepError */
-  once(operation: keyof typeof WHAT, name: string): string {
+  /** The place of a name that is used once, or once with each key. @throws DuplicateStepError, DuplicateKeyError, PayloadInvalidError */
+  once(operation: keyof typeof WHAT, name: string, key?: string): string {
     const place = `${operation}:${name}`;
-    this.#names ??= new Set();
-    if (this.#names.has(place)) throw new DuplicateStepError({ id: this.#id, step: name, what: WHAT[operation] });
-    this.#names.add(place);
+    if (key !== undefined) return this.#keyed(place, key);
+    if (!this.#isFirst(place)) throw new DuplicateStepError({ id: this.#id, step: name, what: WHAT[operation] });
     return place;
+  }
+
+  /** `label`: of the invocation, each of which has keys of its own. */
+  #keyed(name: string, key: string, label?: string): string {
+    const place = `${name}[${checkKey(key)}]${label === undefined ? '' : `/${label}`}`;
+    if (!this.#isFirst(place)) throw new DuplicateKeyError({ id: this.#id, operation: name, key });
+    return place;
+  }
+
+  #isFirst(place: string): boolean {
+    this.#names ??= new Set();
+    if (this.#names.has(place)) return false;
+    this.#names.add(place);
+    return true;
   }
 
   /** As the store knows the place. */
@@ -92,11 +120,12 @@ export class RunMemory {
 
   /** The name of a child within its parent. */
   childName(name: string): string {
-    return this.#mark === '' ? name : name.replace(/(?=#\d+$)/, this.#mark);
+    return this.#mark === '' ? name : name.replace(/(?=#\d+$|\[)/, this.#mark);
   }
 
   /** What stands at the place. `came`: what the run asks for there now. @throws ReplayDivergedError */
   recall(place: string, hash: string, came?: () => string): Remembered | undefined {
+    if (this.#left !== undefined) this.passed(place);
     if (this.#items === undefined) return undefined;
     const known = this.#items.get(this.stored(place));
     if (known === undefined || known.hash === hash || withoutNumber(known.hash) === hash) return known;
@@ -108,6 +137,81 @@ export class RunMemory {
       came: came === undefined ? hash : describe(came()),
       ...(version === undefined ? {} : { version }),
     });
+  }
+
+  // ── What is left to come by ──────────────────────────────────────────────────────────────────
+
+  /**
+   * Earlier runs have brought something that this one has yet to come by before it does something new at that place. What
+   * has a key may come in any order, or not at all.
+   */
+  isBefore(place: string): boolean {
+    return this.#left !== undefined && !isKeyed(place);
+  }
+
+  /** The run has come by that place. */
+  passed(place: string): void {
+    if (this.#left?.delete(place) === true && this.#left.size === 0) this.forgive();
+  }
+
+  /** It need not come by the rest. */
+  forgive(): void {
+    this.#left = undefined;
+    this.#comeBy?.();
+  }
+
+  /** Calls back once nothing is left. */
+  whenComeBy(comeBy: () => void): void {
+    this.#comeBy = comeBy;
+  }
+
+  /** The error of a run that came to something new, or to its end, before it had come by everything. */
+  divergence(came: string): ReplayDivergedError {
+    const [place = ''] = this.#left ?? [];
+    const stored = this.stored(place);
+    const item = this.#items?.get(stored);
+    const { version } = item ?? {};
+    const remembered = item === undefined ? 'did something' : `did something that brought ${describe(item.value)}`;
+    return new ReplayDivergedError({ id: this.#id, place, remembered, came, ...(version === undefined ? {} : { version }) });
+  }
+
+  /**
+   * A run of the same code over the same memory comes by all of it. Not so
+   *   - after a failed attempt: its failures are forgotten, and what it did because of them is not done again;
+   *   - over what another version of the code has brought;
+   *   - when the task is undone, which goes only as far as it must;
+   *   - of a statechart, which is restored where it was.
+   */
+  #leftOf({ attempt, losses, undo, children }: Known): Set<string> | undefined {
+    if (attempt - losses > 1 || undo !== null) return undefined;
+    const present = this.version ?? this.#begun;
+    const left = new Set<string>();
+    for (const { place, version } of this.#items?.values() ?? []) {
+      if (place.startsWith('machine')) return undefined;
+      // Whoever reads rows for runs does not know of versions.
+      if (this.#mark === '' && (place.startsWith('state:') ? this.version !== undefined : (version ?? this.#begun) !== present)) continue;
+      const plain = this.#plain(place);
+      if (plain !== undefined) left.add(plain);
+    }
+    for (const { place } of this.version === undefined || this.#mark !== '' ? children : []) {
+      const plain = this.#plain(place);
+      if (plain !== undefined) left.add(plain);
+    }
+    return left.size === 0 ? undefined : left;
+  }
+
+  /** As the run names the place, without what is noted beside it; undefined: it need not come by that. */
+  #plain(stored: string): string | undefined {
+    const own = this.#mark === '' ? stored : this.#unmarked(stored);
+    if (own === undefined) return undefined;
+    const place = own.replace(/^(?:until|over):/, '');
+    return /^(?:ask|approval|call|compensate|state|step|wait):|^sleep#/.test(place) && !isKeyed(place) ? place : undefined;
+  }
+
+  #unmarked(stored: string): string | undefined {
+    if (stored.startsWith(`state:${this.#mark}:`)) return `state:${stored.slice(7 + this.#mark.length)}`;
+    const at = /^[a-z]+/.exec(stored)?.[0].length ?? 0;
+    return stored.startsWith(this.#mark, at) ? stored.slice(0, at) + stored.slice(at + this.#mark.length) : undefined;
   }
 
   has(place: string): boolean {
@@ -132,6 +236,7 @@ export class RunMemory {
   }
 
   child(place: string): ChildRecord | undefined {
+    if (this.#left !== undefined) this.passed(place);
     return this.#children?.get(this.stored(place));
   }
 
@@ -147,6 +252,20 @@ export class RunMemory {
     this.#counters.push({ name, count: 1 });
     return 1;
   }
+}
+
+const LONGEST_KEY = 200;
+
+/** That of a child ends with the hash of what it was asked. */
+function isKeyed(place: string): boolean {
+  return /\](?:@[\d.]+)?$/.test(place);
+}
+
+/** @throws PayloadInvalidError unless it can be the key of an operation */
+function checkKey(key: unknown): string {
+  if (typeof key === 'string' && key !== '' && key.length <= LONGEST_KEY && key.isWellFormed()) return key;
+  const message = `expected a text of 1 to ${LONGEST_KEY} characters of well-formed Unicode`;
+  throw new PayloadInvalidError('key of an operation', [{ path: '', message }], key, false);
 }
 
 /** What sets a hash apart from the number of an end. */

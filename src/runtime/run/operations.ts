@@ -12,6 +12,7 @@ import type { RunOverReason } from '../errors.ts';
 import { decode, encode } from '../payload.ts';
 import type { Run } from '../run.ts';
 import { readFailure, writeFailure } from '../task-error.ts';
+import { Begins, begun } from './begun.ts';
 import { BoundReachedError } from './errors.ts';
 import { RunEvents } from './events.ts';
 import { remember } from './keeping.ts';
@@ -20,6 +21,7 @@ import { Pending } from './operation.ts';
 import type { RunOperation } from './operation.ts';
 import { RunOrder } from './order.ts';
 import { RunParks } from './parks.ts';
+import { ReplayCheck } from './replay.ts';
 import type { Undo } from './undo.ts';
 
 /** What a run needs to begin. */
@@ -47,6 +49,8 @@ export abstract class RunOperations {
   readonly locks: readonly LockWant[];
   /** The budgets that pay for its calls. */
   readonly scopes: readonly string[];
+  /** What it has begun on `ctx`. */
+  readonly begins = new Begins();
   /** Few at a time: an array is cheaper than a set. */
   readonly open: RunOperation[] = [];
   /** It is executed to be undone. */
@@ -60,6 +64,7 @@ export abstract class RunOperations {
   #parks: RunParks | undefined;
   #events: RunEvents | undefined;
   #order: RunOrder | undefined;
+  #replay: ReplayCheck | undefined;
   #operations = 0;
   /** Counts what the run does; a tick compares. */
   #signs = 0;
@@ -113,6 +118,21 @@ export abstract class RunOperations {
     return (this.#order ??= new RunOrder(this.memory.lastNumber, () => this.#over !== undefined || this.undoing?.isFrozen === true));
   }
 
+  /** How often it has done something. */
+  get signs(): number {
+    return this.#signs;
+  }
+
+  /**
+   * What no earlier run has done waits until this one has come by all that they have brought (`memory.isBefore`). Should it
+   * not, it takes another way: it ends with `ReplayDivergedError`, and `what` has not begun.
+   */
+  holdBack(what: string, begin: () => void, reject: Settle): void {
+    // The one class there is.
+    this.#replay ??= new ReplayCheck(this as unknown as Run);
+    this.#replay.hold(what, begin, reject);
+  }
+
   /** Looks at the run once a tick. */
   look(nowMs: number): void {
     if (this.#signs === this.#seenSigns) return;
@@ -159,25 +179,26 @@ export abstract class RunOperations {
     return true;
   }
 
-  /** Begins an operation: none once the run is over. */
-  operate<T>(begin: (resolve: Settle, reject: Settle) => void): Promise<T> {
+  /** Begins an operation: none once the run is over. `begins`: among which it counts when the run returns. */
+  operate<T>(
+    operation: string,
+    name: string | undefined,
+    begin: (resolve: Settle, reject: Settle) => void,
+    begins: Begins = this.begins,
+  ): Promise<T> {
     if (this.#over !== undefined || this.undoing?.isFrozen === true) return new Promise(() => {});
     this.#signs += 1;
     this.undoing?.moved();
-    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-    const refuse = (error: unknown): void => {
-      // A run may look at it later, or never: that is no reason to end the process.
-      promise.catch(() => {});
-      reject(error);
-    };
+    const { promise, resolve, reject } = begun(operation, name);
+    begins.add(promise);
     try {
       const { operations } = this.engine.bounds;
       if ((this.#operations += 1) > operations) throw new BoundReachedError({ id: this.task.id, bound: 'operations', limit: operations });
       const { watchdog } = this.engine;
-      if (watchdog === undefined) begin(resolve, refuse);
-      else watchdog.outside(() => begin(resolve, refuse));
+      if (watchdog === undefined) begin(resolve, reject);
+      else watchdog.outside(() => begin(resolve, reject));
     } catch (error) {
-      refuse(error);
+      reject(error);
     }
     return promise as Promise<T>;
   }

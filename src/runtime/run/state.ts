@@ -35,9 +35,10 @@ export class RunState implements State {
 
   get<T = unknown>(key: string): Promise<StateValue<T> | undefined> {
     const run = this.#run;
-    return run.operate((resolve) => {
+    return run.operate('state.get', key, (resolve) => {
       this.#check('state.get', key);
       const place = this.#next(`state:${key}`);
+      run.memory.passed(place);
       const own = this.#writes.get(key);
       if (own !== undefined) return resolve(own.value === null ? undefined : { value: decode(own.value), version: own.version ?? 0 });
       // Also in a run that is undone, and also when it is not remembered: a retry has forgotten it. To read changes nothing.
@@ -58,7 +59,7 @@ export class RunState implements State {
 
   update<T = unknown>(key: string, change: (value: T | undefined) => T | Promise<T>): Promise<T> {
     const run = this.#run;
-    return run.operate((resolve, reject) => {
+    return run.operate('state.update', key, (resolve, reject) => {
       this.#checkWrite('state.update', key);
       const changeRow = (row: StateRow | undefined): void => this.#change(key, row, change as Change, resolve, reject);
       if (this.#writes.has(key)) changeRow(undefined);
@@ -95,7 +96,7 @@ export class RunState implements State {
 
   #write(operation: string, key: string, version: number | null, text: () => string | null): Promise<void> {
     const run = this.#run;
-    return run.operate((resolve, reject) => {
+    return run.operate(operation, key, (resolve, reject) => {
       this.#checkWrite(operation, key);
       if (version !== null && !Number.isSafeInteger(version)) {
         const message = 'expected the version that get gave, or null for a row that is not there';
@@ -121,6 +122,8 @@ export class RunState implements State {
           return resolve(undefined);
         }
         const error = new VersionConflictError({ id: run.task.id, key, expected: version, found });
+        // Somebody was faster while it was parked: what it does because of that, no earlier run had to.
+        run.memory.forgive();
         run.keepFailure(run.opened(new Pending()), place, '', error, reject);
       };
       this.#read(key, compare, reject);

@@ -1,5 +1,5 @@
 /** Step: an effect of a run's own, made once and remembered under its name. */
-import type { StepContext } from '../../topology/context.ts';
+import type { KeyOptions, StepContext } from '../../topology/context.ts';
 import type { Run, Settle } from '../run.ts';
 import { PayloadInvalidError } from '../errors.ts';
 import { inStep } from './in-step.ts';
@@ -7,12 +7,31 @@ import { Pending } from './operation.ts';
 
 const LONGEST_NAME = 512;
 
-export function step<T>(run: Run, name: string, fn: (step: StepContext) => T | Promise<T>, resolve: Settle, reject: Settle): void {
+export function step<T>(
+  run: Run,
+  name: string,
+  fn: (step: StepContext) => T | Promise<T>,
+  { key }: KeyOptions,
+  resolve: Settle,
+  reject: Settle,
+): void {
   checkName('a step', name);
-  const place = run.memory.once('step', name);
+  const place = run.memory.once('step', name, key);
   const known = run.memory.recall(place, '');
   if (known !== undefined) return run.give(known, resolve, reject);
   if (!run.mayAct()) return;
+  if (run.memory.isBefore(place)) return run.holdBack(place, () => perform(run, name, place, fn, resolve, reject), reject);
+  perform(run, name, place, fn, resolve, reject);
+}
+
+function perform<T>(
+  run: Run,
+  name: string,
+  place: string,
+  fn: (step: StepContext) => T | Promise<T>,
+  resolve: Settle,
+  reject: Settle,
+): void {
   run.engine.checkLeases(run.engine.nowMs());
   if (run.over !== undefined) return;
   const operation = run.opened(new Pending());

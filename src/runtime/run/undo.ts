@@ -41,7 +41,10 @@ export function compensate(run: Run, name: string, undo: UndoFunction, resolve: 
   const known = run.memory.recall(place, '');
   if (run.undoing !== undefined && known !== undefined) run.undoing.register(name, undo);
   if (known !== undefined) return run.give(known, resolve, reject);
-  if (run.mayAct()) run.keep(run.opened(new Pending()), place, '', undefined, resolve, reject);
+  if (!run.mayAct()) return;
+  const register = (): void => run.keep(run.opened(new Pending()), place, '', undefined, resolve, reject);
+  if (run.memory.isBefore(place)) run.holdBack(place, register, reject);
+  else register();
 }
 
 export class Undo {

@@ -7,7 +7,8 @@
  * Which event a wait has taken is remembered, so that none is taken twice. Whether one came in time is
  * asked of the task's story when nobody looked by then: a process that was away decides nothing.
  */
-import type { Approved, WaitOptions } from '../../topology/context.ts';
+import type { Remembered } from '../../../actors/ports/store.ts';
+import type { Approved, KeyOptions, WaitOptions } from '../../topology/context.ts';
 import type { Schema } from '../../topology/contract.ts';
 import { PayloadInvalidError, UndeclaredError } from '../errors.ts';
 import { decode, encode, hashText, parse } from '../payload.ts';
@@ -17,8 +18,11 @@ import { failureIn } from './memory.ts';
 import { Pending } from './operation.ts';
 import { checkName } from './step.ts';
 
-export function sleep(run: Run, until: number | Date, resolve: Settle): void {
-  const place = run.memory.next('sleep');
+/** A hundred years. */
+const LONGEST_SLEEP_MS = 3_155_760_000_000;
+
+export function sleep(run: Run, until: number | Date, { key }: KeyOptions, resolve: Settle, reject: Settle): void {
+  const place = run.memory.next('sleep', key);
   const over = `over:${place}`;
   const nowMs = run.engine.nowMs();
   const untilMs = untilOf(run, place, until, nowMs);
@@ -27,6 +31,12 @@ export function sleep(run: Run, until: number | Date, resolve: Settle): void {
   if (seen !== undefined) return run.inOrder(seen.hash, end);
   if (untilMs <= nowMs) return run.memory.has(place) ? run.unseen(over, end) : end();
   if (!run.mayAct()) return;
+  if (run.memory.isBefore(place) && !run.memory.has(place)) run.holdBack(place, () => beginSleep(run, place, untilMs, end), reject);
+  else beginSleep(run, place, untilMs, end);
+}
+
+function beginSleep(run: Run, place: string, untilMs: number, end: () => void): void {
+  const over = `over:${place}`;
   const wait = run.opened(new Pending());
   const begin = (): void => {
     wait.waitsFor = 'sleep';
@@ -47,22 +57,23 @@ function untilOf(run: Run, place: string, until: unknown, nowMs: number): number
   const known = run.memory.recall(place, '');
   if (known !== undefined) return decode(known.value) as number;
   if (until instanceof Date && !Number.isNaN(until.getTime())) return until.getTime();
-  if (typeof until === 'number' && until >= 0) return nowMs + until;
-  throw new PayloadInvalidError('sleep', [{ path: '', message: 'expected milliseconds of at least 0, or a date' }], until, false);
+  if (typeof until === 'number' && until >= 0 && until <= LONGEST_SLEEP_MS) return nowMs + until;
+  const message = 'expected milliseconds of at least 0 and at most a hundred years, or a date; to wait for ever, wait for an event';
+  throw new PayloadInvalidError('sleep', [{ path: '', message }], until, false);
 }
 
 export function waitFor(run: Run, name: string, options: WaitOptions, resolve: Settle, reject: Settle): void {
   const { kind, events, agent } = run.plan;
   if (!events.includes(name)) throw new UndeclaredError({ kind, field: 'events', name }, events);
   const schema = (agent.spec.events as Record<string, Schema>)[name];
-  const place = run.memory.next(`wait:${name}`);
+  const place = run.memory.next(`wait:${name}`, options.key);
   const taken = (value: string): void => resolve(parse(schema, decode(value), `event ${name}`));
   new EventWait(run, { place, hash: '', event: name, kind: 'event', options, taken, reject }).begin();
 }
 
 export function approval(run: Run, name: string, request: unknown, options: WaitOptions, resolve: Settle, reject: Settle): void {
   checkName('an approval', name);
-  const place = run.memory.once('approval', name);
+  const place = run.memory.once('approval', name, options.key);
   const text = encode(request, `request for approval of ${name}`, run.engine.maxBytes);
   const taken = (value: string): void => {
     const { approved, by, note } = decode(value) as Approved & { readonly approved: boolean };
@@ -102,7 +113,7 @@ export class EventWait extends Pending {
 
   begin(): void {
     const run = this.#run;
-    const { place, hash, options, reject } = this.#options;
+    const { place, hash, kind, options, reject } = this.#options;
     const { withinMs } = options;
     if (withinMs !== undefined && !(typeof withinMs === 'number' && withinMs >= 0)) {
       throw new PayloadInvalidError('withinMs', [{ path: '', message: 'expected milliseconds of at least 0' }], withinMs, false);
@@ -114,6 +125,16 @@ export class EventWait extends Pending {
     }
     if (!run.mayAct()) return;
     const until = run.memory.recall(`until:${place}`, '');
+    // Which event it gets follows from when it begins, so it begins at once, and is looked at all the same.
+    if (run.memory.isBefore(place) && until === undefined && kind === 'event') run.holdBack(place, () => {}, reject);
+    else if (run.memory.isBefore(place) && until === undefined) return run.holdBack(place, () => this.#begin(until), reject);
+    this.#begin(until);
+  }
+
+  #begin(until: Remembered | undefined): void {
+    const run = this.#run;
+    const { place, options } = this.#options;
+    const { withinMs } = options;
     run.opened(this);
     if (until !== undefined) this.untilMs = decode(until.value) as number;
     else if (withinMs !== undefined && withinMs !== Infinity) {

@@ -2,7 +2,7 @@
 import type { Checker, Invariant } from './invariant.ts';
 
 /** `wait:paid#2` waits for `paid`, `approval:refund` for the decision of that name. */
-const EVENT_OF = /^(?:wait(?:@[^:]*)?:(?<event>.*)#\d+|(?<approval>approval(?:@[^:]*)?:.*))$/s;
+const EVENT_OF = /^(?:wait(?:@[^:]*)?:(?<event>.*)(?:#\d+|\[.*\])|(?<approval>approval(?:@[^:]*)?:.*))$/s;
 
 /** Forgets what is known of a task when the store does: what has failed is kept, and may be put back. */
 function onForgotten(forget: (id: string) => void): Checker {
