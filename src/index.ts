@@ -30,7 +30,7 @@ export { TopologyError } from './topology/topology-error.ts';
 export { startFleet } from './runtime/fleet.ts';
 export type { CloseOptions, Fleet, FleetOptions, SubmitItem, SubmitOptions } from './runtime/fleet.ts';
 export type { ByOptions, SignalOptions, Steered, TaskHandle } from './runtime/handle.ts';
-export type { DrainOptions, MailboxOptions } from './runtime/kinds.ts';
+export type { DrainOptions, MailboxOptions, UnknownKind } from './runtime/kinds.ts';
 export type { ScheduleLook } from './runtime/schedules.ts';
 export type { SharedState, StateEntry, StateQuery } from './runtime/shared-state.ts';
 export type { ApprovalLook, DecideOptions } from './runtime/signals.ts';

@@ -75,9 +75,10 @@ export class StoreFailedError extends DroverError {
   readonly code = 'DROVER_STORE_FAILED';
   readonly retryable = true;
   override readonly detail: { readonly store: string; readonly command: string };
-  constructor(detail: StoreFailedError['detail'], options?: ErrorOptions) {
+  /** `why`: in words. Default: what the cause says. */
+  constructor(detail: StoreFailedError['detail'], options?: ErrorOptions, why?: string) {
     super(
-      `${detail.store}: ${detail.command} failed: ${options?.cause instanceof Error ? options.cause.message : 'storage error'}`,
+      `${detail.store}: ${detail.command} failed: ${why ?? (options?.cause instanceof Error ? options.cause.message : 'storage error')}`,
       options,
     );
     this.detail = detail;

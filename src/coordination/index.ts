@@ -1,4 +1,10 @@
-/** `drover/coordination`: locks, leaders and gates over a store, with a fleet and without one. Public names, no logic. */
+/**
+ * `drover/coordination`: locks, leaders and gates over a store, with a fleet and without one. Public names, no logic.
+ *
+ * They hold among all who share one open store. A SQLite file has one owner: over it they work within that one process,
+ * among its fleets, scripts and tasks. A second process that opens the file is refused (`DROVER_STORE_OWNED`); between
+ * processes they need a store that processes share, and there is none yet.
+ */
 export { locks } from './locks.ts';
 export type { LeaseStore, Lock, LockOptions, Locks } from './locks.ts';
 export { leader } from './leader.ts';

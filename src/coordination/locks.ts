@@ -1,5 +1,6 @@
 /**
- * Locks: at most one holder of a name at a time, by lease, over all who share a store, first come, first served. A lock
+ * Locks: at most one holder of a name at a time, by lease, over all who share a store, first come, first served. Who opens a
+ * SQLite file owns it, so over SQLite that is within one process. A lock
  * proves nothing by itself, for its holder may stand still while its time runs out: its fencing token does, which only
  * grows. Give it to whatever you write to, and let that refuse a smaller one than it has seen.
  *

@@ -127,6 +127,8 @@ export interface FleetEvents {
     readonly worker: string | undefined;
     readonly why: string;
   }) => void;
+  /** Unfinished tasks of a kind that the topology does not have: nobody runs them. Told once after a start. */
+  'kind.unknown': (event: { readonly atMs: number; readonly kind: string; readonly unfinished: number }) => void;
   /** The autoscaler asks for so many workers. */
   'kind.scaling': (event: { readonly atMs: number; readonly kind: string; readonly replicas: number; readonly why: string }) => void;
   'supervisor.gave-up': (event: {

@@ -12,7 +12,7 @@ import { SuspendReasonError } from './errors.ts';
 import type { FleetEvents, FleetStats } from './events.ts';
 import type { ByOptions, SignalOptions, Steered, TaskHandle } from './handle.ts';
 import type { Internals } from './internals.ts';
-import type { DrainOptions, MailboxOptions } from './kinds.ts';
+import type { DrainOptions, MailboxOptions, UnknownKind } from './kinds.ts';
 import { Machinery } from './machinery.ts';
 import type { SuspendReason, WorkerInfo } from './operator.ts';
 import { checkStart, defaultLogger } from './options.ts';
@@ -130,6 +130,14 @@ export class Fleet<K extends AgentMap = AgentMap> {
     return this.#machinery.store.counts();
   }
 
+  /**
+   * Kinds of which the store has unfinished tasks, and the topology has no agent: those wait for ever. Declare the agent
+   * again under its name, or cancel them. Logged at the start, and told as `kind.unknown`.
+   */
+  unknownKinds(): Promise<readonly UnknownKind[]> {
+    return this.#machinery.kinds.unknown();
+  }
+
   /** Tasks in order of arrival, e.g. the dead ones. */
   tasks(query: Parameters<Store['list']>[0]): ReturnType<Store['list']> {
     return this.#machinery.store.list(query);
@@ -195,7 +203,7 @@ export class Fleet<K extends AgentMap = AgentMap> {
     return this.#machinery.signals.approvals(limit);
   }
 
-  /** Says yes to what a task asks. @throws UnknownTaskError, TaskEndedError, ApprovalNotAskedError, OperatorInputError, FleetClosedError */
+  /** Says yes to what a task asks. @throws UnknownTaskError, TaskEndedError, ApprovalNotAskedError, ApprovalExpiredError, OperatorInputError, FleetClosedError */
   async approve(id: string, name: string, options?: DecideOptions): Promise<void> {
     return this.#machinery.open().signals.decide(id, name, true, options);
   }

@@ -6,7 +6,8 @@ import type { EventEmitter } from 'eventemitter3';
 import type { Logger } from 'pino';
 import type { Host } from '../../actors/host/host.ts';
 import { checkShape } from '../../actors/kernel/shape.ts';
-import type { Store } from '../../actors/ports/store.ts';
+import { isTerminal } from '../../actors/ports/store.ts';
+import type { Store, TaskStatus } from '../../actors/ports/store.ts';
 import type { AnyAgent } from '../topology/agent.ts';
 import type { Topology } from '../topology/fleet.ts';
 import { mailboxShape } from '../topology/shapes.ts';
@@ -35,6 +36,13 @@ export interface DrainOptions {
 /** What is left out stays as it is. */
 export type MailboxOptions = NonNullable<AnyAgent['spec']['mailbox']>;
 
+/** Tasks that no agent of the topology runs. */
+export interface UnknownKind {
+  readonly kind: string;
+  /** Tasks of it that have not ended. */
+  readonly unfinished: number;
+}
+
 const LOOK_MS = 100;
 
 export class Kinds {
@@ -59,6 +67,15 @@ export class Kinds {
 
   paused(): Promise<readonly string[]> {
     return this.#options.store.pausedKinds();
+  }
+
+  async unknown(): Promise<readonly UnknownKind[]> {
+    const { store, topology } = this.#options;
+    return Object.entries(await store.counts()).flatMap(([kind, counts]) => {
+      if (Object.hasOwn(topology.kinds, kind)) return [];
+      const unfinished = Object.entries(counts).reduce((sum, [status, n]) => (isTerminal(status as TaskStatus) ? sum : sum + n), 0);
+      return unfinished === 0 ? [] : [{ kind, unfinished }];
+    });
   }
 
   configure(kind: string, mailboxes: MailboxOptions): void {

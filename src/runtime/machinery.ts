@@ -143,6 +143,17 @@ export class Machinery {
     this.engine.open();
     this.#steering.open();
     this.spending.open();
+    this.host.alarm(this.#nowMs(), () => void this.#warnOfUnknownKinds());
+  }
+
+  /** Once whoever has started the fleet can listen. That a store does not answer now is no reason to ask again. */
+  async #warnOfUnknownKinds(): Promise<void> {
+    if (this.#closing !== undefined) return;
+    for (const { kind, unfinished } of await this.kinds.unknown().catch(() => [])) {
+      const what = `no agent is called ${kind}, so its tasks wait for ever: declare it again, or cancel them (fleet.cancel)`;
+      this.#log.warn({ kind, unfinished }, what);
+      this.#emit('kind.unknown', () => ({ atMs: this.#nowMs(), kind, unfinished }));
+    }
   }
 
   /** This, unless it closes: then it takes no more orders. @throws FleetClosedError */

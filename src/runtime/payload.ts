@@ -45,7 +45,8 @@ function notJson(what: string, value: unknown, cause: unknown): PayloadNotJsonEr
     // A cycle, most likely: whoever walks it gets to no end.
   }
   const path = odd?.path ?? '';
-  const found = odd === undefined ? `nothing that JSON can write (${toErrorRecord(cause).message.split('\n', 1)[0]})` : oddInWords(odd.value);
+  const found =
+    odd === undefined ? `nothing that JSON can write (${toErrorRecord(cause).message.split('\n', 1)[0]})` : oddInWords(odd.value);
   return new PayloadNotJsonError({ what, path }, found, { cause });
 }
 

@@ -56,7 +56,11 @@ function find(value: unknown, path: string): ReturnType<typeof changedByJson> {
       const found = inner === undefined ? { path: `${path}[${at}]`, value: inner } : find(inner, `${path}[${at}]`);
       if (found !== undefined) return found;
     }
-  } else if (typeof value === 'object' && value !== null && (Object.getPrototypeOf(value) === Object.prototype || isRoot(Object.getPrototypeOf(value)))) {
+  } else if (
+    typeof value === 'object' &&
+    value !== null &&
+    (Object.getPrototypeOf(value) === Object.prototype || isRoot(Object.getPrototypeOf(value)))
+  ) {
     for (const [name, inner] of Object.entries(value)) {
       const found = inner === undefined ? undefined : find(inner, below(path, name));
       if (found !== undefined) return found;

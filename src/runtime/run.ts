@@ -15,7 +15,17 @@
  * after an `await` cannot act for a task that somebody else holds.
  */
 import type { NewTask, SettledOutcome } from '../../actors/ports/store.ts';
-import type { AskOptions, CallOptions, Context, HoldOptions, KeyOptions, RunLogger, State, StepContext, WaitOptions } from '../topology/context.ts';
+import type {
+  AskOptions,
+  CallOptions,
+  Context,
+  HoldOptions,
+  KeyOptions,
+  RunLogger,
+  State,
+  StepContext,
+  WaitOptions,
+} from '../topology/context.ts';
 import type { RunEngine } from './engine.ts';
 import { checkQuality } from './payload.ts';
 import { ask, sent } from './run/ask.ts';
@@ -99,7 +109,12 @@ export class Run extends RunOperations implements Context {
   /** The agent's function has returned: `result` is its JSON. */
   returned(result: string): void {
     if (this.undoing !== undefined) return this.undoing.ended();
-    if (this.memory.isBefore('')) return this.holdBack('the end of the run', () => this.returned(result), () => {});
+    if (this.memory.isBefore(''))
+      return this.holdBack(
+        'the end of the run',
+        () => this.returned(result),
+        () => {},
+      );
     const forgotten = this.begins.failureOf(this.task.id);
     if (forgotten !== undefined) return this.threw(forgotten);
     const writes = this.#state?.writes ?? [];

@@ -252,7 +252,9 @@ export class Schedules {
   }
 }
 
+/** @throws PayloadNotJsonError for its input */
 function rowOf(name: string, kept: Kept, nowMs: number): { readonly name: string; readonly plan: string; readonly nextAtMs: number } {
+  encode(kept.plan.input, `input of schedule ${name}`, Infinity);
   return { name, plan: JSON.stringify(kept), nextAtMs: Math.min(nextTurn(kept.plan, nowMs, kept.originMs), NEVER_MS) };
 }
 

@@ -13,7 +13,14 @@ import type { SignalOptions } from './handle.ts';
 import { decode, encode, parse } from './payload.ts';
 import { checkId } from './task-id.ts';
 import { checkText } from './tasks.ts';
-import { ApprovalNotAskedError, EventsFullError, OperatorInputError, TaskEndedError, UnknownTaskError } from './work-errors.ts';
+import {
+  ApprovalExpiredError,
+  ApprovalNotAskedError,
+  EventsFullError,
+  OperatorInputError,
+  TaskEndedError,
+  UnknownTaskError,
+} from './work-errors.ts';
 
 export interface SignalsOptions {
   readonly topology: Topology;
@@ -117,6 +124,8 @@ export class Signals {
         throw new EventsFullError({ id, name, limit: outcome.limit });
       case 'not-asked':
         throw new ApprovalNotAskedError(id, name);
+      case 'expired':
+        throw new ApprovalExpiredError({ id, name, expiresAtMs: outcome.expiresAtMs });
     }
   }
 

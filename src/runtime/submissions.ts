@@ -21,6 +21,11 @@ import { RoomEstimate } from './room-estimate.ts';
 import { checkId, checkPriority } from './task-id.ts';
 import { FleetFullError } from './work-errors.ts';
 
+/**
+ * Of a task that is there already under its `id`, the options that it came with first count: those that come with the same
+ * id again are not compared, for they are advice (a deadline is often reckoned from now). What makes it this task is its id,
+ * kind and input; another of those is a `TaskConflictError`.
+ */
 export interface SubmitOptions {
   /** The same id is the same task, for ever. 1 to 512 characters. Default: a new random one. */
   readonly id?: string;

@@ -112,6 +112,20 @@ export class ApprovalNotAskedError extends DroverError {
   }
 }
 
+/** The run has waited for this approval no longer than until `expiresAtMs`: nobody decides it any more. */
+export class ApprovalExpiredError extends DroverError {
+  readonly code = 'DROVER_APPROVAL_EXPIRED';
+  readonly retryable = false;
+  override readonly detail: { readonly id: string; readonly name: string; readonly expiresAtMs: number };
+  constructor(detail: ApprovalExpiredError['detail']) {
+    const { id, name, expiresAtMs } = detail;
+    super(
+      `task ${id}: approval ${describe(name)} expired at ${new Date(expiresAtMs).toISOString()} (withinMs); its run goes on without it`,
+    );
+    this.detail = detail;
+  }
+}
+
 /** The topology says what this schedule is: change it there. */
 export class ScheduleOwnedError extends DroverError {
   readonly code = 'DROVER_SCHEDULE_OWNED';

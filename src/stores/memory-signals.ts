@@ -44,12 +44,14 @@ export function askApproval(moves: MemoryMoves, items: readonly ApprovalRequest[
 
 /** `decideApproval`. */
 export function decideApproval(moves: MemoryMoves, items: readonly Decision[], nowMs: number): Told {
-  const outcomes = items.map(({ id, name, decision }) => {
+  const outcomes = items.map(({ id, name, decision }): SignalOutcome => {
     const task = moves.byId.get(id);
     if (task === undefined) return UNKNOWN;
     if (isTerminal(task.status)) return ended(task);
     const approval = task.more?.told?.approvals.get(name);
     if (approval === undefined || approval.decided) return NOT_ASKED;
+    const { expiresAtMs } = approval;
+    if (expiresAtMs !== null && expiresAtMs <= nowMs) return { at: 'expired', expiresAtMs };
     const outcome = tellOf(moves, task, APPROVAL_EVENT + name, decision, undefined, nowMs);
     if (outcome === TOLD) moves.approvals.decided(approval);
     return outcome;

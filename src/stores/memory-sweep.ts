@@ -5,7 +5,7 @@ import type { MemorySchedules } from './memory-schedules.ts';
 import { giveBack } from './memory-settle.ts';
 import { isHeld } from './memory-task.ts';
 import type { MemoryTask } from './memory-task.ts';
-import { DEADLINE_PASSED_ERROR, LEASE_EXPIRED_ERROR } from './task-status.ts';
+import { deadlinePassed, LEASE_EXPIRED_ERROR } from './task-status.ts';
 
 /** `sweep`. */
 export function sweep(moves: MemoryMoves, schedules: MemorySchedules, nowMs: number): SweepReply {
@@ -40,7 +40,7 @@ export function sweep(moves: MemoryMoves, schedules: MemorySchedules, nowMs: num
 function endLate(moves: MemoryMoves, nowMs: number): readonly string[] {
   const ended: string[] = [];
   for (let task = moves.deadlines.first; task !== undefined && task.more!.deadlineMs! <= nowMs; task = moves.deadlines.first) {
-    moves.endBadly(task, 'failed', DEADLINE_PASSED_ERROR, nowMs);
+    moves.endBadly(task, 'failed', deadlinePassed(task.id), nowMs);
     // Unless it is to be undone.
     if (task.finishedAtMs !== null) ended.push(task.id);
     moves.followUp(nowMs);

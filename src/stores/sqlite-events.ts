@@ -41,6 +41,8 @@ export class SqliteEvents {
     return items.map(({ id, name, decision }) => {
       const task = this.#find(id);
       if (task === undefined) return UNKNOWN;
+      const expired = this.#known.sql.expiredApproval.get(task.seq, name, nowMs) as unknown as [number] | undefined;
+      if (expired !== undefined && task.status < FIRST_TERMINAL) return { at: 'expired', expiresAtMs: expired[0] };
       const decided = Number(this.#known.sql.decide.run(task.seq, name).changes) === 1;
       if (!decided && task.status < FIRST_TERMINAL) return { at: 'not-asked' };
       return this.#tell(task, { id, name: `${APPROVAL_EVENT}${name}`, value: decision }, nowMs, endings);

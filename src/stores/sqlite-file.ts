@@ -47,7 +47,9 @@ const CHECKPOINT_PAGES = 4_000;
 const CACHE_KIB = 16_384;
 const LONGEST_LOG_BYTES = 67_108_864;
 
+const SQLITE_PERM = 3;
 const SQLITE_BUSY = 5;
+const SQLITE_READONLY = 8;
 const SQLITE_CORRUPT = 11;
 const SQLITE_NOT_A_DATABASE = 26;
 
@@ -133,7 +135,7 @@ function takeOwnership(lockFile: string): DatabaseSync | OpenFailure {
   } catch (thrown) {
     owner?.close();
     if (resultCode(thrown) === SQLITE_BUSY) return { at: 'owned' };
-    return { at: 'not-openable', why: `its lock ${lockFile} cannot be taken: ${toError(thrown).message}`, cause: toError(thrown) };
+    return { at: 'not-openable', why: `its lock ${lockFile} cannot be taken: ${adviceFor(thrown)}`, cause: toError(thrown) };
   }
 }
 
@@ -180,8 +182,21 @@ function number(db: DatabaseSync, sql: string): number {
 function toFailure(thrown: unknown): OpenFailure {
   const cause = toError(thrown);
   if (isDamaged(thrown)) return { at: 'not-a-database', cause };
-  return { at: 'not-openable', why: cause.message, cause };
+  return { at: 'not-openable', why: adviceFor(thrown), cause };
 }
+
+/** What SQLite says, or the file system, and what is likely to be done about it. */
+export function adviceFor(thrown: unknown): string {
+  const { message } = toError(thrown);
+  if (isBusy(thrown)) return `${message}: ${BUSY_ADVICE}`;
+  const { code } = (thrown ?? {}) as { code?: unknown };
+  const isRefused = resultCode(thrown) === SQLITE_READONLY || resultCode(thrown) === SQLITE_PERM || code === 'EACCES' || code === 'EROFS';
+  return isRefused
+    ? `${message}: this process must be able to write the file and its folder; see their permissions and the mount`
+    : message;
+}
+
+const BUSY_ADVICE = 'another process holds it, such as a database tool with an open transaction, or a backup; let that one end';
 
 /** SQLite's primary result code, if it was SQLite that threw. */
 export function resultCode(thrown: unknown): number | undefined {

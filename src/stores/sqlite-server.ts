@@ -10,7 +10,7 @@
  */
 import { invariant, InvariantError } from '../../actors/kernel/errors.ts';
 import { rowLimit, SqliteTasks } from './sqlite-commands.ts';
-import { closeFile, isBusy, isDamaged, openFile, toError } from './sqlite-file.ts';
+import { adviceFor, closeFile, isBusy, isDamaged, openFile, toError } from './sqlite-file.ts';
 import type { OpenFile } from './sqlite-file.ts';
 import { decodeRemember, decodeRenew, decodeSettlements, decodeStarts, decodeTasks, encodeClaimed, encodeStarted } from './sqlite-cells.ts';
 import type { Answer, Answers, Envelope, Failure, Replies, Request } from './sqlite-wire.ts';
@@ -133,7 +133,7 @@ export class SqliteServer {
 
 function toFailure(thrown: unknown): Failure {
   const cause = toError(thrown);
-  return isDamaged(thrown) ? { at: 'not-a-database', cause } : { at: 'failed', cause };
+  return isDamaged(thrown) ? { at: 'not-a-database', cause } : { at: 'failed', why: adviceFor(thrown), cause };
 }
 
 function isAlone({ request }: Envelope): boolean {

@@ -11,7 +11,7 @@ import type { Endings } from './sqlite-endings.ts';
 import type { Known } from './sqlite-known.ts';
 import { NOTED, toFree } from './sqlite-rows.ts';
 import type { FreeRow, FreeTask } from './sqlite-rows.ts';
-import { DEADLINE_PASSED_ERROR, LEASE_EXPIRED_ERROR, STATUS, statusOf } from './task-status.ts';
+import { deadlinePassed, LEASE_EXPIRED_ERROR, STATUS, statusOf } from './task-status.ts';
 
 /** At most so many of each sort in one command: nobody waits long for it. */
 export const MOST_SWEPT = 5_000;
@@ -22,7 +22,7 @@ type TaskSweep = Pick<SweepReply, 'ready' | 'expired' | 'ended' | 'nextAtMs' | '
 export function sweepTasks(known: Known, endings: Endings, nowMs: number): TaskSweep {
   const { sql, held } = known;
   const rows = (found: unknown): FreeTask[] => (found as FreeRow[]).map(toFree);
-  const ended = rows(sql.overdue.all(nowMs, MOST_SWEPT)).flatMap((task) => (endings.fail(task, DEADLINE_PASSED_ERROR) ? [task.id] : []));
+  const ended = rows(sql.overdue.all(nowMs, MOST_SWEPT)).flatMap((task) => (endings.fail(task, deadlinePassed(task.id)) ? [task.id] : []));
   endings.writeEnded();
   const expired = held.expiredAt(nowMs).slice(0, MOST_SWEPT);
   for (const task of expired) endings.giveBack(task, LEASE_EXPIRED_ERROR, 'expired');

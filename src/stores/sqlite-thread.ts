@@ -186,6 +186,6 @@ export function toStoreError(failure: Failure, store: string, command: string): 
     case 'owned':
       return new StoreOwnedError(store);
     case 'failed':
-      return new StoreFailedError({ store, command }, options);
+      return new StoreFailedError({ store, command }, options, 'why' in failure ? failure.why : undefined);
   }
 }

@@ -134,7 +134,7 @@ export interface Replies {
 }
 
 /** Why a command did not happen. */
-export type Failure = OpenFailure | { readonly at: 'failed'; readonly cause: Error };
+export type Failure = OpenFailure | { readonly at: 'failed'; readonly why?: string; readonly cause: Error };
 
 /** A request on its way. */
 export interface Envelope {

@@ -56,12 +56,14 @@ export const LEASE_EXPIRED_ERROR = runLost('its lease ran out before it was sett
 export const OWNER_GONE_ERROR = runLost('the process that ran it has ended');
 
 /** The error of a task that had not ended at its deadline: JSON of an `ErrorRecord`. */
-export const DEADLINE_PASSED_ERROR = errorOf({
-  name: 'DeadlinePassedError',
-  message: 'the task had not ended by its deadline',
-  code: 'DROVER_DEADLINE_PASSED',
-  retryable: false,
-});
+export function deadlinePassed(id: string): string {
+  return errorOf({
+    name: 'DeadlinePassedError',
+    message: `task ${id}: had not ended by its deadline`,
+    code: 'DROVER_DEADLINE_PASSED',
+    retryable: false,
+  });
+}
 
 /** How the remembered places of compensations begin: with one of them a task does not end badly without being undone. */
 export const COMPENSATION_PLACE = 'compensate:';

@@ -21,7 +21,7 @@ export interface KeyOptions {
 }
 
 export interface CallOptions extends KeyOptions {
-  /** Whether the reply is kept with the task, so that no later run pays for it again. Default true. */
+  /** Whether the reply is kept with the task, so that no later run pays for it again. Default true. Of one that is not kept, let nothing follow that the run does. */
   readonly remember?: boolean;
 }
 
@@ -85,7 +85,7 @@ export interface State {
   delete(key: string, version: number): Promise<void>;
   /**
    * Reads the row as it is now and writes what `change` makes of it; in a run that was parked meanwhile it does so again,
-   * over the row as it is then. What it brings is not remembered: do not base requests on it.
+   * over the row as it is then. What it brings is not remembered: let nothing follow from it that the run does.
    */
   update<T = unknown>(key: string, change: (value: T | undefined) => T): Promise<T>;
 }
@@ -101,11 +101,20 @@ export interface RunLogger {
  * `run` may be executed several times for one task: after a failure, a crash, or a park. Each time
  * it starts from the top over what is remembered, so what it decides must follow from its input and
  * from what `ctx` gave it.
+ *
+ * A run that begins something new, or returns, before it has come by all that earlier runs of its version have brought, takes
+ * another way: its task fails with `ReplayDivergedError`, and what is new has not begun. Not looked at so are a task that has
+ * failed before and is tried again, one that is undone, statecharts, and what has a `key`: there another request at the same
+ * place is what shows.
+ *
+ * Await every operation, or race it. A run that returns while one of them is under way that nobody awaits, or a write, or
+ * after one was rejected that nobody looked at, does not complete: `OperationsOpenError`, or that rejection.
  */
 export interface Context<U extends DependencyMap = DependencyMap, A extends ContractMap = ContractMap, E extends EventMap = EventMap> {
   readonly task: {
     readonly id: string;
     readonly kind: string;
+    /** 1 for the first. Runs that were lost count too: let no other way follow from it. */
     readonly attempt: number;
     readonly fence: number;
     /**
@@ -149,6 +158,8 @@ export interface Context<U extends DependencyMap = DependencyMap, A extends Cont
   send<N extends keyof A & string>(kind: N, input: InputOf<A[N]>, options?: AskOptions): void;
   /**
    * Waits, holding nothing: the run parks. Ends at the same moment whatever restarts meanwhile. A date waits until then.
+   *
+   * @throws PayloadInvalidError unless it is a date, or milliseconds from 0 to a hundred years.
    */
   sleep(until: number | Date, options?: KeyOptions): Promise<void>;
   /**

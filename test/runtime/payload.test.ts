@@ -1,4 +1,5 @@
 /** Payloads: JSON texts, their limit, and when two of them say the same. */
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { decode, encode, hashText, sameJson } from '../../src/runtime/payload.ts';
@@ -30,6 +31,73 @@ describe('encode and decode', () => {
   test.each([[() => 1], [Symbol('s')], [1n], [{ deep: [2n] }]])('refuse what JSON cannot hold: %s', (value) => {
     expect(() => encode(value, 'it', Infinity)).toThrow(expect.objectContaining({ code: 'DROVER_PAYLOAD_NOT_JSON' }));
   });
+});
+
+describe('what comes back from JSON as something else is refused, with where it is:', () => {
+  class Money {
+    readonly cents = 1;
+  }
+  const cyclic: Record<string, unknown> = {};
+  cyclic['self'] = cyclic;
+  test.each([
+    [Number.NaN, 'it is NaN'],
+    [{ items: [0, 1, 2, { price: Number.NaN }] }, 'it: items[3].price is NaN'],
+    [{ cost: Infinity }, 'it: cost is Infinity'],
+    [{ 'a b': [-Infinity] }, 'it: ["a b"][0] is -Infinity'],
+    [[1, undefined], 'it: [1] is undefined in an array'],
+    // oxlint-disable-next-line no-sparse-arrays -- that is what is refused
+    [[1, , 2], 'it: [1] is undefined in an array'],
+    [new Map([['a', 1]]), 'it is a Map'],
+    [{ tags: new Set([1]) }, 'it: tags is a Set'],
+    [{ due: new Date(0) }, 'it: due is a Date, which comes back as a text; give its toISOString()'],
+    [{ price: new Money() }, 'it: price is an instance of Money; give a plain object'],
+    [{ bytes: new Uint8Array(2) }, 'it: bytes is an instance of Uint8Array'],
+    [{ error: new Error('no') }, 'it: error is an instance of Error'],
+    [{ toJSON: () => 1 }, 'it: toJSON is a function'],
+    [{ deep: [() => 1] }, 'it: deep[0] is a function'],
+    [{ mark: Symbol('s') }, 'it: mark is a symbol'],
+    [{ deep: [{ big: 2n }] }, 'it: deep[0].big is a bigint; give it as a text'],
+    [cyclic, 'it is nothing that JSON can write (Converting circular structure to JSON'],
+  ])('%s', (value, message) => {
+    expect(() => encode(value, 'it', Infinity)).toThrow(expect.objectContaining({ code: 'DROVER_PAYLOAD_NOT_JSON' }));
+    expect(() => encode(value, 'it', Infinity)).toThrow(message);
+  });
+
+  test('fields that are undefined vanish, -0 is 0, and objects may have no prototype or come from another realm', () => {
+    const bare: Record<string, unknown> = Object.assign(Object.create(null) as object, { a: 1 });
+    expect(decode(encode({ gone: undefined, zero: -0, bare, foreign: runInNewContext('({ b: [2] })') as unknown }, 'it', 999))).toEqual({
+      zero: 0,
+      bare: { a: 1 },
+      foreign: { b: [2] },
+    });
+  });
+
+  test('of any value, either it is refused, or it comes back equal', () => {
+    fc.assert(
+      fc.property(
+        fc.anything({ withDate: true, withMap: true, withSet: true, withBigInt: true, withSparseArray: true, withTypedArray: true }),
+        (value) => {
+          let text: string;
+          try {
+            text = encode(value, 'it', Infinity);
+          } catch (error) {
+            expect(error).toMatchObject({ code: 'DROVER_PAYLOAD_NOT_JSON' });
+            return;
+          }
+          expect(alike(decode(text), value)).toBe(true);
+        },
+      ),
+      { numRuns: 2_000 },
+    );
+  });
+
+  /** Deeply equal, but for fields that are undefined. */
+  function alike(a: unknown, b: unknown): boolean {
+    if (typeof a !== 'object' || a === null || typeof b !== 'object' || b === null) return a === b;
+    if (Array.isArray(a) !== Array.isArray(b)) return false;
+    const names = new Set([...Object.keys(a), ...Object.keys(b)]);
+    return [...names].every((name) => alike((a as Record<string, unknown>)[name], (b as Record<string, unknown>)[name]));
+  }
 });
 
 describe('sameJson', () => {

@@ -154,7 +154,9 @@ describe('a later run of the same version', () => {
         return ctx.step('b', () => 2);
       };
       const first = ctx.waitFor('go');
-      const second = (ctx as unknown as { waitFor(name: string, options: object): Promise<unknown> }).waitFor('go', { withinMs: 3_600_000 });
+      const second = (ctx as unknown as { waitFor(name: string, options: object): Promise<unknown> }).waitFor('go', {
+        withinMs: 3_600_000,
+      });
       return Promise.all([first, second, chain()]);
     };
     const { handle, fleet } = await replayed(bed, waits, waits);

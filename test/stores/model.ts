@@ -226,6 +226,8 @@ export class Model {
         const task = this.#world.find(id);
         const asked = task?.approvals.find((approval) => approval.name === name && !approval.decided);
         if (task !== undefined && !hasEnded(task) && asked === undefined) return { at: 'not-asked' };
+        const expiresAtMs = asked?.expiresAtMs ?? Infinity;
+        if (task !== undefined && !hasEnded(task) && expiresAtMs <= nowMs) return { at: 'expired', expiresAtMs };
         const told = this.#tell({ id, name: `approval:${name}`, value: decision });
         if (told.at === 'told') asked!.decided = true;
         return told;

@@ -18,7 +18,9 @@ export type SignalOutcome =
   /** It has been told of `limit` events that name it. */
   | { readonly at: 'full'; readonly limit: number }
   /** Nobody asks for this approval, or it has been decided. */
-  | { readonly at: 'not-asked' };
+  | { readonly at: 'not-asked' }
+  /** It is asked for, but by then the wait for it was over. */
+  | { readonly at: 'expired'; readonly expiresAtMs: number };
 
 /** How many events one task may be told of. */
 export const MOST_EVENTS = 10_000;

@@ -11,7 +11,17 @@ import { checkQuality, decode, encode } from '../../runtime/payload.ts';
 import { Begins, begun } from '../../runtime/run/begun.ts';
 import { CompensateInStepError } from '../../runtime/run/errors.ts';
 import { inStep, stepAround } from '../../runtime/run/in-step.ts';
-import type { AskOptions, CallOptions, Context, HoldOptions, KeyOptions, RunLogger, State, StepContext, WaitOptions } from '../../topology/context.ts';
+import type {
+  AskOptions,
+  CallOptions,
+  Context,
+  HoldOptions,
+  KeyOptions,
+  RunLogger,
+  State,
+  StepContext,
+  WaitOptions,
+} from '../../topology/context.ts';
 import type { KindPlan, Topology } from '../../topology/fleet.ts';
 import { ChildState } from './child-state.ts';
 import { NotTransferableError } from '../errors.ts';

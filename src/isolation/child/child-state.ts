@@ -39,10 +39,15 @@ export class ChildState implements State {
   }
 
   update<T = unknown>(key: string, change: (value: T | undefined) => T): Promise<T> {
-    return this.#run.operate('state.update', key, (ticket) => {
-      this.#check('state.update');
-      this.#post({ at: 'state-update', ticket, key });
-    }, change);
+    return this.#run.operate(
+      'state.update',
+      key,
+      (ticket) => {
+        this.#check('state.update');
+        this.#post({ at: 'state-update', ticket, key });
+      },
+      change,
+    );
   }
 
   /** Checked where the step is. */

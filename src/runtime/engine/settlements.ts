@@ -93,6 +93,7 @@ export class Settlements {
       case 'retry': {
         if (isOver) return;
         core.stats.retried += 1;
+        this.#lookBy(task.deadlineMs);
         const error: ErrorRecord = readErrorRecord(outcome.error)!;
         const inMs = Math.max(0, outcome.readyAtMs - atMs);
         core.emit('task.retrying', () => ({ ...refOf(task), atMs, attempt: run.task.attempt, inMs, error }));
@@ -102,16 +103,26 @@ export class Settlements {
         if (isOver) return;
         core.stats.parked += 1;
         core.emit('task.parked', () => ({ ...refOf(task), atMs, reason: outcome.reason }));
+        this.#lookBy(task.deadlineMs);
         if (outcome.wakeAtMs !== null) this.#upkeep().sweepBy(outcome.wakeAtMs);
         return;
       case 'failed':
       case 'dead':
       case 'undone':
+        return;
       case 'released':
+        if (!isOver) this.#lookBy(task.deadlineMs);
     }
   }
 
+  /** Nobody holds it: the store has to be asked at that time. */
+  #lookBy(atMs: number | null | undefined): void {
+    if (typeof atMs === 'number') this.#upkeep().sweepBy(atMs);
+  }
+
   submitted(task: NewTask): void {
+    this.#lookBy(task.notBeforeMs);
+    this.#lookBy(task.deadlineMs);
     this.#core.stats.submitted += 1;
     this.#core.emit('task.submitted', () => ({ ...refOf(task), atMs: this.#core.nowMs() }));
   }

@@ -8,7 +8,17 @@
  * What it leaves for the end of the task is kept with the machine, because no later run comes by it:
  * what it sends, once it has returned; and that it has registered compensations.
  */
-import type { AskOptions, CallOptions, Context, HoldOptions, KeyOptions, RunLogger, State, StepContext, WaitOptions } from '../../topology/context.ts';
+import type {
+  AskOptions,
+  CallOptions,
+  Context,
+  HoldOptions,
+  KeyOptions,
+  RunLogger,
+  State,
+  StepContext,
+  WaitOptions,
+} from '../../topology/context.ts';
 import { ask, sent } from '../run/ask.ts';
 import { Begins } from '../run/begun.ts';
 import { call, hold } from '../run/call.ts';

@@ -70,7 +70,8 @@ export class BoundReachedError extends DroverError {
   override readonly detail: { readonly id: string; readonly bound: string; readonly limit: number };
   constructor(detail: BoundReachedError['detail']) {
     // How many locks a task may hold is no setting.
-    const limit = detail.bound === 'locks' ? `holds at most ${detail.limit} locks` : `bounds.${detail.bound} is ${detail.limit}; raise it, or`;
+    const limit =
+      detail.bound === 'locks' ? `holds at most ${detail.limit} locks` : `bounds.${detail.bound} is ${detail.limit}; raise it, or`;
     super(`task ${detail.id}: ${limit}${detail.bound === 'locks' ? ';' : ''} split the task`);
     this.detail = detail;
     this.retryable = detail.bound === 'family';

@@ -75,6 +75,15 @@ export function approving(makePlace: MakePlace): void {
       expect(await decide('a', 'pay')).toEqual([{ at: 'ended', status: 'failed' }]);
     });
 
+    test('a decision after its wait was over is refused, and changes nothing', async () => {
+      const run = await bench.running('a');
+      const expiresAtMs = bench.nowMs + 1_000;
+      await bench.store.askApproval([{ ...run, name: 'pay', request: '1', expiresAtMs }], bench.nowMs);
+      bench.nowMs = expiresAtMs;
+      expect(await decide('a', 'pay')).toEqual([{ at: 'expired', expiresAtMs }]);
+      expect(await asked()).toEqual(['a pay']);
+    });
+
     test('both questions and decisions outlive a crash', async () => {
       const run = await bench.running('a');
       await ask(run, 'pay');

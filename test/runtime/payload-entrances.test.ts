@@ -1,0 +1,62 @@
+/** Whatever enters the store as JSON is refused when it would come back as something else: no entrance is left out. */
+import { expect, test } from 'vitest';
+import { agent } from 'drover';
+import type { Context } from 'drover';
+import { z } from 'zod';
+import { Testbed } from './harness.ts';
+
+const ODD = { items: [{ price: Number.NaN }] };
+
+test.each([
+  ['a result', 'output of work', async () => ODD],
+  ['what a step brings', 'what step:s brought', async (ctx: Context) => ctx.step('s', () => ODD)],
+  ['what a call brings', 'what call:service#1 brought', async (ctx: Context) => ctx.call('service', 1)],
+  [
+    'the input of a child',
+    'input of leaf',
+    async (ctx: Context) => (ctx.ask as (kind: string, input: unknown) => Promise<void>)('leaf', ODD),
+  ],
+  ['what is sent', 'input of leaf', async (ctx: Context) => (ctx.send as (kind: string, input: unknown) => void)('leaf', ODD)],
+  ['a row', 'row row', async (ctx: Context) => ctx.state.set('row', ODD, null)],
+  ['a changed row', 'row row', async (ctx: Context) => void (await ctx.state.update('row', () => ODD))],
+  ['the request of an approval', 'request for approval of a', async (ctx: Context) => void (await ctx.approval('a', ODD))],
+])('%s', async (_what, where, run) => {
+  await using bed = new Testbed();
+  const leaf = agent({ run: async (input: unknown) => input });
+  const service = bed.service({}, () => ({ reply: ODD }));
+  const uses = { service: service.dependency };
+  const work = agent({ uses, asks: { leaf }, writes: ['row'], run: async (_input: null, ctx) => run(bound(ctx as never)) });
+  const fleet = await bed.start({ agents: { work, leaf } });
+  const handle = await bed.drive(fleet.submit('work', null));
+  expect(await bed.rejection(handle.result())).toMatchObject({
+    detail: {
+      error: {
+        code: 'DROVER_PAYLOAD_NOT_JSON',
+        message: expect.stringMatching(new RegExp(`^${where}: items\\[0\\]\\.price is NaN`)) as unknown,
+      },
+    },
+  });
+});
+
+test('an input, an event, a row from outside, the input of a schedule', async () => {
+  await using bed = new Testbed();
+  const work = agent({ events: { go: z.any() }, run: async (_input: unknown, ctx) => ctx.waitFor('go') as Promise<unknown> });
+  const fleet = await bed.start({ agents: { work } });
+  const refused = { code: 'DROVER_PAYLOAD_NOT_JSON', detail: { path: 'items[0].price' } };
+  expect(await bed.rejection(fleet.submit('work', ODD))).toMatchObject(refused);
+  await bed.drive(fleet.submit('work', null, { id: 'x' }));
+  expect(await bed.rejection(fleet.signal('x', 'go', ODD))).toMatchObject(refused);
+  expect(await bed.rejection(fleet.state.set('row', ODD, null))).toMatchObject(refused);
+  expect(await bed.rejection(fleet.schedule('s', { kind: 'work', everyMs: 60_000, input: ODD }))).toMatchObject(refused);
+  await bed.drive(fleet.cancel('x'));
+});
+
+/** Its methods, free of it. */
+function bound(ctx: Context): Context {
+  return new Proxy(ctx, {
+    get: (target, name) => {
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+    },
+  });
+}
