@@ -8,7 +8,7 @@ import { childTask } from '../../runtime/child-task.ts';
 import { checkHold, checkNoHold, holding } from '../../runtime/holding.ts';
 import type { Held } from '../../runtime/holding.ts';
 import { checkQuality, decode, encode } from '../../runtime/payload.ts';
-import { Begins, begun } from '../../runtime/run/begun.ts';
+import { Begins, newBegun } from '../../runtime/run/begun.ts';
 import { CompensateInStepError } from '../../runtime/run/errors.ts';
 import { inStep, stepAround } from '../../runtime/run/in-step.ts';
 import type {
@@ -203,7 +203,7 @@ export class ChildRun implements Context {
   operate<T>(operation: string, name: string | undefined, begin: (ticket: number) => void, perform?: Perform): Promise<T> {
     if (this.#over !== undefined) return new Promise(() => {});
     const ticket = (this.#tickets += 1);
-    const { promise, resolve, reject } = begun(operation, name);
+    const { promise, resolve, reject } = newBegun(operation, name);
     this.#begins.add(promise);
     this.#open.set(ticket, { resolve, reject, perform });
     try {

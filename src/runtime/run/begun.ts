@@ -35,7 +35,7 @@ export class Begun extends Promise<unknown> {
   }
 }
 
-Object.defineProperty(Begun.prototype, 'constructor', {
+Reflect.defineProperty(Begun.prototype, 'constructor', {
   configurable: true,
   get(this: Begun) {
     this.isAwaited = true;
@@ -45,7 +45,7 @@ Object.defineProperty(Begun.prototype, 'constructor', {
 });
 
 /** One that is under way, with what ends it: the first word counts. */
-export function begun(
+export function newBegun(
   operation: string,
   name: string | undefined,
 ): { readonly promise: Begun; readonly resolve: (value: unknown) => void; readonly reject: (error: unknown) => void } {

@@ -12,7 +12,7 @@ import type { RunOverReason } from '../errors.ts';
 import { decode, encode } from '../payload.ts';
 import type { Run } from '../run.ts';
 import { readFailure, writeFailure } from '../task-error.ts';
-import { Begins, begun } from './begun.ts';
+import { Begins, newBegun } from './begun.ts';
 import { BoundReachedError } from './errors.ts';
 import { RunEvents } from './events.ts';
 import { remember } from './keeping.ts';
@@ -189,7 +189,7 @@ export abstract class RunOperations {
     if (this.#over !== undefined || this.undoing?.isFrozen === true) return new Promise(() => {});
     this.#signs += 1;
     this.undoing?.moved();
-    const { promise, resolve, reject } = begun(operation, name);
+    const { promise, resolve, reject } = newBegun(operation, name);
     begins.add(promise);
     try {
       const { operations } = this.engine.bounds;
