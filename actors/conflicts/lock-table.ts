@@ -163,6 +163,15 @@ export class LockTable {
     return this.#wakeAndTidy(holder.wants, nowMs);
   }
 
+  /** Another run begins with what an earlier one has left it: a token of its own, greater than every one before. */
+  renew(seq: number): number {
+    const holder = this.#holders.get(seq);
+    invariant(holder !== undefined, `task ${seq} holds no locks`);
+    this.#holders.delete(seq);
+    for (const { resource } of holder.wants) this.#resources.get(resource)!.readers.delete(holder);
+    return this.#hold({ ...holder, token: this.#nextToken() });
+  }
+
   /** Leaves the line: it has ended, or is not there to be run. Who can be told to try now, oldest first. */
   forget(seq: number, nowMs: number): readonly number[] {
     const waiter = this.#waiters.get(seq);

@@ -18,7 +18,8 @@
  *
  * A task that is to end badly but has registered compensations (remembered places that begin with
  * `compensate:`) does not end yet: it is queued again, to be undone. Its status and error are kept
- * for the end.
+ * for the end. One that could not be undone is dead, and keeps what it remembers: `requeue` puts it
+ * back to be undone.
  *
  * Promises every adapter keeps (the conformance suite in `test/stores` holds them to it):
  *   - When a command's promise resolves, its effects are committed, and synced where there is a disk.
@@ -31,7 +32,11 @@
  *     is parked for a child, an event or an approval lets the next one by, for that may be what it
  *     waits for.
  *   - No two runs hold locks that exclude each other. Each start's locks carry one token, greater than
- *     every token before it. A run that lets go of its lease, however, has let go of its locks.
+ *     every token before it. A run that lets go of its lease, however, has let go of its locks, unless
+ *     its task is to be undone now: who is to be undone keeps what it holds while it is queued,
+ *     retried and run, over restarts and losses, until it has ended. While it is parked, for whatever
+ *     reason, it holds nothing, and then gets its locks like anybody else. So nobody waits for others
+ *     with locks in his hand: what it holds is all that it needs.
  *   - Whoever waits for locks is passed by at most `mostPassed` younger ones that take what it wants,
  *     while it is there to be run: one that is parked for its turn (`order`) meanwhile has left the line.
  *

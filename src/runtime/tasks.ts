@@ -52,7 +52,7 @@ export class Tasks {
   }
 
   async unpause(id: string, options?: ByOptions): Promise<void> {
-    await this.#steer(id, 'resume', options);
+    await this.#steer(id, 'unpause', options);
   }
 
   async requeue(id: string, options?: ByOptions): Promise<void> {

@@ -17,12 +17,12 @@ import { MemoryApprovals } from './memory-approvals.ts';
 import { OrderLines } from './memory-order.ts';
 import type { OrderLine } from './memory-order.ts';
 import { tellRun } from './memory-story.ts';
-import { isHeld, moreOf } from './memory-task.ts';
+import { hasCompensations, isHeld, moreOf } from './memory-task.ts';
 import type { MemoryKind, MemoryTask, Undo } from './memory-task.ts';
 import { MemoryWaits } from './memory-waits.ts';
 import type { Arrival } from './memory-waits.ts';
 import { ReadyQueue } from './ready-queue.ts';
-import { COMPENSATION_PLACE, noCounts, rankOf } from './task-status.ts';
+import { noCounts, rankOf } from './task-status.ts';
 
 type RunOutcome = Extract<StoryEntry, { at: 'run' }>['outcome'];
 
@@ -198,10 +198,16 @@ export class MemoryMoves {
   }
 
   /**
-   * The run lets go of the lease, and so of its locks. `comesBack`: the task is queued again as it was,
-   * so one that was woken for its locks keeps its place in their line.
+   * The run lets go of the lease, and so of its locks, unless it `keepsLocks`. `comesBack`: the task is queued
+   * again as it was, so one that was woken for its locks keeps its place in their line.
    */
-  letGo(task: MemoryTask, outcome: RunOutcome, detail: string | null, nowMs: number, comesBack = false): void {
+  letGo(
+    task: MemoryTask,
+    outcome: RunOutcome,
+    detail: string | null,
+    nowMs: number,
+    { comesBack = false, keepsLocks = false }: { readonly comesBack?: boolean; readonly keepsLocks?: boolean } = {},
+  ): void {
     this.held.delete(task.id);
     if (outcome !== 'completed') tellRun(task, outcome, detail, nowMs);
     const { more } = task;
@@ -212,9 +218,16 @@ export class MemoryMoves {
       this.#moved.add(more.line);
     }
     if (more.locks.length === 0) return;
-    more.lockToken = 0;
-    if (task.status === 'running') this.wakeBlocked(this.locks.release(task.seq, nowMs), nowMs);
-    else if (!comesBack) this.wakeBlocked(this.locks.forget(task.seq, nowMs), nowMs);
+    if (more.lockToken === 0) {
+      if (!comesBack) this.wakeBlocked(this.locks.forget(task.seq, nowMs), nowMs);
+    } else if (!keepsLocks) this.releaseLocks(task, nowMs);
+  }
+
+  /** It holds nothing any more. */
+  releaseLocks(task: MemoryTask, nowMs: number): void {
+    if (task.more === undefined || task.more.lockToken === 0) return;
+    task.more.lockToken = 0;
+    this.wakeBlocked(this.locks.release(task.seq, nowMs), nowMs);
   }
 
   /** Those who were told by the lock table to try again. */
@@ -228,6 +241,7 @@ export class MemoryMoves {
   /** Ends one that is not held any more, or undoes it first where there is something to undo. */
   endBadly(task: MemoryTask, status: Undo['status'], error: string | null, nowMs: number): void {
     const { undo } = task.more ?? {};
+    // What could not be undone is kept, for a `requeue`.
     if (undo !== undefined) return this.end(task, 'dead', null, error, nowMs);
     if (!hasCompensations(task)) return this.end(task, status, null, error, nowMs);
     this.forsake(task, nowMs);
@@ -249,6 +263,7 @@ export class MemoryMoves {
   end(task: MemoryTask, status: TaskStatus, result: string | null, error: string | null, nowMs: number, undone = false): void {
     const { more } = task;
     this.forsake(task, nowMs);
+    this.releaseLocks(task, nowMs);
     this.move(task, status);
     this.count(task, -1);
     task.parkedFor = null;
@@ -339,7 +354,9 @@ export class MemoryMoves {
       }
       const task = this.#outOfTurn.pop();
       if (task === undefined) return;
-      if (task.parkedFor === 'order') this.wakeBlocked(this.locks.forget(task.seq, nowMs), nowMs);
+      if (task.parkedFor !== 'order') continue;
+      this.wakeBlocked(this.locks.forget(task.seq, nowMs), nowMs);
+      this.releaseLocks(task, nowMs);
     }
   }
 
@@ -408,10 +425,4 @@ export class MemoryMoves {
     task.untilMs = untilMs ?? Infinity;
     if (untilMs !== null) this.due.add(task);
   }
-}
-
-function hasCompensations({ remembered }: MemoryTask): boolean {
-  if (remembered === undefined) return false;
-  for (const place of remembered.keys()) if (place.startsWith(COMPENSATION_PLACE)) return true;
-  return false;
 }

@@ -6,7 +6,7 @@ import { cancelChildren } from './memory-cancel.ts';
 import type { MemoryMoves } from './memory-moves.ts';
 import type { MemoryRows } from './memory-rows.ts';
 import { addTask } from './memory-submit.ts';
-import { moreOf } from './memory-task.ts';
+import { hasCompensations, moreOf } from './memory-task.ts';
 import type { MemoryTask } from './memory-task.ts';
 import { waitFor } from './memory-waits.ts';
 import { STATE_PLACE } from './task-status.ts';
@@ -40,7 +40,7 @@ export function settleRun(
       return undefined;
     case 'failed':
     case 'dead':
-      moves.letGo(task, outcome.at, outcome.error, nowMs);
+      moves.letGo(task, outcome.at, outcome.error, nowMs, { keepsLocks: keepsLocks(task, 'ends') });
       if (!isCancelled(moves, task, nowMs)) moves.endBadly(task, outcome.at, outcome.error, nowMs);
       return undefined;
     case 'retry':
@@ -51,7 +51,7 @@ export function settleRun(
       return undefined;
     case 'released': {
       if (task.status === 'running') task.attempt -= 1;
-      moves.letGo(task, 'released', null, nowMs, task.more?.noted === undefined);
+      moves.letGo(task, 'released', null, nowMs, { comesBack: task.more?.noted === undefined, keepsLocks: keepsLocks(task, 'comes back') });
       if (outcome.box !== undefined) moreOf(task).box = outcome.box;
       if (!isSteered(moves, task, nowMs)) moves.enqueue(task, nowMs);
       return undefined;
@@ -59,16 +59,29 @@ export function settleRun(
   }
 }
 
+/**
+ * Whether it holds its locks on: it is to be undone, and queued or retried for that. `next`: what becomes of it if nothing
+ * was noted of it.
+ */
+function keepsLocks(task: MemoryTask, next: 'ends' | 'comes back' | 'parks'): boolean {
+  const { noted, undo } = task.more ?? {};
+  if (noted?.action === 'pause') return false;
+  if (undo !== undefined) return next === 'comes back';
+  return (next === 'ends' || noted?.action === 'cancel') && hasCompensations(task);
+}
+
 /** The holder is gone: a run that had started is lost, a lease that was not used goes back as it was. */
 export function giveBack(moves: MemoryMoves, task: MemoryTask, outcome: GivenBack, error: string, nowMs: number): void {
   const started = task.status === 'running';
-  moves.letGo(task, outcome, started ? error : null, nowMs, task.more?.noted === undefined);
+  const isLast = started && task.losses + 1 >= task.maxLosses;
+  const lets = { comesBack: task.more?.noted === undefined, keepsLocks: keepsLocks(task, isLast ? 'ends' : 'comes back') };
+  moves.letGo(task, outcome, started ? error : null, nowMs, lets);
   if (started) {
     task.losses += 1;
     task.resumed = true;
   }
   if (isCancelled(moves, task, nowMs)) return;
-  if (started && task.losses >= task.maxLosses) return moves.endBadly(task, 'dead', error, nowMs);
+  if (isLast) return moves.endBadly(task, 'dead', error, nowMs);
   if (started) task.error = error;
   if (!isPaused(moves, task)) moves.enqueue(task, nowMs);
 }
@@ -120,11 +133,11 @@ function fullOf(moves: MemoryMoves, task: MemoryTask, sends: Of<'completed'>['se
 }
 
 function retry(moves: MemoryMoves, task: MemoryTask, { error, readyAtMs, forget }: Of<'retry'>, nowMs: number): void {
-  moves.letGo(task, 'retry', error, nowMs);
   forgetFailures(task);
   if (forget === 'everything') task.remembered = undefined;
   if (forget === 'state')
     for (const place of task.remembered?.keys() ?? []) if (place.startsWith(STATE_PLACE)) task.remembered!.delete(place);
+  moves.letGo(task, 'retry', error, nowMs, { keepsLocks: keepsLocks(task, 'comes back') });
   task.error = error;
   task.resumed = false;
   if (!isSteered(moves, task, nowMs)) moves.retryAt(task, readyAtMs);
@@ -139,8 +152,10 @@ export function forgetFailures({ remembered }: MemoryTask): void {
 function park(moves: MemoryMoves, task: MemoryTask, outcome: Of<'parked'>, nowMs: number): void {
   const { reason, wakeAtMs, locks } = outcome;
   if (task.status === 'running') task.attempt -= 1;
-  moves.letGo(task, 'parked', reason, nowMs);
-  if (locks !== undefined && locks.length > 0) moreOf(task).locks = grown(moreOf(task).locks, locks);
+  const keeps = keepsLocks(task, 'parks');
+  moves.letGo(task, 'parked', reason, nowMs, { keepsLocks: keeps });
+  // Who is to be undone needs no more than it has.
+  if (!keeps && locks !== undefined && locks.length > 0) moreOf(task).locks = grown(moreOf(task).locks, locks);
   if (isSteered(moves, task, nowMs)) return;
   const waits = outcome.children.length > 0 || (outcome.events !== undefined && outcome.events.length > 0);
   if (!waits && wakeAtMs === null && locks !== undefined && locks.length > 0) return waitForLocks(moves, task, nowMs);

@@ -27,6 +27,11 @@ export function startRun(moves: MemoryMoves, item: StartItem, nowMs: number): Me
 
 function takeLocks(moves: MemoryMoves, task: MemoryTask, nowMs: number): StartOutcome | undefined {
   const more = moreOf(task);
+  if (more.lockToken > 0) {
+    // To be undone, it has kept what it holds.
+    more.lockToken = moves.locks.renew(task.seq);
+    return undefined;
+  }
   // What is to be undone is undone, however long that takes.
   const waits = !more.rejects || more.undo !== undefined;
   const outcome = moves.locks.take({ seq: task.seq, wants: more.locks, nowMs, waits });
@@ -37,7 +42,7 @@ function takeLocks(moves: MemoryMoves, task: MemoryTask, nowMs: number): StartOu
   const { resource } = outcome;
   const holder = moves.tasks[outcome.holder]!.id;
   if (!waits) return { at: 'rejected', resource, holder };
-  moves.letGo(task, 'blocked', blockedBy(resource, holder), nowMs, more.noted === undefined);
+  moves.letGo(task, 'blocked', blockedBy(resource, holder), nowMs, { comesBack: more.noted === undefined });
   if (!isSteered(moves, task, nowMs)) {
     moves.park(task, 'locks', null);
     moves.raiseHolders(task);

@@ -6,7 +6,7 @@ import type { Cancelled } from './memory-cancel.ts';
 import type { MemoryMoves } from './memory-moves.ts';
 import { forgetFailures } from './memory-settle.ts';
 import { tell } from './memory-story.ts';
-import { isHeld, moreOf } from './memory-task.ts';
+import { hasCompensations, isHeld, moreOf } from './memory-task.ts';
 import type { MemoryTask } from './memory-task.ts';
 
 const UNKNOWN: SteerOutcome = { at: 'unknown' };
@@ -39,8 +39,8 @@ function steerOne(moves: MemoryMoves, task: MemoryTask, item: Steering, nowMs: n
       return cancel(moves, task, item, nowMs, done);
     case 'pause':
       return pause(moves, task, item, nowMs, done);
-    case 'resume':
-      return resume(moves, task, item, nowMs);
+    case 'unpause':
+      return unpause(moves, task, item, nowMs);
     case 'requeue':
       return requeue(moves, task, item, nowMs);
   }
@@ -48,7 +48,7 @@ function steerOne(moves: MemoryMoves, task: MemoryTask, item: Steering, nowMs: n
 
 function cancel(moves: MemoryMoves, task: MemoryTask, { by, reason }: Steering, nowMs: number, done: Cancelled): Done {
   if (isTerminal(task.status)) return refused(task, 'ended');
-  if (task.more?.undo !== undefined) return DONE;
+  if (task.more?.undo !== undefined) return { at: 'refused', why: 'undoing', status: task.status, ends: task.more.undo.status };
   cancelTree(moves, task, { action: 'cancel', by, reason }, nowMs, done);
   return isHeld(task) ? { at: 'noted', fence: task.fence } : DONE;
 }
@@ -65,11 +65,12 @@ function pause(moves: MemoryMoves, task: MemoryTask, item: Steering, nowMs: numb
     return { at: 'noted', fence: task.fence };
   }
   moves.forsake(task, nowMs);
+  moves.releaseLocks(task, nowMs);
   moves.park(task, 'operator', null);
   return DONE;
 }
 
-function resume(moves: MemoryMoves, task: MemoryTask, item: Steering, nowMs: number): Done {
+function unpause(moves: MemoryMoves, task: MemoryTask, item: Steering, nowMs: number): Done {
   if (isTerminal(task.status)) return refused(task, 'ended');
   if (task.more?.noted?.action === 'pause') {
     told(task, item, nowMs);
@@ -85,20 +86,22 @@ function resume(moves: MemoryMoves, task: MemoryTask, item: Steering, nowMs: num
 function requeue(moves: MemoryMoves, task: MemoryTask, item: Steering, nowMs: number): Done {
   if (!isTerminal(task.status)) return refused(task, 'not-ended');
   if (task.status === 'completed') return refused(task, 'ended');
-  if (task.more?.undo !== undefined) return refused(task, 'undone');
+  const isUndone = task.more?.undo !== undefined;
+  if (isUndone && !hasCompensations(task)) return refused(task, 'undone');
   told(task, item, nowMs);
-  forgetFailures(task);
   task.attempt = 0;
   task.losses = 0;
+  task.resumed = isUndone;
+  // What is undone is found by going the way that it went, failures included.
+  if (!isUndone) forgetFailures(task);
   task.error = null;
-  task.resumed = false;
   task.finishedAtMs = null;
   moves.count(task, 1);
   const { more } = task;
   if (more !== undefined) {
     if (more.orderKey !== null) more.line = moves.lines.lineFor(more.orderKey, task.parent);
     if (more.line !== undefined) more.line.size += 1;
-    if (more.deadlineMs !== null) moves.deadlines.add(task);
+    if (more.deadlineMs !== null && !isUndone) moves.deadlines.add(task);
     if (more.told !== undefined) moves.approvals.reopen(task, more.told);
   }
   moves.enqueue(task, nowMs);

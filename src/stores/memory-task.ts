@@ -1,4 +1,5 @@
 /** MemoryTask: one task as the memory store keeps it, with what finds it again in constant time. */
+import { isTerminal } from '../../actors/ports/store.ts';
 import type {
   ChildRecord,
   ClaimedTask,
@@ -14,6 +15,7 @@ import type { MemoryTold } from './memory-events.ts';
 import type { OrderLine } from './memory-order.ts';
 import type { MemoryWait } from './memory-waits.ts';
 import type { ReadyQueue } from './ready-queue.ts';
+import { COMPENSATION_PLACE } from './task-status.ts';
 
 const NOTHING: readonly never[] = [];
 
@@ -138,6 +140,13 @@ export function isHeld({ status }: MemoryTask): boolean {
   return status === 'leased' || status === 'running';
 }
 
+/** Something that it has registered is to be undone. */
+export function hasCompensations({ remembered }: MemoryTask): boolean {
+  if (remembered === undefined) return false;
+  for (const place of remembered.keys()) if (place.startsWith(COMPENSATION_PLACE)) return true;
+  return false;
+}
+
 /** The task as it can be looked at. */
 export function toRecord(task: MemoryTask): TaskRecord {
   const { orderKey, deadlineMs, locks, undo, noted } = task.more ?? NOTHING_MORE;
@@ -168,7 +177,7 @@ export function toRecord(task: MemoryTask): TaskRecord {
     deadlineMs,
     locks,
     dueAtMs: waits && task.slot >= 0 ? task.untilMs : null,
-    undone: undo !== undefined,
+    undone: undo !== undefined && !(isTerminal(task.status) && hasCompensations(task)),
     noted: noted === undefined ? null : noted.action,
   };
 }

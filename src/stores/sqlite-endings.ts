@@ -20,16 +20,14 @@ import { raise } from './sqlite-raise.ts';
 import { NOTED, orderKeyOf, toFree } from './sqlite-rows.ts';
 import type { FreeRow, FreeTask, TaskOptions } from './sqlite-rows.ts';
 import type { Cell } from './sqlite-rows-statement.ts';
+import { hasCompensations } from './sqlite-undo.ts';
 import { SqliteWaits } from './sqlite-waits.ts';
-import { COMPENSATION_PLACE, STATUS, statusOf } from './task-status.ts';
+import { STATUS, statusOf } from './task-status.ts';
 
 type ParkedOutcome = Extract<SettledOutcome, { at: 'parked' }>;
 type RunOutcome = Extract<StoryEntry, { at: 'run' }>['outcome'];
 type BadStatus = 'failed' | 'dead' | 'cancelled';
 type Back = typeof STATUS.queued | typeof STATUS.retrying | typeof STATUS.parked;
-
-/** Sorts behind every place of a compensation. */
-const BEHIND_COMPENSATIONS = `${COMPENSATION_PLACE.slice(0, -1)};`;
 
 const NOTHING: readonly never[] = [];
 
@@ -89,7 +87,7 @@ export class Endings {
     error: string,
     { losses = task.losses, as = status }: { losses?: number; as?: RunOutcome } = {},
   ): void {
-    this.#letsGo(task, as, error);
+    this.#letsGo(task, as, error, task.noted !== NOTED.pause && this.#isToBeUndone(task));
     if (task.noted === NOTED.cancel) this.#cancelled(task, losses, task.options);
     else {
       const ended = this.#endBadly(task, status, error, losses, task.options);
@@ -137,7 +135,9 @@ export class Endings {
   /** Whether it waits, or is queued because what it waits for is there, is seen by `write`. */
   park(task: HeldTask, outcome: ParkedOutcome): void {
     const { children, events = [], wakeAtMs, locks = [] } = outcome;
-    const wants = locks.length === 0 ? undefined : this.#grow(task, locks);
+    // Who is to be undone needs no more than it has.
+    const isOver = task.noted === NOTED.cancel && this.#isToBeUndone(task);
+    const wants = locks.length === 0 || isOver ? undefined : this.#grow(task, locks);
     if (task.noted !== null) {
       return this.#back(task, STATUS.parked, { attempt: attemptGivenBack(task), atMs: null }, 'parked', outcome.reason);
     }
@@ -164,6 +164,7 @@ export class Endings {
   /** Nobody holds it: it waits for an operator from now on. */
   pause(task: FreeTask): void {
     this.#leaveLine(task);
+    this.#releaseLocks(task);
     this.#known.sql.move.run(STATUS.parked, task.resumed, null, 'operator', task.seq);
     this.#known.tally.moved(task.kind, task.status, STATUS.parked);
   }
@@ -225,13 +226,14 @@ export class Endings {
     this.writeEnded();
     for (const { task, outcome } of this.#parkings.splice(0)) this.#park(task, outcome);
     for (let out = this.order.arrange(); out.length > 0; out = this.order.arrange()) {
-      for (const seq of out) this.wakeForLocks(this.#known.locks.table.forget(seq, this.#nowMs));
+      const { table } = this.#known.locks;
+      for (const seq of out) this.wakeForLocks([...table.forget(seq, this.#nowMs), ...table.release(seq, this.#nowMs)]);
     }
     for (const { kind, tenant, resumed } of this.#gone.splice(0)) this.#known.turns.gone(kind, tenant, resumed);
   }
 
-  /** The lease is gone, and what it held with it. */
-  #letsGo(task: HeldTask, as?: RunOutcome, detail: string | null = null): void {
+  /** The lease is gone, and what it held with it, unless it `keepsLocks`: it is to be undone, and queued or retried for that. */
+  #letsGo(task: HeldTask, as?: RunOutcome, detail: string | null = null, keepsLocks = false): void {
     this.#known.held.remove(task);
     if (as !== undefined) this.#known.story.ran(task, this.#nowMs, as, detail);
     const { options } = task;
@@ -240,10 +242,21 @@ export class Endings {
     if (key !== null) this.order.touch(key);
     if (options.locks === undefined) return;
     const { table } = this.#known.locks;
-    this.wakeForLocks(table.release(task.seq, this.#nowMs));
+    if (!keepsLocks) this.#releaseLocks(task);
     // It keeps its place in line where it is going to try again as it is.
     const keepsPlace = as === 'released' || as === 'lost' || as === 'expired' || as === 'owner-gone' || as === 'blocked';
     if (!keepsPlace) this.wakeForLocks(table.forget(task.seq, this.#nowMs));
+  }
+
+  /** It holds nothing any more. */
+  #releaseLocks({ seq, options }: Pick<HeldTask, 'seq' | 'options'>): void {
+    if (options?.locks !== undefined) this.wakeForLocks(this.#known.locks.table.release(seq, this.#nowMs));
+  }
+
+  /** It has registered what is to be undone, and nothing has been yet. */
+  #isToBeUndone(task: HeldTask | FreeTask): boolean {
+    const isFresh = 'fresh' in task && task.fresh;
+    return task.undo === null && !isFresh && hasCompensations(this.#known, task.seq);
   }
 
   /** What nobody holds is not there to be run any more. */
@@ -256,16 +269,15 @@ export class Endings {
 
   #endBadly(task: HeldTask | FreeTask, status: BadStatus, error: string | null, losses: number, options: TaskOptions | null): boolean {
     const { sql, tally, locks } = this.#known;
+    const isFresh = 'fresh' in task && task.fresh;
     if (options?.locks !== undefined) this.wakeForLocks(locks.table.forget(task.seq, this.#nowMs));
+    // What could not be undone is kept, for a `requeue`.
     if (task.undo !== null) {
       this.#endNow(task, 'dead', error, losses);
       this.#closed.push(task.seq);
       return true;
     }
-    const isFresh = 'fresh' in task && task.fresh;
-    const mustBeUndone =
-      !isFresh && (sql.anyRemembered.get(task.seq, COMPENSATION_PLACE, BEHIND_COMPENSATIONS) as unknown as [number])[0] === 1;
-    if (!mustBeUndone) {
+    if (!this.#isToBeUndone(task)) {
       this.#endNow(task, status, error, losses);
       if (!isFresh) (status === 'cancelled' ? this.#forgotten : this.#closed).push(task.seq);
       return true;
@@ -277,6 +289,7 @@ export class Endings {
   }
 
   #endNow(task: HeldTask | FreeTask, status: TaskStatus, error: string | null, losses: number): void {
+    this.#releaseLocks(task);
     this.#endedRows.push(task.seq, STATUS[status], losses, error);
     this.#ended(task, task.status, STATUS[status]);
   }
@@ -328,11 +341,13 @@ export class Endings {
   /** It is put back, and what was noted of it is done. */
   #back(task: HeldTask, status: Back, change: Change, as: RunOutcome, detail: string | null, box?: string): void {
     const isLost = as === 'lost' || as === 'expired' || as === 'owner-gone';
+    const isUndoing = task.undo !== null && task.noted === null && status !== STATUS.parked;
+    const keepsLocks = isUndoing || (task.noted === NOTED.cancel && this.#isToBeUndone(task));
     if (task.noted === NOTED.cancel && isLost) {
-      this.#letsGo(task, as, detail);
+      this.#letsGo(task, as, detail, keepsLocks);
       return this.#cancelled(task, change.losses ?? task.losses, task.options);
     }
-    this.#letsGo(task, as, detail);
+    this.#letsGo(task, as, detail, keepsLocks);
     this.#putBack(task, status, change, task.noted === null ? box : undefined);
     if (task.noted === null) return;
     if (task.noted === NOTED.pause) return this.#pauseNoted(task);

@@ -151,7 +151,8 @@ export type RecordRow = readonly [
   submittedAtMs: number,
   atMs: number | null,
   options: string | null,
-  undo: number | null,
+  /** 1: it is being undone, or has been. */
+  undone: number,
   noted: number | null,
 ];
 
@@ -200,7 +201,7 @@ export function toRecord(row: RecordRow): TaskRecord {
     submittedAtMs,
     atMs,
     json,
-    undo,
+    undone,
     noted,
   ] = row;
   const options = parseOptions(json);
@@ -230,7 +231,7 @@ export function toRecord(row: RecordRow): TaskRecord {
     deadlineMs: options?.deadlineMs ?? null,
     locks: options?.locks ?? [],
     dueAtMs: status === STATUS.retrying || status === STATUS.parked ? atMs : null,
-    undone: undo !== null,
+    undone: undone === 1,
     noted: noted === null ? null : noted === NOTED.cancel ? 'cancel' : 'pause',
   };
 }

@@ -67,6 +67,11 @@ export class SqliteStarts {
   #lock(task: HeldTask, nowMs: number, endings: Endings): Extract<StartOutcome, { at: 'blocked' | 'rejected' }> | undefined {
     const { table } = this.#known.locks;
     const { locks, onConflict } = task.options!;
+    if (task.undo !== null && table.holderOf(task.seq) !== undefined) {
+      // It has kept what it holds.
+      table.renew(task.seq);
+      return undefined;
+    }
     // What is to be undone waits: rejected, it would end with nothing undone.
     const rejects = onConflict === 'reject' && task.undo === null;
     const taken = table.take({ seq: task.seq, wants: locks!, nowMs, waits: !rejects });

@@ -3,7 +3,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { RowsStatement } from './sqlite-rows-statement.ts';
 import type { PrepareRows } from './sqlite-rows-statement.ts';
 import { prepareBesideStatements } from './sqlite-statements-beside.ts';
-import { FIRST_TERMINAL, STATUS } from './task-status.ts';
+import { BEHIND_COMPENSATIONS, COMPENSATION_PLACE, FIRST_TERMINAL, STATUS } from './task-status.ts';
 
 // As the partial indexes have them.
 const HELD = `${STATUS.leased}, ${STATUS.running}`;
@@ -15,7 +15,9 @@ const UNFINISHED = `status < ${FIRST_TERMINAL}`;
 const RECORD = `id, kind, version, status,
   coalesce(input, (select l.input from long_input l where l.seq = task.seq)),
   result, error, priority, attempt, losses, max_attempts, max_losses, fence, depth,
-  parent, parked_for, submitted_ms, at_ms, options, undo, noted`;
+  parent, parked_for, submitted_ms, at_ms, options,
+  undo is not null and not (status >= ${FIRST_TERMINAL} and exists (select 1 from memory m
+    where m.task = task.seq and m.place >= '${COMPENSATION_PLACE}' and m.place < '${BEHIND_COMPENSATIONS}')), noted`;
 
 /** The columns of a `BestRow`. */
 const BEST = `seq, id, kind, version, input, priority, fence, depth, parent, attempt, losses, max_losses, resumed, rank, told, options, undo`;

@@ -5,9 +5,11 @@ import type { HeldTask } from './sqlite-held.ts';
 import type { Known } from './sqlite-known.ts';
 import { NOTED, toFree } from './sqlite-rows.ts';
 import type { FreeRow, FreeTask } from './sqlite-rows.ts';
+import { hasCompensations } from './sqlite-undo.ts';
 import { FIRST_TERMINAL, STATUS, statusOf } from './task-status.ts';
 
-type Refusal = Extract<SteerOutcome, { at: 'refused' }>['why'];
+type UndoingRefusal = Extract<SteerOutcome, { why: 'undoing' }>;
+type Refusal = Exclude<Extract<SteerOutcome, { at: 'refused' }>['why'], 'undoing'>;
 
 /** What it comes to; `done`: the status is told when the command is over. */
 type Steered = { readonly at: 'done' } | Exclude<SteerOutcome, { at: 'done' }>;
@@ -62,7 +64,7 @@ export class SqliteSteering {
       case 'pause':
         if (!isPaused(task)) this.#endings.pause(task);
         return DONE;
-      case 'resume':
+      case 'unpause':
         if (!isPaused(task)) return refused('not-paused', task);
         this.#endings.queue(task, 1);
         return DONE;
@@ -73,12 +75,12 @@ export class SqliteSteering {
     switch (action) {
       case 'requeue':
         return refused('not-ended', run);
-      case 'resume':
+      case 'unpause':
         if (run.noted !== NOTED.pause) return refused('not-paused', run);
         this.#endings.note(run, null);
         return DONE;
       case 'cancel':
-        return run.undo === null ? this.#note(run, NOTED.cancel) : DONE;
+        return run.undo === null ? this.#note(run, NOTED.cancel) : undoing(run.undo, run);
       case 'pause':
         return this.#note(run, run.noted ?? NOTED.pause);
     }
@@ -91,7 +93,7 @@ export class SqliteSteering {
   }
 
   #cancel(task: FreeTask): Steered {
-    if (task.undo !== null) return DONE;
+    if (task.undo !== null) return undoing(task.undo, task);
     const { ended, held } = this.#endings.cancel(task);
     this.#ended.push(...ended);
     this.#held.push(...held);
@@ -101,19 +103,26 @@ export class SqliteSteering {
   #requeue(task: FreeTask): Steered {
     if (task.status < FIRST_TERMINAL) return refused('not-ended', task);
     if (task.status === STATUS.completed) return refused('ended', task);
-    if (task.undo !== null) return refused('undone', task);
+    const isUndone = task.undo !== null;
+    if (isUndone && !hasCompensations(this.#known, task.seq)) return refused('undone', task);
     const { sql, families, agingMs } = this.#known;
-    sql.forgetFailures.run(task.seq);
+    // What is undone is found by going the way that it went, failures included.
+    if (!isUndone) sql.forgetFailures.run(task.seq);
     sql.openApprovals.run(task.seq);
     sql.requeue.run(task.orderKey, agingMs, task.seq);
     families.add(task.options?.rootId, 1);
-    this.#endings.queue(task, 0);
+    this.#endings.queue(task, isUndone ? 1 : 0);
     return DONE;
   }
 }
 
 function isPaused({ parkedFor }: FreeTask): boolean {
   return parkedFor === 'operator';
+}
+
+/** It ends as was kept for it. */
+function undoing(ends: number, { status }: { readonly status: number }): Steered {
+  return { at: 'refused', why: 'undoing', status: statusOf(status), ends: statusOf(ends) as UndoingRefusal['ends'] };
 }
 
 function refused(why: Refusal, { status }: { readonly status: number }): Steered {

@@ -45,11 +45,18 @@ export class SqliteStory {
     const row = this.#sql.storyOf.get(id) as unknown as StoryRow | undefined;
     if (row === undefined) return [];
     const [seq, status, submittedAtMs, fence, claimedAtMs, startedAtMs, atMs, worker] = row;
-    const later = (this.#sql.story.all(seq) as unknown as [string][]).map(([entry]) => JSON.parse(entry) as StoryEntry);
+    const later = (this.#sql.story.all(seq) as unknown as [string][]).map(([entry]) => readEntry(entry));
     if (status === STATUS.completed) {
       const name = worker === '' ? null : worker;
       later.push({ at: 'run', atMs, fence, worker: name, claimedAtMs, startedAtMs, outcome: 'completed', detail: null });
     }
     return [{ at: 'submitted', atMs: submittedAtMs }, ...later.slice(-(STORY_LENGTH - 1))];
   }
+}
+
+function readEntry(json: string): StoryEntry {
+  const entry = JSON.parse(json) as StoryEntry;
+  // So it was called by those who have written the file before.
+  const isOld = entry.at === 'steered' && (entry.action as string) === 'resume';
+  return isOld ? { ...entry, action: 'unpause' } : entry;
 }

@@ -68,6 +68,9 @@ export function deadlinePassed(id: string): string {
 /** How the remembered places of compensations begin: with one of them a task does not end badly without being undone. */
 export const COMPENSATION_PLACE = 'compensate:';
 
+/** Sorts behind every place of a compensation. */
+export const BEHIND_COMPENSATIONS = `${COMPENSATION_PLACE.slice(0, -1)};`;
+
 /** How the remembered places of reads of rows begin. */
 export const STATE_PLACE = 'state:';
 

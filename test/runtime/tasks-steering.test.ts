@@ -154,7 +154,7 @@ describe('pausing', () => {
     await bed.drive(fleet.unpause('first', { by: 'Ada' }));
     await bed.until(() => ran.length === 1);
     await bed.advance(10);
-    expect(steps(await bed.drive(fleet.story('first')))).toEqual(['submitted', 'pause', 'resume', 'completed']);
+    expect(steps(await bed.drive(fleet.story('first')))).toEqual(['submitted', 'pause', 'unpause', 'completed']);
   });
 
   test('a running task lets its run go, uses no attempt, and pays nothing again', async () => {

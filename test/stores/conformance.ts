@@ -12,6 +12,7 @@ import { sharingOut } from './conformance/fairness.ts';
 import { gathering } from './conformance/gathering.ts';
 import { intending } from './conformance/intents.ts';
 import { holdingBack } from './conformance/kinds.ts';
+import { keepingLocks } from './conformance/kept-locks.ts';
 import { leasing } from './conformance/leases.ts';
 import { standingInLine } from './conformance/lock-line.ts';
 import { locking } from './conformance/locks.ts';
@@ -37,7 +38,7 @@ export type { MakePlace, Place } from './conformance/place.ts';
 export function storeConformance(name: string, makePlace: MakePlace): void {
   describe(`${name} keeps the promises of the port`, () => {
     const lives = [submitting, claiming, running, rememberingMore, settling, parking, gathering, undoing, sweeping, looking];
-    const conflicts = [ordering, locking, standingInLine, keepingState];
+    const conflicts = [ordering, locking, standingInLine, keepingLocks, keepingState];
     const outside = [signalling, approving, steering, holdingBack, waitingForTimes, scheduling, telling];
     const shared = [bounding, sharingOut, budgeting, intending, leasing];
     for (const section of [...lives, ...conflicts, ...outside, ...shared, owning, texts]) section(makePlace);

@@ -25,6 +25,7 @@ const ANSWERS = [
   'rejected',
   'settled',
   'refused',
+  'undoing',
   'conflict',
   'written',
   'read',

@@ -247,8 +247,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
           action: fc.constantFrom(
             'cancel' as const,
             'pause' as const,
-            'resume' as const,
-            'resume' as const,
+            'unpause' as const,
+            'unpause' as const,
             'requeue' as const,
             'requeue' as const,
           ),

@@ -1,6 +1,6 @@
 /** Locks of the model: who holds what, and the line of those who wait. */
 import type { LockWant } from '../../actors/ports/store.ts';
-import { isHeld, wantsOf } from './model-task.ts';
+import { isHeld, keepsLocks, wantsOf } from './model-task.ts';
 import type { ModelTask } from './model-task.ts';
 
 /** How long a woken one that has been passed often enough keeps others out. */
@@ -32,6 +32,11 @@ export class LockModel {
   /** All it wants or nothing: the reasons why not, none when it has been granted. */
   take(task: ModelTask): LockReason[] {
     const wants = wantsOf(task);
+    // To be undone, it may have kept what it holds: that goes on under another token.
+    if (task.lockFence > 0) {
+      task.lockFence = this.nextToken();
+      return [];
+    }
     const reasons = this.reasons(task);
     if (reasons.length > 0) return reasons;
     for (const older of this.#inLineBefore(task)) if (overlap(wants, wantsOf(older)).length > 0) older.line!.passed += 1;
@@ -56,7 +61,7 @@ export class LockModel {
   }
 
   holders(): ModelTask[] {
-    return this.#tasks.filter((task) => task.lockFence > 0 && isHeld(task));
+    return this.#tasks.filter((task) => task.lockFence > 0 && (isHeld(task) || keepsLocks(task)));
   }
 
   /** Who is to try again: oldest first, as many as could run together, and together with those who have been told before. */

@@ -1,5 +1,6 @@
 /** How a run of the model ends. */
 import type { NewTask, SettledOutcome, SettleOutcome } from '../../actors/ports/store.ts';
+import { isCompensated } from './model-task.ts';
 import type { ModelTask } from './model-task.ts';
 import type { ModelWorld } from './model-world.ts';
 
@@ -39,7 +40,8 @@ export function settleOne(world: ModelWorld, task: ModelTask, outcome: SettledOu
       return undefined;
     case 'parked':
       if (started) task.attempt -= 1;
-      task.grown = [...task.grown, ...(outcome.locks ?? [])];
+      // Who is cancelled, and to be undone, needs no more than it has.
+      if (task.noted !== 'cancel' || !isCompensated(task)) task.grown = [...task.grown, ...(outcome.locks ?? [])];
       world.letGo(task, () => park(world, task, outcome));
       return undefined;
     case 'released':

@@ -1,7 +1,7 @@
 /** What an operator may do to a task of the model, by where it is. */
 import type { Steering, SteerOutcome } from '../../actors/ports/store.ts';
 import { keepOrder } from './model-order.ts';
-import { hasEnded, isHeld } from './model-task.ts';
+import { hasEnded, isCompensated, isHeld } from './model-task.ts';
 import type { ModelTask } from './model-task.ts';
 import type { ModelWorld } from './model-world.ts';
 
@@ -29,22 +29,27 @@ export function steerOne(world: ModelWorld, { id, action }: Steering): Steered {
   if (action === 'requeue') {
     if (!hasEnded(task)) return refused('not-ended');
     if (task.status === 'completed') return refused('ended');
-    if (task.undo !== null) return refused('undone');
-    Object.assign(task, { attempt: 0, losses: 0, error: null, result: null, finishedAtMs: null, resumed: false });
-    task.memory = task.memory.filter(({ failed }) => failed !== true);
+    if (task.undo !== null && !isCompensated(task)) return refused('undone');
+    // What could not be undone is to be undone once more, over all that it remembers.
+    const isUndone = task.undo !== null;
+    Object.assign(task, { attempt: 0, losses: 0, error: null, result: null, finishedAtMs: null, resumed: isUndone });
+    if (!isUndone) task.memory = task.memory.filter(({ failed }) => failed !== true);
     world.queue(task);
     return done;
   }
   if (hasEnded(task)) return refused('ended');
   switch (action) {
     case 'cancel':
-      if (task.undo !== null) return done;
+      if (task.undo !== null) {
+        const { status, undo } = task;
+        return { outcome: () => ({ at: 'refused', why: 'undoing', status, ends: undo.status }) };
+      }
       return isHeld(task) ? noted('cancel') : { ...done, ...world.cancel(task) };
     case 'pause':
       if (isHeld(task)) return noted('pause');
       world.pause(task);
       return done;
-    case 'resume':
+    case 'unpause':
       if (isHeld(task) && task.noted === 'pause') task.noted = null;
       else if (task.parkedFor === 'operator') world.wake(task);
       else return refused('not-paused');

@@ -101,6 +101,8 @@ export function modelTask(task: NewTask, seq: number, orderKey: string | null, n
 
 export const isHeld = ({ status }: ModelTask): boolean => status === 'leased' || status === 'running';
 export const hasEnded = ({ status }: ModelTask): boolean => isTerminal(status);
+/** It is to be undone, and on its way to it: it has kept what it held. */
+export const keepsLocks = ({ undo, status }: ModelTask): boolean => undo !== null && (status === 'queued' || status === 'retrying');
 export const isCompensated = ({ memory }: ModelTask): boolean => memory.some(({ place }) => place.startsWith('compensate:'));
 
 /** What it wants while it runs: of a resource once as a reader and once as a writer, the writer. */
@@ -143,7 +145,7 @@ export function toRecord(of: ModelTask): TaskRecord {
     deadlineMs: of.task.deadlineMs ?? null,
     locks: wantsOf(of),
     dueAtMs: status === 'parked' || status === 'retrying' ? of.dueAtMs : null,
-    undone: of.undo !== null,
+    undone: of.undo !== null && !(hasEnded(of) && isCompensated(of)),
     noted,
   };
 }

@@ -3,7 +3,7 @@ import type { Held, NewTask, SubmitOutcome, TaskRecord } from '../../actors/port
 import { LockModel } from './model-locks.ts';
 import { keepOrder } from './model-order.ts';
 import { StateModel } from './model-state.ts';
-import { hasEnded, isCompensated, isHeld, modelTask, toRecord } from './model-task.ts';
+import { hasEnded, isCompensated, isHeld, keepsLocks, modelTask, toRecord } from './model-task.ts';
 import type { ModelTask } from './model-task.ts';
 
 /** In place of errors that a store words itself. */
@@ -36,9 +36,9 @@ export class ModelWorld {
   #arrange(): void {
     for (;;) {
       keepOrder(this.tasks);
-      const out = this.tasks.filter(({ parkedFor, line }) => parkedFor === 'order' && line !== null);
+      const out = this.tasks.filter(({ parkedFor, line, lockFence }) => parkedFor === 'order' && (line !== null || lockFence > 0));
       if (out.length === 0) return;
-      for (const task of out) task.line = null;
+      for (const task of out) Object.assign(task, { line: null, lockFence: 0 });
       this.wakeLockWaiters();
     }
   }
@@ -98,10 +98,9 @@ export class ModelWorld {
 
   /**
    * A run lets go of its lease: `then` says where its task goes. What an operator noted of it is done,
-   * unless it has completed.
+   * unless it has completed. Who is to be undone, and not parked, keeps its locks.
    */
   letGo(task: ModelTask, then: () => void): void {
-    task.lockFence = 0;
     // It holds nothing any more, and is nowhere yet.
     task.status = 'queued';
     const noted = task.noted;
@@ -109,6 +108,7 @@ export class ModelWorld {
     if (noted === 'cancel') this.cancel(task);
     else then();
     if (noted === 'pause' && !hasEnded(task)) this.pause(task);
+    if (!keepsLocks(task)) task.lockFence = 0;
     this.wakeLockWaiters();
   }
 
@@ -161,7 +161,7 @@ export class ModelWorld {
 
   /** It is not there to be run: nobody waits behind it for its locks. */
   pause(task: ModelTask): void {
-    task.line = null;
+    Object.assign(task, { line: null, lockFence: 0 });
     this.park(task, 'operator');
     this.wakeLockWaiters();
   }

@@ -49,8 +49,11 @@ export interface Approval {
   readonly expiresAtMs: number | null;
 }
 
-/** `requeue` puts back what failed, died or was cancelled; `resume` what was paused. */
-export type SteerAction = 'cancel' | 'pause' | 'resume' | 'requeue';
+/**
+ * `requeue` puts back what failed, died or was cancelled: to be run; or, where some of what it had registered could not be
+ * undone, to be undone, with fresh attempts, and to end as was kept for it. `unpause` lets go on what was paused.
+ */
+export type SteerAction = 'cancel' | 'pause' | 'unpause' | 'requeue';
 
 export interface Steering {
   readonly id: string;
@@ -62,10 +65,12 @@ export interface Steering {
 export type SteerOutcome =
   /** `status` is where it is now. */
   | { readonly at: 'done'; readonly status: TaskStatus }
-  /** It is under lease: noted, and done when the run lets go. A run that completes first has completed. */
+  /** It is under lease: noted, and done when the run lets go, which need not be at once. A run that completes first has completed. */
   | { readonly at: 'noted'; readonly fence: number }
-  /** `undone`: what has been compensated cannot be put back. */
+  /** `undone`: all that it had done has been compensated, so it cannot be put back. */
   | { readonly at: 'refused'; readonly why: 'ended' | 'not-ended' | 'not-paused' | 'undone'; readonly status: TaskStatus }
+  /** It is being undone already, and ends like that then: that is not cancelled. */
+  | { readonly at: 'refused'; readonly why: 'undoing'; readonly status: TaskStatus; readonly ends: 'failed' | 'cancelled' | 'dead' }
   | { readonly at: 'unknown' };
 
 export interface SteerReply {

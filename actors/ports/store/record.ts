@@ -33,7 +33,7 @@ export interface TaskRecord {
   readonly locks: readonly LockWant[];
   /** When it comes due, where it waits for a time. */
   readonly dueAtMs: number | null;
-  /** It is being undone, or (once it has ended) has been. */
+  /** It is being undone; or, once it has ended, has been, all of it. False where some of it could not be undone. */
   readonly undone: boolean;
   /** What an operator wants of it once its run lets go. */
   readonly noted: 'cancel' | 'pause' | null;

@@ -43,7 +43,7 @@ export type StartOutcome =
       readonly children: readonly ChildRecord[];
       /** In order of arrival. */
       readonly events: readonly TaskEvent[];
-      /** Held from now on until the run lets go of its lease. */
+      /** Held from now on until the run lets go of its lease; longer where it is to be undone then. */
       readonly locks: readonly LockWant[];
       /** The token of all of them; 0 without locks. */
       readonly lockFence: number;

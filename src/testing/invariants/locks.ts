@@ -142,7 +142,7 @@ export const LOCK_TURNS: Invariant = {
         if (status !== 'queued') leave(id);
       },
       'store.steered': ({ steering: { id, action }, outcome: { at } }) => {
-        if (action !== 'resume' && at === 'done') leave(id);
+        if (action !== 'unpause' && at === 'done') leave(id);
       },
       'store.ended': ({ id }) => leave(id),
     };

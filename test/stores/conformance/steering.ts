@@ -39,7 +39,7 @@ const TABLE: Record<SteerAction, Record<Where, SteerOutcome>> = {
     cancelled: refused('ended', 'cancelled'),
     dead: refused('ended', 'dead'),
   },
-  resume: {
+  unpause: {
     queued: refused('not-paused', 'queued'),
     leased: refused('not-paused', 'leased'),
     running: refused('not-paused', 'running'),
@@ -203,23 +203,23 @@ export function steering(makePlace: MakePlace): void {
       test('a noted pause is taken back by a resume, a noted cancel is not', async () => {
         const run = await bench.running('a');
         await bench.steer('a', 'pause');
-        expect((await bench.steer('a', 'resume')).outcomes).toEqual([done('running')]);
+        expect((await bench.steer('a', 'unpause')).outcomes).toEqual([done('running')]);
         expect(await bench.settle(run, { at: 'released' })).toEqual(SETTLED('queued'));
         const again = await bench.runNext('a');
         await bench.steer('a', 'cancel');
-        expect((await bench.steer('a', 'resume')).outcomes[0]?.at).toBe('refused');
+        expect((await bench.steer('a', 'unpause')).outcomes[0]?.at).toBe('refused');
         expect(await bench.settle(again, { at: 'released' })).toEqual(SETTLED('cancelled'));
       });
     });
 
-    describe('pause and resume', () => {
+    describe('pause and unpause', () => {
       test('what a paused task waited for does not wake it; resumed it is queued, and looks again', async () => {
         await bench.settle(await bench.running('a'), parked('event', { events: [{ name: 'e', n: 0 }], wakeAtMs: bench.nowMs + 10 }));
         await bench.steer('a', 'pause');
         await bench.store.signal([{ id: 'a', name: 'e', value: '1' }], bench.nowMs);
         expect(await bench.sweepIn(20)).toMatchObject({ ready: [], nextAtMs: null });
         expect(await bench.standing('a')).toEqual(['parked:operator']);
-        expect((await bench.steer('a', 'resume')).ready).toEqual(['triage']);
+        expect((await bench.steer('a', 'unpause')).ready).toEqual(['triage']);
         expect((await bench.given((await bench.claim())[0]!)).events).toHaveLength(1);
       });
 
@@ -227,14 +227,14 @@ export function steering(makePlace: MakePlace): void {
         await bench.settle(await bench.running('a'), { at: 'retry', error: 'why', readyAtMs: 9e9 });
         await bench.steer('a', 'pause');
         expect(await bench.record('a')).toMatchObject({ attempt: 1, error: 'why' });
-        await bench.steer('a', 'resume');
+        await bench.steer('a', 'unpause');
         expect(await bench.given((await bench.claim())[0]!)).toMatchObject({ attempt: 2 });
       });
 
       test('a task that is paused before its time is not resumed before its time', async () => {
         await bench.submit(newTask('a', { notBeforeMs: bench.nowMs + 100 }));
         await bench.steer('a', 'pause');
-        await bench.steer('a', 'resume');
+        await bench.steer('a', 'unpause');
         expect(await bench.claim()).toEqual([]);
         await bench.sweepIn(100);
         expect(await bench.claim()).toMatchObject([{ id: 'a' }]);

@@ -91,14 +91,14 @@ export function telling(makePlace: MakePlace): void {
       await bench.submit('a');
       await bench.store.signal([{ id: 'a', name: 'paid', value: '1' }], bench.nowMs);
       await bench.steer('a', 'pause');
-      await bench.steer('a', 'resume');
+      await bench.steer('a', 'unpause');
       await bench.settle(await runAs('w#1'), { at: 'dead', error: 'e' });
       await bench.steer('a', 'requeue');
       await bench.complete(await runAs('w#2'));
       const told = (await bench.store.story('a')).map((entry) =>
         entry.at === 'run' ? entry.outcome : entry.at === 'steered' ? entry.action : entry.at === 'event' ? entry.name : entry.at,
       );
-      expect(told).toEqual(['submitted', 'paid', 'pause', 'resume', 'dead', 'requeue', 'completed']);
+      expect(told).toEqual(['submitted', 'paid', 'pause', 'unpause', 'dead', 'requeue', 'completed']);
     });
 
     test('who steered, and why', async () => {
@@ -115,7 +115,7 @@ export function telling(makePlace: MakePlace): void {
 
     test('what was refused, or told twice, is not part of it', async () => {
       await bench.submit('a');
-      await bench.steer('a', 'resume');
+      await bench.steer('a', 'unpause');
       await bench.steer('a', 'requeue');
       for (let twice = 0; twice < 2; twice += 1) await bench.store.signal([{ id: 'a', name: 'e', value: '1', key: 'k' }], bench.nowMs);
       expect((await bench.store.story('a')).map(({ at }) => at)).toEqual(['submitted', 'event']);

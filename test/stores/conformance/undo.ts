@@ -117,13 +117,46 @@ export function undoing(makePlace: MakePlace): void {
       expect(await bench.settle(again, { at: 'undone' })).toEqual(SETTLED('failed'));
     });
 
-    test('a cancel of what is being undone changes nothing', async () => {
+    test('a cancel of what is being undone is refused, and says how it ends', async () => {
       await bench.settle(await bench.compensated('a'), { at: 'failed', error: 'why' });
-      expect(await bench.steer('a', 'cancel')).toMatchObject({ outcomes: [{ at: 'done', status: 'queued' }], ended: [], held: [] });
+      const refused = { at: 'refused', why: 'undoing', ends: 'failed' };
+      expect(await bench.steer('a', 'cancel')).toEqual({ outcomes: [{ ...refused, status: 'queued' }], ready: [], ended: [], held: [] });
       const run = await undoStarted();
-      expect(await bench.steer('a', 'cancel')).toMatchObject({ outcomes: [{ at: 'done', status: 'running' }], ended: [], held: [] });
+      expect(await bench.steer('a', 'cancel')).toEqual({ outcomes: [{ ...refused, status: 'running' }], ready: [], ended: [], held: [] });
       expect((await bench.record('a'))?.noted).toBeNull();
       expect(await bench.settle(run, { at: 'undone' })).toEqual(SETTLED('failed'));
+    });
+
+    for (const at of ['failed', 'dead', 'lost'] as const) {
+      test(`what could not be undone (${at}) is put back to be undone, ahead of new work, with all its attempts, and ends as was kept for it`, async () => {
+        const deadlineMs = bench.nowMs + 100;
+        const run = await bench.compensated('a', { maxLosses: 1, deadlineMs });
+        await bench.store.remember([{ id: 'a', fence: run.fence, place: 'step:x', hash: '', value: '!', failed: true }], bench.nowMs);
+        await bench.settle(run, { at: 'failed', error: 'first' });
+        await bench.settle(await undoStarted(), { at, error: 'second' });
+        expect(await bench.record('a')).toMatchObject({ status: 'dead', error: 'second', undone: false });
+        await bench.submit(newTask('new', { priority: 9 }));
+        expect((await bench.steer('a', 'requeue')).outcomes).toEqual([{ at: 'done', status: 'queued' }]);
+        expect(await bench.record('a')).toMatchObject({ attempt: 0, losses: 0, undone: true, finishedAtMs: null });
+        // Nor does its deadline end it now.
+        expect((await bench.sweepIn(200)).ended).toEqual([]);
+        const again = await undo('a');
+        const given = await bench.given(again);
+        expect(given).toMatchObject({ attempt: 1, losses: 0, undo: { status: 'failed', error: 'first' } });
+        // The way to what is undone goes over what has failed.
+        expect(given.memory.map(({ place }) => place).toSorted()).toEqual(['compensate:pay#0', 'step:x']);
+        expect(await bench.settle(again, { at: 'undone' })).toEqual(SETTLED('failed'));
+        expect(await bench.record('a')).toMatchObject({ status: 'failed', error: 'first', undone: true });
+        expect((await bench.steer('a', 'requeue')).outcomes).toEqual([{ at: 'refused', why: 'undone', status: 'failed' }]);
+      });
+    }
+
+    test('what could not be undone can be put back after a crash too', async () => {
+      await bench.settle(await bench.compensated('a'), { at: 'failed', error: 'why' });
+      await bench.settle(await undoStarted(), { at: 'dead', error: 'bank is down' });
+      await bench.crashAndOpen();
+      expect((await bench.steer('a', 'requeue')).outcomes).toEqual([{ at: 'done', status: 'queued' }]);
+      expect((await bench.given(await undo('a'))).undo).toEqual({ status: 'failed', error: 'why' });
     });
 
     test('what has been compensated cannot be put back', async () => {
@@ -135,8 +168,11 @@ export function undoing(makePlace: MakePlace): void {
     test('a task that would rather be rejected than wait for locks waits for them while it is undone', async () => {
       const run = await bench.compensated('a', { locks: write('f'), onConflict: 'reject' });
       await bench.settle(run, { at: 'failed', error: 'why' });
-      const again = await undo('a');
+      // Paused, it lets go of what it has.
+      await bench.steer('a', 'pause');
       const other = await bench.running('b', { locks: write('f') });
+      await bench.steer('a', 'unpause');
+      const again = await undo('a');
       expect(await bench.start(again)).toEqual({ at: 'blocked', resource: 'f', holder: 'b' });
       await bench.complete(other);
       expect((await bench.given(await undo('a'))).undo).toEqual({ status: 'failed', error: 'why' });
