@@ -53,6 +53,7 @@ export class Call implements Operation, Asker<LimiterReply>, Payer, UnansweredCa
   #try: Try | undefined;
   #cancelRest: (() => void) | undefined;
   #restsUntilMs: number | undefined;
+  #isAborted = false;
   /** This try is admitted by then, or refused. */
   #deadlineMs: number | undefined;
 
@@ -173,6 +174,11 @@ export class Call implements Operation, Asker<LimiterReply>, Payer, UnansweredCa
     this.#give(new CallError({ dependency: this.#carrier.name, attempts: this.#attempt - 1, failure: 'refused' }, { cause }));
   }
 
+  abort(reason: unknown): void {
+    this.#isAborted = true;
+    this.#try?.abort(reason);
+  }
+
   cancel(reason?: unknown): void {
     const { host, limiter } = this.#carrier;
     const at = this.#at;
@@ -242,6 +248,11 @@ export class Call implements Operation, Asker<LimiterReply>, Payer, UnansweredCa
     const { name, spec, observer, retries, host } = this.#carrier;
     const tried = this.#try!;
     const nowMs = host.clock.nowMs();
+    if (this.#isAborted) {
+      // Its caller wanted that: it says nothing about the provider.
+      this.#endTry(abandonedEnd(this.#carrier, tried, nowMs));
+      return this.#give(new CallError({ dependency: name, attempts: this.#attempt, failure: 'transient' }, { cause: error }));
+    }
     const end = failedEnd(this.#carrier, this.#request, error, tried, nowMs);
     const { failure, retryAfterMs = 0 } = end;
     this.#endTry(end);

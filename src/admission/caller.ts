@@ -11,6 +11,8 @@ export interface Operation {
   readonly notBeforeMs?: number | undefined;
   /** By which the limiter knows it while it waits there. */
   readonly ticket?: number;
+  /** What is in flight aborts with `reason`, and is not tried again; what it answers all the same is taken. */
+  abort(reason: unknown): void;
   /** Whoever began it is gone: it gives back what it holds and never settles. What is in flight aborts with `reason`. */
   cancel(reason?: unknown): void;
 }

@@ -141,20 +141,22 @@ export class IsolatedWorker {
 
   #begin(run: IsolatedRun): void {
     const number = (this.#runs += 1);
-    const { ctx, input, depth, priority } = run;
+    const { ctx, ended, input, depth, priority } = run;
     const { signal, task } = ctx;
     // Over before it could begin.
-    if (signal.aborted) return;
+    if (ended.aborted) return;
     this.#open.set(number, new RemoteRun(run, number, (message) => this.#post(message)));
-    signal.addEventListener(
-      'abort',
-      () => {
-        this.#open.delete(number);
-        this.#post({ at: 'over', run: number, error: toWire(signal.reason) });
-      },
-      { once: true },
-    );
+    const over = (): void => {
+      this.#open.delete(number);
+      this.#post({ at: 'over', run: number, error: toWire(ended.reason) });
+    };
+    const stop = (): void => {
+      if (!ended.aborted) this.#post({ at: 'stop', run: number, error: toWire(signal.reason) });
+    };
+    ended.addEventListener('abort', over, { once: true });
     this.#post({ at: 'run', run: number, task, input, depth, priority });
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true });
   }
 
   #heard(message: FromChild): void {

@@ -10,6 +10,8 @@ import type { FromRun, ToChild } from './wire.ts';
 /** A run, as whoever executes it sees it. */
 export interface IsolatedRun {
   readonly ctx: Context;
+  /** Aborts when the run is over; that of `ctx` may have before, and then what it does may still end. */
+  readonly ended: AbortSignal;
   /** As the store has it. */
   readonly input: string;
   readonly depth: number;

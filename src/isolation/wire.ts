@@ -44,6 +44,8 @@ export type ToChild =
   | { readonly at: 'do-undo'; readonly run: number; readonly ticket: number; readonly name: string; readonly idempotencyKey: string }
   /** What the row is, for the change that the child makes of it: answered as a step is. */
   | { readonly at: 'do-change'; readonly run: number; readonly ticket: number; readonly value: string }
+  /** Its signal aborts; what it does may still end, and is heard. */
+  | { readonly at: 'stop'; readonly run: number; readonly error: WireError }
   | { readonly at: 'over'; readonly run: number; readonly error: WireError }
   | { readonly at: 'ping' }
   | { readonly at: 'end' };

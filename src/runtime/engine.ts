@@ -23,6 +23,7 @@ import type { TaskListener } from './engine/listeners.ts';
 import type { EngineOptions } from './engine/options.ts';
 import { RunRequests } from './engine/requests.ts';
 import { Settlements } from './engine/settlements.ts';
+import type { Rest } from './engine/settlements.ts';
 import { Starts } from './engine/starts.ts';
 import { Upkeep } from './engine/upkeep.ts';
 import type { FleetStats } from './events.ts';
@@ -157,26 +158,27 @@ export class RunEngine {
   }
 
   /**
-   * An operator wants the task, which is held here: its run is abandoned, in a mailbox or on its way it
-   * does not begin, and the store does what was noted. Nothing when it is not held any more.
+   * An operator wants the task, which is held here: its run lets go at its next safe point, at the latest when the
+   * time that workers have to stop is over; in a mailbox or on its way it does not begin. Then the store does what
+   * was noted. Nothing when it is not held any more.
    */
   letGo(held: Held, why: 'cancelled' | 'paused'): void {
     const core = this.#core;
     const lease = core.leases.get(held);
     if (lease === undefined) return;
     const { task, plan, run } = lease;
-    const settled = ({ at, ...reply }: { readonly at: string; readonly status?: string }): void => {
-      if (why === 'paused' && at === 'settled' && reply.status === 'parked')
-        core.emit('task.paused', () => ({ ...refOf(task), atMs: core.nowMs() }));
-    };
     if (run === undefined) {
       core.tellQueue(plan.kind, { type: 'queue.revoked', tasks: [{ id: task.id, fence: task.fence }] });
-      return this.#starts.release(task, { at: 'released' }, settled);
+      return this.#starts.release(task, { at: 'released' }, (reply) => {
+        if (why === 'paused' && reply.at === 'settled' && reply.status === 'parked') core.paused(task);
+      });
     }
     // One that is over has its settlement on the way.
-    if (!core.abandon(run, why)) return;
-    core.slotFree(plan, task);
-    this.#settlements.settle(task, { at: 'released' }, run, settled);
+    run.letGoWithin(this.#options.topology.supervision.shutdownMs, why, () => {
+      if (!core.abandon(run, why)) return;
+      core.slotFree(plan, task);
+      this.#settlements.settle(task, { at: 'released' }, run);
+    });
   }
 
   // ── What queues want done ────────────────────────────────────────────────────────────────────
@@ -260,6 +262,11 @@ export class RunEngine {
     return this.#options.log.child({ task: run.task.id, kind: run.task.kind, attempt: run.task.attempt, worker: run.worker });
   }
 
+  /** Whether the task of a run that is rejected is tried again, and when. */
+  restOf(run: Run): Rest {
+    return this.#settlements.restOf(run);
+  }
+
   /** The run threw or rejected, or could not be undone: an outcome of the task, as its kind says. */
   rejected(run: Run, error: unknown): void {
     run.abandon('ended');
@@ -278,7 +285,7 @@ export class RunEngine {
   /** The run is over: its worker is free now, its task is safe once the store has settled it. */
   ended(run: Run, outcome: SettledOutcome): void {
     const { at } = outcome;
-    this.#core.observeEnd(run, at === 'completed' || at === 'parked' ? at : 'rejected');
+    this.#core.observeEnd(run, at === 'completed' ? at : at === 'parked' || at === 'released' ? 'parked' : 'rejected');
     this.#core.runOver();
     this.#core.slotFree(run.plan, run.claimed);
     this.#settlements.settle(run.claimed, outcome, run);

@@ -177,8 +177,9 @@ export class ChildFailedError extends DroverError {
   readonly code = 'DROVER_CHILD_FAILED';
   /** It has failed for good: asking again at the same place finds the same child. */
   readonly retryable = false;
-  override readonly detail: TaskFailedError['detail'];
-  constructor(detail: TaskFailedError['detail']) {
+  /** Of one that was cancelled: `by` whom, and for what `reason`; null where that cannot be found out, or was not said. */
+  override readonly detail: TaskFailedError['detail'] & { readonly by?: string | null; readonly reason?: string | null };
+  constructor(detail: ChildFailedError['detail']) {
     super(`child ${detail.id} (${detail.kind}) ended ${detail.status}: ${detail.error?.message ?? 'no error was recorded'}`);
     this.detail = detail;
   }

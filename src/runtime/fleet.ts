@@ -156,18 +156,24 @@ export class Fleet<K extends AgentMap = AgentMap> {
   // ── Tasks ────────────────────────────────────────────────────────────────────────────────────
 
   /**
-   * Cancels a task and the unfinished children that it asked for, wherever they are. What it has registered with
-   * `ctx.compensate` is undone first. `done`: it does not run any more; `noted`: its run is told to let go, and a run that
-   * completes all the same has completed. A cancelled one is left as it is.
+   * Cancels a task and the unfinished children that it asked for, wherever they are. `done`: it has ended. `noted`: what it
+   * has registered with `ctx.compensate` is undone first; or a run has it. That begins nothing any more, what it has in
+   * flight gets its abort signal, and what answers all the same within `supervision.shutdownMs` is remembered, for the
+   * undoing and for `requeue`; one that completes all the same has completed. A cancelled one is left as it is.
    *
    * @throws UnknownTaskError, TaskEndedError, OperatorInputError, FleetClosedError
+   * @throws TaskUndoingError when it is being undone, and does not end as cancelled
    * @throws what the store rejects with, as every order does; it may have been carried out then, give it again
    */
   async cancel(id: string, options?: ByOptions): Promise<Steered> {
     return this.#machinery.open().tasks.cancel(id, options);
   }
 
-  /** Keeps a task from running until `unpause`, over restarts too. Its run is told to let go; no attempt is used. @throws as `cancel` */
+  /**
+   * Keeps a task from running, or being undone, until `unpause`, over restarts too. Its run begins nothing any more, and
+   * lets go when what it has in flight is remembered, or `supervision.shutdownMs` is over; no attempt is used, and its
+   * locks are free. @throws UnknownTaskError, TaskEndedError, OperatorInputError, FleetClosedError
+   */
   async pause(id: string, options?: ByOptions): Promise<Steered> {
     return this.#machinery.open().tasks.pause(id, options);
   }
@@ -178,8 +184,9 @@ export class Fleet<K extends AgentMap = AgentMap> {
   }
 
   /**
-   * Puts back a task that is dead, failed or cancelled, with all its attempts; what it remembers is not paid again. Who has
-   * seen its failure is not told again.
+   * Puts back a task that is dead, failed or cancelled, with all its attempts; what it remembers is not paid again. One of
+   * which something could not be undone (`DROVER_COMPENSATION_FAILED`) is put back to be undone: only what is left, and
+   * then it ends as it was to. One that has been undone, all of it, is refused. Who has seen its failure is not told again.
    *
    * @throws UnknownTaskError, TaskNotRequeueableError, OperatorInputError, FleetClosedError
    */

@@ -18,7 +18,10 @@ export interface SignalOptions {
   readonly key?: string;
 }
 
-/** `noted`: a run has it under lease; it is done as soon as that lets go. A run that completes first has completed. */
+/**
+ * `noted`: it has not happened yet. A run has it under lease, and lets go at its next safe point (one that completes first has
+ * completed); or, cancelled, it is undone before it ends.
+ */
 export type Steered = 'done' | 'noted';
 
 /** What a handle can have done to its task. */

@@ -39,6 +39,11 @@ export function checkHold(run: object, { kind, agent }: KindPlan, name: string):
   return { run, name, rank, outer, isOver: false };
 }
 
+/** Whether the code that asks holds a place. */
+export function isHolding(run: object): boolean {
+  return heldBy(run) !== undefined;
+}
+
 /** Throws when the code that asks holds a place. */
 export function checkNoHold(run: object, kind: string, wanted: string): void {
   const held = heldBy(run);

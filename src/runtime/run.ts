@@ -124,6 +124,8 @@ export class Run extends RunOperations implements Context {
   /** The agent's function has thrown. */
   threw(error: unknown): void {
     if (this.over !== undefined) return;
+    // It may well have thrown because it was told to stop: what it has in flight has its time all the same.
+    if (this.lettingGo === 'cancelled') return this.parks.nowIfSafe();
     if (this.undoing !== undefined) this.undoing.ended(error);
     else this.engine.rejected(this, error);
   }
@@ -146,6 +148,16 @@ export class Run extends RunOperations implements Context {
   /** As `yieldWithin`, but not before an operation has ended, or the time is up. */
   yieldAfterNext(withinMs: number): void {
     this.parks.yieldAfterNext(withinMs);
+  }
+
+  /**
+   * An operator wants the task: `letGo` is called at the next safe point, as with `yieldWithin`, but nothing new is begun until
+   * then; cancelled, what is in flight is told to stop.
+   */
+  letGoWithin(withinMs: number, why: 'cancelled' | 'paused', letGo: () => void): void {
+    if (this.over !== undefined) return;
+    this.closes(why);
+    this.parks.letGoWithin(withinMs, letGo);
   }
 
   /** Parks the run for its worker is suspended, whatever is in flight. */

@@ -7,11 +7,20 @@ import type { Logger } from 'pino';
 import { isTerminal } from '../../actors/ports/store.ts';
 import type { SteerAction, SteerOutcome, Store, StoryEntry } from '../../actors/ports/store.ts';
 import type { RunEngine } from './engine.ts';
+import { whyCancelled } from './engine/why-cancelled.ts';
+import type { WhyCancelled } from './engine/why-cancelled.ts';
 import { announce } from './events.ts';
 import type { FleetEvents } from './events.ts';
 import type { ByOptions, Steered } from './handle.ts';
 import { checkId } from './task-id.ts';
-import { OperatorInputError, TaskEndedError, TaskNotPausedError, TaskNotRequeueableError, UnknownTaskError } from './work-errors.ts';
+import {
+  OperatorInputError,
+  TaskEndedError,
+  TaskNotPausedError,
+  TaskNotRequeueableError,
+  TaskUndoingError,
+  UnknownTaskError,
+} from './work-errors.ts';
 
 export interface TasksOptions {
   readonly store: Store;
@@ -33,8 +42,6 @@ export type TaskStory =
 /** Who or why, as an operator may give it. */
 const LONGEST_BY = 512;
 const LONGEST_REASON = 4_096;
-/** No ask nests deeper than a bound that is smaller than this. */
-const MOST_ANCESTORS = 1_000;
 
 export class Tasks {
   readonly #options: TasksOptions;
@@ -66,19 +73,8 @@ export class Tasks {
   }
 
   /** By whom and why a cancelled task was cancelled, or the one that asked for it, or for that one. */
-  async whyCancelled(id: string): Promise<{ readonly by: string | null; readonly reason: string | null }> {
-    const { store } = this.#options;
-    try {
-      let at: string | null = id;
-      for (let steps = 0; at !== null && steps < MOST_ANCESTORS; steps += 1) {
-        const order = (await store.story(at)).findLast((entry) => entry.at === 'steered' && entry.action === 'cancel');
-        if (order?.at === 'steered') return { by: order.by, reason: order.reason };
-        at = (await store.get([at]))[0]?.parentId ?? null;
-      }
-    } catch {
-      // The store is closed, or away. That it was cancelled is known all the same.
-    }
-    return { by: null, reason: null };
+  whyCancelled(id: string): Promise<WhyCancelled> {
+    return whyCancelled(this.#options.store, id);
   }
 
   async #steer(id: string, action: SteerAction, options: ByOptions = {}): Promise<Steered> {
@@ -96,15 +92,21 @@ export class Tasks {
     engine.ready(ready);
     const outcome = outcomes[0]!;
     if (outcome.at === 'unknown') throw new UnknownTaskError(id);
-    // Twice is once.
+    // Twice is once, also where it is undone before it ends.
+    if (outcome.at === 'refused' && outcome.why === 'undoing') {
+      if (outcome.ends === 'cancelled') return 'noted';
+      throw new TaskUndoingError({ id, status: outcome.status, ends: outcome.ends });
+    }
     if (outcome.at === 'refused' && !(action === 'cancel' && outcome.status === 'cancelled')) throw refusalOf(id, action, outcome);
     if (outcome.at === 'refused') {
       // Of the first time nobody may have heard.
       engine.lookAgain([id], true);
       return 'done';
     }
-    await this.#tell(id, action, by, reason, outcome.at, nowMs);
-    return outcome.at;
+    // What is to be undone first has not ended yet.
+    const at = action === 'cancel' && outcome.at === 'done' && !isTerminal(outcome.status) ? 'noted' : outcome.at;
+    await this.#tell(id, action, by, reason, at, nowMs);
+    return at;
   }
 
   async #tell(id: string, action: SteerAction, by: string, reason: string | null, at: Steered, atMs: number): Promise<void> {
@@ -118,7 +120,9 @@ export class Tasks {
   }
 }
 
-function refusalOf(id: string, action: SteerAction, { why, status }: Extract<SteerOutcome, { readonly at: 'refused' }>): Error {
+type Refusal = Exclude<Extract<SteerOutcome, { readonly at: 'refused' }>, { readonly why: 'undoing' }>;
+
+function refusalOf(id: string, action: SteerAction, { why, status }: Refusal): Error {
   if (action === 'requeue') return new TaskNotRequeueableError({ id, status, undone: why === 'undone' });
   return why === 'not-paused' ? new TaskNotPausedError(id, status) : new TaskEndedError(id, status);
 }

@@ -50,7 +50,7 @@ export class TaskEndedError extends DroverError {
   }
 }
 
-/** The task cannot be put back: it has not ended, or it has completed, or (`undone`) what it did has been undone. */
+/** The task cannot be put back: it has not ended, or it has completed, or (`undone`) all that it did has been undone. */
 export class TaskNotRequeueableError extends DroverError {
   readonly code = 'DROVER_TASK_NOT_REQUEUEABLE';
   readonly retryable = false;
@@ -59,9 +59,20 @@ export class TaskNotRequeueableError extends DroverError {
     const { id, status, undone } = detail;
     super(
       undone
-        ? `task ${id}: what it did has been undone; submit a new task instead`
+        ? `task ${id}: all that it did has been undone; submit a new task instead`
         : `task ${id}: is ${status}; only what is dead, failed or cancelled can be put back`,
     );
+    this.detail = detail;
+  }
+}
+
+/** The task is being undone, since it has failed for good: it ends as `ends` then, and is not cancelled. */
+export class TaskUndoingError extends DroverError {
+  readonly code = 'DROVER_TASK_UNDOING';
+  readonly retryable = false;
+  override readonly detail: { readonly id: string; readonly status: TaskStatus; readonly ends: 'failed' | 'cancelled' | 'dead' };
+  constructor(detail: TaskUndoingError['detail']) {
+    super(`task ${detail.id}: is being undone, and ends ${detail.ends} then; pause it to keep that from going on`);
     this.detail = detail;
   }
 }

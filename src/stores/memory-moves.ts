@@ -280,7 +280,7 @@ export class MemoryMoves {
       }
       if (more.told !== undefined) this.approvals.close(more.told);
     }
-    if (undone || status === 'completed' || status === 'cancelled') {
+    if (undone || status === 'completed') {
       task.remembered = undefined;
       if (more !== undefined) more.told = undefined;
     }

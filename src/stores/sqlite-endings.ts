@@ -279,7 +279,7 @@ export class Endings {
     }
     if (!this.#isToBeUndone(task)) {
       this.#endNow(task, status, error, losses);
-      if (!isFresh) (status === 'cancelled' ? this.#forgotten : this.#closed).push(task.seq);
+      if (!isFresh) this.#closed.push(task.seq);
       return true;
     }
     sql.undo.run(STATUS[status], error, this.#nowMs, task.seq);

@@ -179,8 +179,10 @@ export interface Context<U extends DependencyMap = DependencyMap, A extends Cont
   readonly state: State;
   /**
    * Registers what undoes a step, before that step: should the task fail for good, die or be cancelled, all that was
-   * registered is undone in reverse, each remembered and retried like a step. `name` is unique within the run. It must
-   * allow for a step that was not made, or not to the end.
+   * registered is undone in reverse, each at least once (with the same idempotency key each time) and remembered like a
+   * step, under the locks that the task holds, when its children have been undone. `name` is unique within the run. It
+   * must allow for a step that was not made, or not to the end. What goes on failing makes the task dead in the end, when
+   * the others have been undone; `fleet.requeue` tries again what is left.
    */
   compensate(name: string, undo: (step: StepContext) => unknown): Promise<void>;
   /**

@@ -81,6 +81,7 @@ class Bench {
     };
     this.worker.execute({
       ctx: ctx as unknown as Context,
+      ended: ctx.signal,
       input: '',
       depth: 0,
       priority: 0,

@@ -30,7 +30,16 @@ function bench() {
     new Promise((resolve, reject) => {
       const ctx = { task: { id: deed, kind: 'thread', attempt: 1, fence: 1 }, signal: new AbortController().signal, progress: () => {} };
       const input = JSON.stringify({ deed });
-      isolation.execute(plan, WORKER, { ctx: ctx as unknown as Context, input, depth: 0, priority: 0, returned: resolve, threw: reject });
+      const { signal: ended } = ctx;
+      isolation.execute(plan, WORKER, {
+        ctx: ctx as unknown as Context,
+        ended,
+        input,
+        depth: 0,
+        priority: 0,
+        returned: resolve,
+        threw: reject,
+      });
     });
   return { host, isolation, failures, run };
 }

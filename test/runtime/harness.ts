@@ -56,6 +56,8 @@ export interface Answer {
   readonly afterMs?: number;
   readonly reply?: unknown;
   readonly error?: Error;
+  /** Answers as if the signal had said nothing. */
+  readonly deaf?: boolean;
   /** Never answers, whatever the signal says. */
   readonly never?: boolean;
 }
@@ -159,7 +161,7 @@ export class Testbed implements AsyncDisposable {
         call.endedAtMs = this.nowMs;
         inFlight -= 1;
       };
-      const { afterMs = 10, reply, error, never = false } = service.respond(call);
+      const { afterMs = 10, reply, error, never = false, deaf = false } = service.respond(call);
       return new Promise((resolve, reject) => {
         const cancel = never
           ? () => {}
@@ -175,6 +177,7 @@ export class Testbed implements AsyncDisposable {
         open.add(hangUp);
         signal.addEventListener('abort', () => {
           call.aborted = signal.reason;
+          if (deaf) return;
           hangUp();
           if (!never) reject(signal.reason as Error);
         });

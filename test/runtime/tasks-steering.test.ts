@@ -34,7 +34,7 @@ describe('cancelling', () => {
     expect(steps(await bed.drive(fleet.story('second')))).toEqual(['submitted', 'cancel']);
   });
 
-  test('a running task has its run let go, and is done when that has', async () => {
+  test('a running task has its run let go, within the time that workers have to stop, and is done when that has', async () => {
     await using bed = new Testbed();
     const { slow, work } = held(bed);
     const fleet = await bed.start({ agents: { work } });
@@ -43,7 +43,7 @@ describe('cancelling', () => {
     const orderedMs = bed.nowMs;
     expect(await bed.drive(fleet.cancel('first'))).toBe('noted');
     expect(await bed.rejection(handle.result())).toMatchObject({ code: 'DROVER_TASK_CANCELLED', detail: { by: 'operator', reason: null } });
-    expect(bed.nowMs - orderedMs).toBeLessThan(1_000);
+    expect(bed.nowMs - orderedMs).toBeLessThanOrEqual(5_000);
     expect(slow.calls[0]!.aborted).toBeDefined();
     expect(slow.inFlight).toBe(0);
     const story = await bed.drive(fleet.story('first'));
@@ -70,7 +70,7 @@ describe('cancelling', () => {
     expect(asked).toHaveLength(3);
     await bed.drive(handle.cancel({ by: 'Ada' }));
     expect(await bed.rejection(handle.result())).toMatchObject({ detail: { by: 'Ada' } });
-    await bed.advance(1_000);
+    await bed.advance(6_000);
     const children = await bed.drive(fleet.tasks({ kind: 'child', limit: 10 }));
     expect(children.map(({ status }) => status)).toEqual(['cancelled', 'cancelled', 'cancelled']);
     const again = await bed.drive(fleet.submit('child', 1, { id: asked[0]! }));

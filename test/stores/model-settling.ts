@@ -28,7 +28,7 @@ export function settleOne(world: ModelWorld, task: ModelTask, outcome: SettledOu
       world.letGo(task, () => world.endBadly(task, outcome.at, outcome.error));
       return undefined;
     case 'undone':
-      world.letGo(task, () => world.end(task, task.undo!.status, task.undo!.error));
+      world.letGo(task, () => world.end(task, task.undo!.status, task.undo!.error, true));
       return undefined;
     case 'retry':
       task.error = outcome.error;

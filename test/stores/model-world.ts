@@ -133,11 +133,10 @@ export class ModelWorld {
     this.wakeLockWaiters();
   }
 
-  end(task: ModelTask, status: 'completed' | 'failed' | 'dead' | 'cancelled', error: string | null): void {
-    const isUndone = task.undo !== null && status === task.undo.status && error === task.undo.error;
+  end(task: ModelTask, status: 'completed' | 'failed' | 'dead' | 'cancelled', error: string | null, isUndone = false): void {
     this.#stand(task, status);
     Object.assign(task, { error, finishedAtMs: this.nowMs, line: null, noted: null });
-    if (status === 'completed' || status === 'cancelled' || isUndone) Object.assign(task, { memory: [], events: [], approvals: [] });
+    if (status === 'completed' || isUndone) Object.assign(task, { memory: [], events: [], approvals: [] });
     this.wakeLockWaiters();
     this.look();
   }

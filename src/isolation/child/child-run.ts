@@ -55,6 +55,7 @@ export class ChildRun implements Context {
   #undos: Map<string, Perform> | undefined;
   #tickets = 0;
   #offspring = 0;
+  #stopped: Error | undefined;
   #over: Error | undefined;
   #controller: AbortController | undefined;
 
@@ -71,7 +72,8 @@ export class ChildRun implements Context {
 
   get signal(): AbortSignal {
     this.#controller ??= new AbortController();
-    if (this.#over !== undefined) this.#controller.abort(this.#over);
+    const why = this.#over ?? this.#stopped;
+    if (why !== undefined) this.#controller.abort(why);
     return this.#controller.signal;
   }
 
@@ -79,6 +81,8 @@ export class ChildRun implements Context {
     switch (said.at) {
       case 'run':
         return;
+      case 'stop':
+        return this.#stop(said.error);
       case 'over':
         return this.#end(said.error);
       case 'resolved':
@@ -233,6 +237,11 @@ export class ChildRun implements Context {
     const operation = this.#open.get(ticket);
     this.#open.delete(ticket);
     return operation;
+  }
+
+  #stop(error: WireError): void {
+    this.#stopped = fromWire(error);
+    this.#controller?.abort(this.#stopped);
   }
 
   #end(error: WireError): void {

@@ -112,6 +112,11 @@ export class EngineCore {
     }
   }
 
+  /** It is kept from running until somebody says otherwise. */
+  paused(task: { readonly id: string; readonly kind: string }): void {
+    this.emit('task.paused', () => ({ ...refOf(task), atMs: this.nowMs() }));
+  }
+
   // ── The store ────────────────────────────────────────────────────────────────────────────────
 
   /** Whether what failed may be tried again. A failure for good ends the fleet. */

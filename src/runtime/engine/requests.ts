@@ -6,6 +6,8 @@ import type { Run } from '../run.ts';
 import { refOf } from './core.ts';
 import type { EngineCore } from './core.ts';
 import { toldInTime } from './told-in-time.ts';
+import { whyCancelled } from './why-cancelled.ts';
+import type { WhyCancelled } from './why-cancelled.ts';
 
 /** A story that could not be read is asked for again after so long. */
 const STORY_RETRY_MS = 1_000;
@@ -70,6 +72,11 @@ export class RunRequests {
           this.#core.alarm(STORY_RETRY_MS, () => this.hasBeenPutBack(run, answered));
       },
     );
+  }
+
+  /** By whom and why a child was cancelled. */
+  whyCancelled(id: string, answered: (why: WhyCancelled) => void): void {
+    void whyCancelled(this.#core.store, id).then(answered);
   }
 
   /** Whether an event was told before `untilMs`. Asked again until the store answers. */

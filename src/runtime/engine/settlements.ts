@@ -15,6 +15,9 @@ import type { EngineCore } from './core.ts';
 import type { Endings } from './endings.ts';
 import type { Upkeep } from './upkeep.ts';
 
+/** What becomes of the task of a run that is rejected: tried again; or its attempts are used up, or its backoff gives it up. */
+export type Rest = { readonly at: 'again'; readonly inMs: number } | { readonly at: 'used-up' } | { readonly at: 'given-up' };
+
 export class Settlements {
   readonly #core: EngineCore;
   readonly #upkeep: () => Upkeep;
@@ -46,18 +49,25 @@ export class Settlements {
 
   /** What a rejection makes of a task: an outcome, as its kind says. */
   outcomeOf(run: Run, thrown: unknown): SettledOutcome {
-    const { plan, task, losses, undoing, usesState } = run;
-    const failures = task.attempt - losses;
+    const { undoing, usesState } = run;
     const record = toErrorRecord(undoing === undefined ? thrown : undoing.failureOf(thrown));
     const error = JSON.stringify(record);
     if (undoing === undefined && record.retryable === false) return { at: 'failed', error };
-    if (failures >= plan.attempts) return { at: 'dead', error };
-    const delayMs = this.#delayOf(plan, failures);
-    // A backoff that says no, or makes no sense, gives up.
-    if (!Number.isFinite(delayMs) || delayMs < 0) return { at: undoing === undefined ? 'failed' : 'dead', error };
-    const retry = { at: 'retry', error, readyAtMs: this.#core.nowMs() + delayMs } as const;
+    const rest = undoing === undefined ? this.restOf(run) : undoing.rest;
+    if (rest.at === 'used-up') return { at: 'dead', error };
+    if (rest.at === 'given-up') return { at: undoing === undefined ? 'failed' : 'dead', error };
+    const retry = { at: 'retry', error, readyAtMs: this.#core.nowMs() + rest.inMs } as const;
     // Rows are read anew; but what is undone goes the way that it went.
     return usesState && undoing === undefined ? { ...retry, forget: 'state' } : retry;
+  }
+
+  /** Asks a backoff function of the kind's own, so once a run. */
+  restOf({ plan, task, losses }: Run): Rest {
+    const failures = task.attempt - losses;
+    if (failures >= plan.attempts) return { at: 'used-up' };
+    const inMs = this.#delayOf(plan, failures);
+    // A backoff that says no, or makes no sense, gives up.
+    return Number.isFinite(inMs) && inMs >= 0 ? { at: 'again', inMs } : { at: 'given-up' };
   }
 
   /** The store has settled what became of a task, or refused it. */
@@ -69,6 +79,7 @@ export class Settlements {
     if (reply.at === 'stale') return upkeep.doubt(task, run);
     upkeep.isSure(task.id);
     this.#note(task, outcome, run!, isTerminal(reply.status));
+    if (run?.lettingGo === 'paused' && reply.status === 'parked' && outcome.at !== 'parked') core.paused(task);
     if (outcome.at === 'completed' || !isTerminal(reply.status)) return;
     const error =
       outcome.at === 'undone' ? run!.undoing!.ends.error : 'error' in outcome && outcome.at !== 'retry' ? outcome.error : undefined;

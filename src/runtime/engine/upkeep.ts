@@ -125,11 +125,13 @@ export class Upkeep {
   #timedOut(run: Run, nowMs: number): boolean {
     const { runTimeoutMs, stallMs } = run.plan;
     run.look(nowMs);
-    const late = nowMs - run.startedMs >= runTimeoutMs;
+    // Each of the last tries to undo something has as long as a run.
+    const late = nowMs - (run.undoing?.sinceMs ?? run.startedMs) >= runTimeoutMs;
     if (!late && (run.occupied || nowMs - run.lastSignMs < stallMs)) return false;
     const error = new RunTimeoutError(
       late ? { id: run.task.id, limit: 'runTimeoutMs', ms: runTimeoutMs } : { id: run.task.id, limit: 'stallMs', ms: stallMs },
     );
+    if (run.undoing?.goesOnWithout(error) === true) return false;
     if (run.abandon(late ? 'timeout' : 'stalled')) this.#rejected(run, error);
     return true;
   }

@@ -208,7 +208,7 @@ export class Invocation implements Context, RunPart {
   }
 
   operate<T>(operation: string, name: string | undefined, begin: (resolve: Settle, reject: Settle) => void): Promise<T> {
-    return this.#stopped ? new Promise(() => {}) : this.#run.operate(operation, name, begin, this.begins);
+    return this.#stopped ? new Promise(() => {}) : this.#run.operate(operation, name, begin, this);
   }
 
   mayAct(): boolean {

@@ -44,14 +44,14 @@ export class MachineViews implements HostObserver {
   }
 
   /** Shows a machine until its run is over. */
-  show({ worker, signal }: Run, root: AnyActorRef): void {
+  show({ worker, ended }: Run, root: AnyActorRef): void {
     const tell = (event: object): void => {
       const system = this.#workers.get(worker)?.actor.system as Partial<Told> | undefined;
       const { _sendInspectionEvent: send } = system ?? {};
       send?.(event);
     };
     root.system.inspect((event: InspectionEvent) => tell(event));
-    signal.addEventListener('abort', () => {
+    ended.addEventListener('abort', () => {
       const snapshot = root.getSnapshot() as { readonly status: string };
       if (snapshot.status !== 'active') return;
       // Not by stopping it: that would execute what it does when its states are left. It goes on in another run.

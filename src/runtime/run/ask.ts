@@ -13,7 +13,8 @@ import { childId } from '../task-id.ts';
 import { BoundReachedError, ReplayDivergedError } from './errors.ts';
 import { failureIn } from './memory.ts';
 import { Pending } from './operation.ts';
-import { describe } from '../../../actors/kernel/errors.ts';
+import { describe, toErrorRecord } from '../../../actors/kernel/errors.ts';
+import { TaskCancelledError } from '../work-errors.ts';
 
 export function ask(run: Run, kind: string, input: unknown, options: AskOptions, resolve: Settle, reject: Settle): void {
   checkNoHold(run, run.plan.kind, kind);
@@ -118,7 +119,18 @@ class Asked {
     if (status === 'completed') {
       this.#wait.waitsFor = undefined;
       this.#run.finish(this.#wait, this.#place, () => this.#resolve(decode(result)));
-    } else this.#fail(new ChildFailedError({ id, kind: this.#child.kind, status, error: readErrorRecord(error) }));
+    } else if (status === 'cancelled') this.#cancelled(id);
+    else this.#fail(new ChildFailedError({ id, kind: this.#child.kind, status, error: readErrorRecord(error) }));
+  }
+
+  /** By whom and why is in its story. */
+  #cancelled(id: string): void {
+    const { kind } = this.#child;
+    this.#wait.waitsFor = undefined;
+    this.#run.engine.requests.whyCancelled(id, (why) => {
+      const error = toErrorRecord(new TaskCancelledError({ id, kind, ...why }));
+      this.#fail(new ChildFailedError({ id, kind, status: 'cancelled', error, ...why }));
+    });
   }
 
   #fail(error: unknown): void {

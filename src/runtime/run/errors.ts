@@ -194,23 +194,29 @@ export class DeadlinePassedError extends DroverError {
   }
 }
 
-/** What a task has done could not be undone. It is tried again; when its attempts are used up, the task is dead, and somebody has to look. */
+/**
+ * Some of what a task has done could not be undone, though all of it was tried. It is tried again; when its attempts are
+ * used up, the task is dead. Put the cause right, and `requeue` it: what is left is undone then, and nothing else is run.
+ */
 export class CompensationFailedError extends DroverError {
   readonly code = 'DROVER_COMPENSATION_FAILED';
   readonly retryable = true;
-  /** `left`: what has not been undone, `name` among them. */
-  override readonly detail: { readonly id: string; readonly name: string; readonly left: readonly string[] };
+  /** `failed`: those that were tried in vain, and why. `left`: all that has not been undone. */
+  override readonly detail: {
+    readonly id: string;
+    readonly failed: readonly { readonly name: string; readonly why: string }[];
+    readonly left: readonly string[];
+  };
   constructor(
     detail: CompensationFailedError['detail'],
-    why: string,
-    ended: { readonly status: string; readonly error: ErrorRecord | null },
+    ends: { readonly status: string; readonly error: ErrorRecord | null },
     options?: ErrorOptions,
   ) {
-    const { id, name, left } = detail;
-    super(
-      `task ${id}: compensation ${describe(name)} ${why}; not undone: ${left.join(', ')}; the task was to end ${ended.status}${ended.error === null ? '' : ` (${ended.error.message})`}`,
-      options,
-    );
+    const { id, failed, left } = detail;
+    const why = failed.map((one) => `${describe(one.name)} (${one.why})`).join(', ');
+    const what = failed.length === 0 ? 'was not undone' : `could not undo ${why}`;
+    const ended = `${ends.status}${ends.error === null ? '' : ` (${ends.error.message})`}`;
+    super(`task ${id}: ${what}; left: ${left.join(', ')}; the task was to end ${ended}`, options);
     this.detail = detail;
   }
 }

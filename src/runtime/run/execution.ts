@@ -33,6 +33,7 @@ function executeIsolated(run: Run, isolation: Isolation): void {
   const { priority } = run;
   isolation.execute(run.plan, run.worker, {
     ctx: run as never,
+    ended: run.ended,
     input: input ?? '',
     depth,
     priority,

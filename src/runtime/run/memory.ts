@@ -13,6 +13,7 @@
  * places of its own for each version: `call@2:model#1`.
  */
 import { describe } from '../../../actors/kernel/errors.ts';
+import { isTerminal } from '../../../actors/ports/store.ts';
 import type { ChildRecord, ClaimedTask, Remembered, TaskEvent } from '../../../actors/ports/store.ts';
 import type { KindPlan } from '../../topology/fleet.ts';
 import { PayloadInvalidError } from '../errors.ts';
@@ -238,6 +239,11 @@ export class RunMemory {
   child(place: string): ChildRecord | undefined {
     if (this.#left !== undefined) this.passed(place);
     return this.#children?.get(this.stored(place));
+  }
+
+  /** By their ids: children that have not ended. */
+  get unfinishedChildren(): readonly string[] {
+    return [...(this.#children?.values() ?? [])].flatMap(({ id, status }) => (isTerminal(status) ? [] : [id]));
   }
 
   /** A child of that id, which was asked for at another place or with another input. */

@@ -12,9 +12,11 @@ import type { RunOverReason } from '../errors.ts';
 import { decode, encode } from '../payload.ts';
 import type { Run } from '../run.ts';
 import { readFailure, writeFailure } from '../task-error.ts';
+import { isHolding } from '../holding.ts';
 import { Begins, newBegun } from './begun.ts';
 import { BoundReachedError } from './errors.ts';
 import { RunEvents } from './events.ts';
+import { stepAround } from './in-step.ts';
 import { remember } from './keeping.ts';
 import { failedValue, failureIn, numbered, numberIn, RunMemory } from './memory.ts';
 import { Pending } from './operation.ts';
@@ -55,6 +57,8 @@ export abstract class RunOperations {
   readonly open: RunOperation[] = [];
   /** It is executed to be undone. */
   undoing: Undo | undefined;
+  /** An operator wants the task: what is in flight may end, nothing new is begun, then the run lets go. */
+  lettingGo: 'cancelled' | 'paused' | undefined;
   /** Of its calls and children; grows when somebody more urgent waits for what it holds. */
   priority: number;
   /** When a tick last found that the run had done something on `ctx`: the clock is not read for each operation. */
@@ -71,6 +75,7 @@ export abstract class RunOperations {
   #seenSigns = 0;
   #over: RunOverReason | undefined;
   #controller: AbortController | undefined;
+  #ended: AbortController | undefined;
   #holder: LoopHolder | undefined;
 
   constructor(engine: RunEngine, { plan, worker, claimed, priority, started }: RunBirth) {
@@ -96,11 +101,6 @@ export abstract class RunOperations {
   /** It goes on where an earlier run of the task has ended. */
   get isReplay(): boolean {
     return !this.memory.isEmpty;
-  }
-
-  /** Rejected once more, the task is dead. */
-  get isLastAttempt(): boolean {
-    return this.task.attempt - this.losses >= this.plan.attempts;
   }
 
   get events(): RunEvents {
@@ -145,10 +145,34 @@ export abstract class RunOperations {
     return this.open.length > 0;
   }
 
+  /** Aborts when the run is over, or is to be soon, since its task is cancelled. */
   get signal(): AbortSignal {
     this.#controller ??= new AbortController();
     if (this.#over !== undefined) this.#controller.abort(new RunOverError(this.#over));
+    else if (this.lettingGo === 'cancelled') this.#controller.abort(new RunOverError('cancelled'));
     return this.#controller.signal;
+  }
+
+  /** Aborts when the run is over. */
+  get ended(): AbortSignal {
+    this.#ended ??= new AbortController();
+    if (this.#over !== undefined) this.#ended.abort(new RunOverError(this.#over));
+    return this.#ended.signal;
+  }
+
+  /** From now on it begins nothing; what waits for a permit does not get one. Cancelled, it is told so, as is what it has in flight. */
+  protected closes(why: 'cancelled' | 'paused'): void {
+    if (this.lettingGo === why || this.lettingGo === 'cancelled') return;
+    this.lettingGo = why;
+    for (const operation of [...this.open]) {
+      if (operation.waitsFor !== 'admission') continue;
+      this.open.splice(this.open.indexOf(operation), 1);
+      operation.cancel();
+    }
+    if (why === 'paused') return;
+    const error = new RunOverError(why);
+    this.#controller?.abort(error);
+    for (const operation of [...this.open]) operation.abort?.(error);
   }
 
   /** Ends the run from outside: nothing that it still does has an effect. False when it was over already. */
@@ -160,9 +184,10 @@ export abstract class RunOperations {
     this.leaveGate?.();
     this.undoing?.cancel();
     // Most runs end with nothing open and nobody listening: an error, with its stack, would be made for nobody.
-    if (this.open.length === 0 && this.#controller === undefined) return true;
+    if (this.open.length === 0 && this.#controller === undefined && this.#ended === undefined) return true;
     const error = new RunOverError(reason);
     for (const operation of this.open.splice(0)) operation.cancel(error);
+    this.#ended?.abort(error);
     this.#controller?.abort(error);
     return true;
   }
@@ -179,18 +204,22 @@ export abstract class RunOperations {
     return true;
   }
 
-  /** Begins an operation: none once the run is over. `begins`: among which it counts when the run returns. */
+  /**
+   * Begins an operation: none once the run is over, and when it lets go only what belongs to a step, or a place of a
+   * bulkhead, that is in flight. `part`: whose it is, and among which it counts when that returns.
+   */
   operate<T>(
     operation: string,
     name: string | undefined,
     begin: (resolve: Settle, reject: Settle) => void,
-    begins: Begins = this.begins,
+    part: { readonly begins: Begins } = this,
   ): Promise<T> {
     if (this.#over !== undefined || this.undoing?.isFrozen === true) return new Promise(() => {});
+    if (this.lettingGo !== undefined && stepAround(part) === undefined && !isHolding(part)) return new Promise(() => {});
     this.#signs += 1;
     this.undoing?.moved();
     const { promise, resolve, reject } = newBegun(operation, name);
-    begins.add(promise);
+    part.begins.add(promise);
     try {
       const { operations } = this.engine.bounds;
       if ((this.#operations += 1) > operations) throw new BoundReachedError({ id: this.task.id, bound: 'operations', limit: operations });
@@ -302,6 +331,8 @@ export abstract class RunOperations {
   /** Remembers what an operation failed with, until the task is tried again. */
   keepFailure(operation: RunOperation, place: string, hash: string, error: unknown, reject: Settle): void {
     if (this.#over !== undefined) return;
+    // Told to stop, it may well have failed for that.
+    if (this.lettingGo === 'cancelled') return void this.done(operation);
     const value = failedValue(writeFailure(error));
     const item = { place: this.memory.stored(place), hash: this.#hashOf(operation, hash), value, failed: true } as const;
     remember(this, operation, item, () => reject(error));

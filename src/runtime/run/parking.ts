@@ -14,7 +14,17 @@ export function parkedFor(reason: string, waiting: Waiting | undefined, wakeAtMs
   if (waiting === undefined) return parked;
   const { events, children, locks } = waiting;
   if (events.length > 0) parked.events = events;
-  if (children.length > 1) parked.gatherMs = Math.min(LONGEST_GATHER_MS, GATHER_MS + children.length);
+  if (children.length > 1) parked.gatherMs = gatherMsOf(children);
   if (locks !== undefined) parked.locks = locks;
   return parked;
+}
+
+/** It goes on when they have ended; should some take long it looks how far they are. */
+export function parkedForChildren(children: readonly string[]): Parked {
+  const parked = { at: 'parked', reason: 'child', children, wakeAtMs: null } as const;
+  return children.length > 1 ? { ...parked, gatherMs: gatherMsOf(children) } : parked;
+}
+
+function gatherMsOf(children: readonly string[]): number {
+  return Math.min(LONGEST_GATHER_MS, GATHER_MS + children.length);
 }

@@ -1,8 +1,9 @@
 /** Parks: when a run that only waits is abandoned, to go on in another one. */
+import type { SettledOutcome } from '../../../actors/ports/store.ts';
 import type { Run } from '../run.ts';
 import { waitingOf } from './operation.ts';
 import type { RunOperation, Waiting } from './operation.ts';
-import { parkedFor } from './parking.ts';
+import { parkedFor, parkedForChildren } from './parking.ts';
 import { EventWait } from './waits.ts';
 
 /** A run that only waits for admission holds its worker for so long, then it parks. */
@@ -18,6 +19,8 @@ export class RunParks {
   #cancelLinger: (() => void) | undefined;
   /** Set once the run is to park at its next safe point; cancels the deadline of that. */
   #cancelYield: (() => void) | undefined;
+  /** What to do then, in place of parking. */
+  #letGo: (() => void) | undefined;
 
   constructor(run: Run, open: readonly RunOperation[]) {
     this.#run = run;
@@ -36,15 +39,27 @@ export class RunParks {
 
   yieldWithin(withinMs: number): void {
     this.yieldAfterNext(withinMs);
-    if (this.#isSafe()) this.now();
+    this.nowIfSafe();
+  }
+
+  letGoWithin(withinMs: number, letGo: () => void): void {
+    this.#letGo = letGo;
+    this.yieldWithin(withinMs);
+  }
+
+  nowIfSafe(): void {
+    if (this.#run.over === undefined && this.#isSafe()) this.now();
   }
 
   yieldAfterNext(withinMs: number): void {
     if (this.#run.over === undefined) this.#cancelYield ??= this.#run.engine.alarm(Math.max(0, withinMs), () => this.now());
   }
 
-  /** For its worker is suspended, whatever is in flight. */
+  /** For its worker is suspended, or the task is wanted, whatever is in flight. */
   now(): void {
+    if (this.#letGo !== undefined) return this.#letGo();
+    // Who is to be undone does not park for that: he would let go of his locks.
+    if (this.#run.undoing !== undefined) return this.#over({ at: 'released' });
     const nowMs = this.#run.engine.nowMs();
     const waiting = waitingOf(this.#open, nowMs);
     // Another worker of the kind may go on at once, unless there is something to wait for that the store knows of.
@@ -60,6 +75,11 @@ export class RunParks {
     if (wakeAtMs === undefined) return false;
     this.#park(waiting!.reason, waiting, wakeAtMs);
     return true;
+  }
+
+  /** For these to have ended, all of them. */
+  untilEnded(children: readonly string[]): void {
+    this.#over(parkedForChildren(children));
   }
 
   /** The task has been told of an event: only the store knows which it is, so a run that waits for it starts again. */
@@ -100,9 +120,11 @@ export class RunParks {
   }
 
   #park(reason: string, waiting: Waiting | undefined, wakeAtMs: number): void {
-    const run = this.#run;
-    const outcome = parkedFor(reason, waiting, wakeAtMs === Infinity ? null : wakeAtMs);
-    if (run.abandon('parked')) run.engine.ended(run, outcome);
+    this.#over(parkedFor(reason, waiting, wakeAtMs === Infinity ? null : wakeAtMs));
+  }
+
+  #over(outcome: SettledOutcome): void {
+    if (this.#run.abandon('parked')) this.#run.engine.ended(this.#run, outcome);
   }
 
   #isSafe(): boolean {

@@ -12,6 +12,7 @@
 import { toErrorRecord } from '../../../actors/kernel/errors.ts';
 import type { ErrorRecord } from '../../../actors/kernel/errors.ts';
 import type { StepContext } from '../../topology/context.ts';
+import type { Rest } from '../engine/settlements.ts';
 import type { Run, Settle } from '../run.ts';
 import { readErrorRecord } from '../task-error.ts';
 import { CompensateInStepError, CompensationFailedError } from './errors.ts';
@@ -47,6 +48,12 @@ export function compensate(run: Run, name: string, undo: UndoFunction, resolve: 
   else register();
 }
 
+/** One that has failed in this run. */
+interface Failure {
+  readonly name: string;
+  readonly error: unknown;
+}
+
 export class Undo {
   readonly ends: Undone;
   readonly #run: Run;
@@ -54,19 +61,25 @@ export class Undo {
   readonly #missing: Set<string>;
   /** In the order of their registration. */
   readonly #registered: { readonly name: string; readonly undo: UndoFunction }[] = [];
+  /** In this run. */
+  readonly #undone = new Set<string>();
+  readonly #failed: Failure[] = [];
   /** Counts what the run does; two looks compare. */
   #moves = 0;
   #isStuck = false;
   #cause: unknown;
   #isFrozen = false;
-  /** What is being undone now. */
-  #current: string | undefined;
+  /** What is being undone now, and what gives that up. */
+  #current: { readonly name: string; readonly giveUp: (error: unknown) => void } | undefined;
   #cancelLook: (() => void) | undefined;
+  #rest: Rest | undefined;
+  #sinceMs: number;
 
   constructor(run: Run, ends: Undone) {
     this.#run = run;
     this.ends = ends;
     this.#missing = new Set([...run.memory.beginning(REGISTERED)].map(({ place }) => place.slice(REGISTERED.length)));
+    this.#sinceMs = run.startedMs;
   }
 
   /** No operation of the run settles any more. */
@@ -79,9 +92,21 @@ export class Undo {
     return this.#missing.size > 0;
   }
 
-  /** Begins the replay, unless all is undone already. */
+  /** What becomes of the task when this attempt fails. */
+  get rest(): Rest {
+    return (this.#rest ??= this.#run.engine.restOf(this.#run));
+  }
+
+  /** Since when it has had its time: since the run began, or the last one was given up that took too long. */
+  get sinceMs(): number {
+    return this.#sinceMs;
+  }
+
+  /** Begins the replay, unless all is undone already. Children are undone first: it waits for them, holding nothing. */
   begin(replay: () => void): void {
-    const { memory } = this.#run;
+    const { memory, parks } = this.#run;
+    const children = memory.unfinishedChildren;
+    if (children.length > 0) return parks.untilEnded(children);
     if ([...this.#missing].every((name) => memory.has(`undo:${name}`))) {
       this.#missing.clear();
       return this.#freeze();
@@ -127,15 +152,34 @@ export class Undo {
     this.#cancelLook?.();
   }
 
-  /** What it means for the task that this attempt at undoing it has failed. */
+  /** What is being undone now takes too long. Whether the run goes on without it: there are no more tries. */
+  goesOnWithout(error: Error): boolean {
+    if (this.#current === undefined || this.rest.at === 'again') return false;
+    this.#sinceMs = this.#run.engine.nowMs();
+    this.#current.giveUp(error);
+    return true;
+  }
+
+  /** What it means for the task that this attempt at undoing it has failed. `cause`: of what is being undone now, if anything is. */
   failureOf(cause: unknown): Error {
     const { memory, task } = this.#run;
-    const left = [...this.#missing, ...this.#registered.map(({ name }) => name)].filter((name) => !memory.has(`undo:${name}`));
-    const name = this.#current ?? left[0] ?? '';
-    const why = this.#current === undefined ? 'is not come by any more' : `failed: ${toErrorRecord(cause).message}`;
+    const failed = this.#failed.map(({ name, error }) => ({ name, why: toErrorRecord(error).message }));
+    if (this.#current !== undefined) failed.push({ name: this.#current.name, why: toErrorRecord(cause).message });
+    for (const name of this.#missing) if (!memory.has(`undo:${name}`)) failed.push({ name, why: 'no run comes by it any more' });
     const error: ErrorRecord | null = readErrorRecord(this.ends.error);
-    const detail = { id: task.id, name, left };
-    return new CompensationFailedError(detail, why, { status: this.ends.status, error }, cause === undefined ? {} : { cause });
+    const first = this.#failed[0]?.error ?? cause;
+    return new CompensationFailedError(
+      { id: task.id, failed, left: this.#left() },
+      { status: this.ends.status, error },
+      first === undefined ? {} : { cause: first },
+    );
+  }
+
+  /** In the order in which they are to be undone, as far as that is known. */
+  #left(): readonly string[] {
+    const { memory } = this.#run;
+    const registered = this.#registered.map(({ name }) => name).toReversed();
+    return [...this.#missing, ...registered].filter((name) => !this.#undone.has(name) && !memory.has(`undo:${name}`));
   }
 
   /** Looks once more when everything has run that can run without time passing. */
@@ -160,24 +204,27 @@ export class Undo {
     this.#cancelLook = this.#run.engine.alarm(0, () => void this.#undoAll());
   }
 
+  /**
+   * What was registered later is undone first. As long as there are more tries, one that fails keeps those before it
+   * waiting; in the last one they are undone without it. So is what no run comes by any more.
+   */
   async #undoAll(): Promise<void> {
     const run = this.#run;
-    // What was registered later is undone first. Only when no run comes by it any more the others are undone without it.
-    if (this.isIncomplete && !run.isLastAttempt) return run.engine.rejected(run, this.#cause);
+    if (this.isIncomplete && this.rest.at === 'again') return run.engine.rejected(run, this.#cause);
     for (const { name, undo } of this.#registered.toReversed()) {
       if (run.memory.has(`undo:${name}`)) continue;
       run.engine.checkLeases(run.engine.nowMs());
       if (run.over !== undefined) return;
-      this.#current = name;
       try {
         await this.#undo(name, undo);
+        this.#undone.add(name);
       } catch (error) {
-        if (run.over === undefined) run.engine.rejected(run, error);
-        return;
+        if (run.over !== undefined) return;
+        this.#failed.push({ name, error });
+        if (this.rest.at === 'again') return run.engine.rejected(run, error);
       }
     }
-    this.#current = undefined;
-    if (this.isIncomplete) return run.engine.rejected(run, this.#cause);
+    if (this.isIncomplete || this.#failed.length > 0) return run.engine.rejected(run, this.#cause);
     run.end({ at: 'undone' });
   }
 
@@ -188,13 +235,27 @@ export class Undo {
     const place = `undo:${name}`;
     const context = new Step(run, `${run.task.id}/${place}`);
     return new Promise((resolve, reject) => {
+      let isGivenUp = false;
       const fail = (error: unknown): void => {
-        if (run.done(operation)) reject(error);
+        if (isGivenUp || !run.done(operation)) return;
+        this.#current = undefined;
+        reject(error);
       };
-      new Promise((settle) => settle(run.within(() => inStep(run, place, () => undo(context))))).then(
-        () => run.keep(operation, place, '', undefined, () => resolve(), reject),
-        fail,
-      );
+      const kept = (): void => {
+        this.#current = undefined;
+        resolve();
+      };
+      const giveUp = (error: unknown): void => {
+        fail(error);
+        isGivenUp = true;
+      };
+      this.#current = { name, giveUp };
+      new Promise((settle) => settle(run.within(() => inStep(run, place, () => undo(context))))).then(() => {
+        if (isGivenUp) return;
+        // Its time may pass, and its being undone still be on its way to the store: that is waited for.
+        if (this.#current?.giveUp === giveUp) this.#current = { name, giveUp: () => {} };
+        run.keep(operation, place, '', undefined, kept, fail);
+      }, fail);
     });
   }
 }

@@ -24,15 +24,9 @@ export const S4: Invariant = {
         else keys.set(`${id}/${place}`, failed);
       },
       'store.settled': ({ settlement: { id, outcome: asked }, outcome: { status } }) => {
-        // What failed for good is kept, and put back with what it remembers.
-        if (status === 'completed' || status === 'cancelled' || asked.at === 'undone') remembered.delete(id);
+        // What ended otherwise may be put back, with what it remembers.
+        if (status === 'completed' || asked.at === 'undone') remembered.delete(id);
         if (asked.at === 'retry') forgetFailures(id, asked.forget === 'everything');
-      },
-      'store.expired': ({ held: { id, status } }) => {
-        if (status === 'cancelled') remembered.delete(id);
-      },
-      'store.ended': ({ id, status }) => {
-        if (status === 'cancelled') remembered.delete(id);
       },
       'store.steered': ({ steering: { id, action } }) => {
         if (action === 'requeue') forgetFailures(id, false);

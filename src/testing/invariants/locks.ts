@@ -1,27 +1,43 @@
 /** Invariants of locks: who excludes others is alone, tokens grow, and nobody is passed for ever. */
 import { isTerminal, MOST_PASSED } from '../../../actors/ports/store.ts';
-import type { Held, LockWant } from '../../../actors/ports/store.ts';
+import type { Held, LockWant, SettledOutcome, TaskStatus } from '../../../actors/ports/store.ts';
 import type { Checker, Invariant } from './invariant.ts';
 
 export const S10: Invariant = {
   name: 'S10',
-  promise: 'no two runs hold locks that exclude each other, and whoever waits for locks holds none',
+  promise:
+    'no two tasks hold locks that exclude each other, from the failure to the end of its undoing too; and whoever waits for locks holds none',
   check(_topology, broken) {
     /** By task: what it holds. */
     const held = new Map<string, readonly LockWant[]>();
     /** By resource: who holds it. */
     const holders = new Map<string, Map<string, LockWant['mode']>>();
+    /** Being undone: they keep what they hold until they end, or park. */
+    const undoing = new Set<string>();
+    /** Those may have to park for their turn, of which nobody says so here. */
+    const keyed = new Set<string>();
     const drop = (id: string): void => {
       for (const { resource } of held.get(id) ?? []) holders.get(resource)?.delete(id);
       held.delete(id);
+    };
+    const letGo = (id: string, asked: SettledOutcome['at'], status: TaskStatus): void => {
+      const isOver = asked === 'failed' || asked === 'dead';
+      const comesBack = status === 'queued' || status === 'retrying';
+      const keeps = comesBack && !keyed.has(id) && (undoing.has(id) ? asked !== 'parked' : isOver);
+      if (!keeps) drop(id);
+      if (isTerminal(status)) undoing.delete(id);
     };
     return {
       'store.opened': () => {
         held.clear();
         holders.clear();
       },
-      'store.started': ({ held: { id }, start: { locks } }) => {
+      'store.accepted': ({ task: { id, orderKey } }) => {
+        if (orderKey !== undefined) keyed.add(id);
+      },
+      'store.started': ({ held: { id }, start: { locks, undo } }) => {
         if (locks.length === 0) return;
+        if (undo !== null) undoing.add(id);
         drop(id);
         for (const { resource, mode } of locks) {
           let its = holders.get(resource);
@@ -41,9 +57,12 @@ export const S10: Invariant = {
               .join(', ')}`,
           );
       },
-      'store.settled': ({ settlement }) => drop(settlement.id),
-      'store.expired': ({ held: lost }) => drop(lost.id),
-      'store.ended': ({ id }) => drop(id),
+      'store.settled': ({ settlement: { id, outcome: asked }, outcome: { status } }) => letGo(id, asked.at, status),
+      'store.expired': ({ held: { id, status } }) => letGo(id, 'lost', status),
+      'store.steered': ({ steering: { id, action }, outcome: { at } }) => {
+        if (action === 'pause' && at === 'done') drop(id);
+      },
+      'store.ended': ({ id, status }) => letGo(id, 'released', status),
     };
   },
 };

@@ -1,5 +1,6 @@
 /** Invariant of compensation: what was registered is undone, in reverse, before the task ends. */
 import { isTerminal } from '../../../actors/ports/store.ts';
+import type { TaskStatus } from '../../../actors/ports/store.ts';
 import type { Invariant } from './invariant.ts';
 
 const REGISTERED = 'compensate:';
@@ -11,33 +12,41 @@ interface Registry {
   /** Those that have been undone, in that order. */
   readonly undone: string[];
   undoing: boolean;
+  /** What the present run has undone last, and whether it has left out what was to be undone before that. */
+  last: number;
+  leftOut: string | undefined;
 }
 
 export const UNDO: Invariant = {
   name: 'undo',
-  promise: 'a task that ends badly has had every registered compensation made once, in reverse, before its end',
+  promise: 'a task that ends badly has had every registered compensation made, in reverse, before its end; or it is dead for what failed',
   check(_topology, broken) {
     const registries = new Map<string, Registry>();
     const registered = (id: string, name: string): void => {
       let its = registries.get(id);
-      if (its === undefined) registries.set(id, (its = { names: [], undone: [], undoing: false }));
+      if (its === undefined) registries.set(id, (its = { names: [], undone: [], undoing: false, last: Infinity, leftOut: undefined }));
       if (its.undoing) broken(`${id} registers ${name} while it is being undone`);
       if (!its.names.includes(name)) its.names.push(name);
     };
     const undone = (id: string, name: string): void => {
       const its = registries.get(id);
-      const next = its?.names.at(-1 - its.undone.length);
       // Remembered again, after nobody knew whether it had been.
       if (its?.undone.includes(name) === true) return;
-      if (its === undefined || !its.undoing) broken(`${id} undoes ${name}, and is not to be undone`);
-      else if (name !== next) broken(`${id} undoes ${name}, and ${next ?? 'nothing'} comes next`);
-      else its.undone.push(name);
+      if (its === undefined || !its.undoing) return broken(`${id} undoes ${name}, and is not to be undone`);
+      const place = its.names.indexOf(name);
+      if (place > its.last) broken(`${id} undoes ${name}, and ${its.names[its.last]!} was undone before it`);
+      its.last = place;
+      its.leftOut ??= its.names.slice(place + 1).findLast((later) => !its.undone.includes(later));
+      its.undone.push(name);
     };
-    const ended = (id: string, how: string): void => {
+    const ended = (id: string, status: TaskStatus): void => {
       const its = registries.get(id);
+      if (its === undefined) return;
+      // What could not be undone is kept, and may be put back.
+      if (its.undoing && status === 'dead' && its.undone.length < its.names.length) return;
       registries.delete(id);
-      if (its !== undefined && its.undone.length < its.names.length)
-        broken(`${id} ended ${how}, and ${its.names.length - its.undone.length} of its compensations were not made`);
+      if (its.undone.length < its.names.length)
+        broken(`${id} ended ${status}, and ${its.names.length - its.undone.length} of its compensations were not made`);
     };
     return {
       'store.remembered': ({ item: { id, place, failed } }) => {
@@ -47,25 +56,23 @@ export const UNDO: Invariant = {
       },
       'store.started': ({ held: { id }, start: { undo } }) => {
         const its = registries.get(id);
-        if (its !== undefined) its.undoing = undo !== null;
+        if (its !== undefined) Object.assign(its, { undoing: undo !== null, last: Infinity, leftOut: undefined });
       },
       'store.settled': ({ settlement: { id, outcome: asked }, outcome: { status } }) => {
+        const its = registries.get(id);
+        if (asked.at === 'retry' && its?.leftOut !== undefined)
+          broken(`${id} is tried again, and has undone what comes after ${its.leftOut}`);
         if (asked.at === 'retry' && asked.forget === 'everything') registries.delete(id);
         if (!isTerminal(status)) return;
-        // One whose compensation fails for good is dead, and says which it was.
-        const failedToUndo = status === 'dead' && registries.get(id)?.undoing === true && asked.at !== 'undone';
-        if (status === 'completed' || failedToUndo) registries.delete(id);
+        if (status === 'completed') registries.delete(id);
+        else if (asked.at === 'undone' && its !== undefined && its.undone.length < its.names.length)
+          broken(`${id} is said to be undone, and ${its.names.length - its.undone.length} of its compensations were not made`);
         else ended(id, status);
       },
       'store.expired': ({ held: { id, status } }) => {
-        if (!isTerminal(status)) return;
-        if (registries.get(id)?.undoing === true && status === 'dead') registries.delete(id);
-        else ended(id, status);
+        if (isTerminal(status)) ended(id, status);
       },
-      'store.ended': ({ id, status }) => {
-        if (registries.get(id)?.undoing === true && status === 'dead') registries.delete(id);
-        else ended(id, status);
-      },
+      'store.ended': ({ id, status }) => ended(id, status),
     };
   },
 };

@@ -4,17 +4,11 @@ import type { Checker, Invariant } from './invariant.ts';
 /** `wait:paid#2` waits for `paid`, `approval:refund` for the decision of that name. */
 const EVENT_OF = /^(?:wait(?:@[^:]*)?:(?<event>.*)(?:#\d+|\[.*\])|(?<approval>approval(?:@[^:]*)?:.*))$/s;
 
-/** Forgets what is known of a task when the store does: what has failed is kept, and may be put back. */
+/** Forgets what is known of a task when the store does: what has ended otherwise is kept, and may be put back. */
 function onForgotten(forget: (id: string) => void): Checker {
   return {
     'store.settled': ({ settlement: { id, outcome: asked }, outcome: { status } }) => {
-      if (status === 'completed' || status === 'cancelled' || asked.at === 'undone') forget(id);
-    },
-    'store.expired': ({ held: { id, status } }) => {
-      if (status === 'cancelled') forget(id);
-    },
-    'store.ended': ({ id, status }) => {
-      if (status === 'cancelled') forget(id);
+      if (status === 'completed' || asked.at === 'undone') forget(id);
     },
   };
 }

@@ -84,23 +84,15 @@ export function rememberingMore(makePlace: MakePlace): void {
       }
     });
 
-    test('a failed or dead task that is put back finds what it had, and pays nothing twice', async () => {
-      for (const at of ['failed', 'dead'] as const) {
+    test('a failed, dead or cancelled task that is put back finds what it had, and pays nothing twice', async () => {
+      for (const at of ['failed', 'dead', 'cancelled'] as const) {
         const run = await bench.running(at);
         await remember(run, { place: 'paid' });
-        await bench.settle(run, { at, error: 'e' });
+        if (at === 'cancelled') await bench.steer(at, 'cancel');
+        await bench.settle(run, at === 'cancelled' ? { at: 'released' } : { at, error: 'e' });
         await bench.steer(at, 'requeue');
         expect(await places()).toEqual(['paid']);
       }
-    });
-
-    test('a cancelled one begins anew', async () => {
-      const run = await bench.running('a');
-      await remember(run, { place: 'paid' });
-      await bench.steer('a', 'cancel');
-      await bench.settle(run, { at: 'released' });
-      await bench.steer('a', 'requeue');
-      expect(await places()).toEqual([]);
     });
 
     test('a new value and its flags outlive a crash', async () => {
