@@ -1,6 +1,6 @@
 /** Children: asked and waited for in the store, or sent along with the result. */
 import { describe, expect, test } from 'vitest';
-import { agent, contract } from 'drover';
+import { agent, ChildFailedError, contract } from 'drover';
 import { Testbed } from './harness.ts';
 
 /** Answers its input after so many ms. */
@@ -481,4 +481,34 @@ describe('bounds', () => {
     await bed.settle();
     expect(await bed.run(fleet, 'parent', 1)).toEqual([1, 1]);
   });
+});
+
+test('a child that somebody cancelled reaches its parent with who and why, in each run of it', async () => {
+  await using bed = new Testbed();
+  const child = agent({ run: async (_: number, ctx) => ctx.sleep(60_000) });
+  const seen: unknown[] = [];
+  const parent = agent({
+    asks: { child },
+    attempts: 1,
+    async run(_: null, ctx) {
+      await ctx.ask('child', 1).catch((error: unknown) => seen.push(error));
+      await ctx.sleep(10_000);
+      return ctx.ask('child', 2);
+    },
+  });
+  const fleet = await bed.start({ agents: { parent, child } });
+  const handle = await bed.drive(fleet.submit('parent', null, { id: 'p' }));
+  await bed.advance(1_000);
+  await bed.drive(fleet.cancel('p/child#1', { by: 'Ada', reason: 'duplicate' }));
+  await bed.advance(15_000);
+  await bed.drive(fleet.cancel('p/child#2', { by: 'Bob' }));
+  const error = await bed.rejection(handle.result());
+  expect(seen.length).toBeGreaterThan(1);
+  for (const one of seen) {
+    expect(one).toBeInstanceOf(ChildFailedError);
+    expect(one).toMatchObject({
+      detail: { status: 'cancelled', by: 'Ada', reason: 'duplicate', error: { code: 'DROVER_TASK_CANCELLED' } },
+    });
+  }
+  expect(error.message).toMatch(/child p\/child#2 .* was cancelled by Bob/);
 });

@@ -124,7 +124,7 @@ describe('cancelling a task that runs', () => {
 
   test('is done at once when what is in flight heeds its signal, and that failure is not remembered', async () => {
     await using bed = new Testbed();
-    const service = bed.service({ attempts: 3, breaker: { consecutive: 1 } }, () => ({ afterMs: 60_000 }));
+    const service = bed.service({ attempts: 3, breaker: { failures: 1 } }, () => ({ afterMs: 60_000 }));
     const work = agent({
       uses: { service: service.dependency },
       run: (_input: null, ctx) => Promise.all([ctx.call('service', 1), ctx.step('s', ({ signal }) => rejectsWith(signal))]),

@@ -279,6 +279,280 @@ describe('a compensation', () => {
   });
 });
 
+describe('compensations that fail', () => {
+  /** Both banks are down until `open`; one attempt fewer than there are banks would do. */
+  function twoBanks(attempts: number) {
+    const tried: string[] = [];
+    const down = new Set(['north', 'south']);
+    const undo = (bank: string) => (): void => {
+      tried.push(bank);
+      if (down.has(bank)) throw new Error(`${bank} is down`);
+    };
+    const work = agent({
+      attempts,
+      backoff: () => 10,
+      async run(_input: null, ctx) {
+        await ctx.compensate('desk', undo('desk'));
+        await ctx.compensate('north', undo('north'));
+        await ctx.compensate('till', undo('till'));
+        await ctx.compensate('south', undo('south'));
+        throw Object.assign(new Error('no stock'), { retryable: false });
+      },
+    });
+    return { tried, down, work };
+  }
+
+  test('for good keep none of the others from being undone, in reverse, and the error names each and why', async () => {
+    await using bed = new Testbed();
+    const { tried, work } = twoBanks(2);
+    const fleet = await bed.start({ agents: { work } });
+    const handle = await bed.drive(fleet.submit('work', null, { id: 'x' }));
+    const error = await bed.rejection(handle.result());
+    expect(error).toMatchObject({ detail: { status: 'dead', error: { code: 'DROVER_COMPENSATION_FAILED' } } });
+    expect(error.message).toMatch(/"south" \(south is down\), "north" \(north is down\); left: south, north; .*failed \(no stock\)/);
+    // While there are more tries, one that fails keeps those before it waiting.
+    expect(tried).toEqual(['south', 'south', 'till', 'north', 'desk']);
+    expect(await bed.drive(fleet.task('x'))).toMatchObject({ status: 'dead', undone: false });
+  });
+
+  test('are tried again when the task is put back, and nothing else; it ends as it was to', async () => {
+    await using bed = new Testbed();
+    const { tried, down, work } = twoBanks(1);
+    const fleet = await bed.start({ agents: { work } });
+    const handle = await bed.drive(fleet.submit('work', null, { id: 'x' }));
+    await bed.rejection(handle.result());
+    tried.length = 0;
+    down.delete('north');
+    await bed.drive(fleet.requeue('x'));
+    await bed.advance(1_000);
+    expect(tried).toEqual(['south', 'north']);
+    expect(await bed.drive(fleet.task('x'))).toMatchObject({ status: 'dead' });
+    down.clear();
+    await bed.drive(fleet.requeue('x', { by: 'Ada' }));
+    const again = await bed.drive(fleet.submit('work', null, { id: 'x' }));
+    expect(await bed.rejection(again.result())).toMatchObject({ detail: { status: 'failed', error: { message: 'no stock' } } });
+    expect(tried).toEqual(['south', 'north', 'south']);
+    const refused = await bed.rejection(fleet.requeue('x'));
+    expect(refused).toMatchObject({ code: 'DROVER_TASK_NOT_REQUEUEABLE', detail: { undone: true } });
+    expect(refused.message).toContain('all that it did has been undone');
+  });
+
+  test('are given up with the backoff of the kind, when that says no', async () => {
+    await using bed = new Testbed();
+    const asked: number[] = [];
+    const tried: string[] = [];
+    const work = agent({
+      attempts: 9,
+      backoff: (failures) => (asked.push(failures), failures > 1 ? -1 : 10),
+      async run(_input: null, ctx) {
+        await ctx.compensate('desk', () => void tried.push('desk'));
+        await ctx.compensate('bank', () => {
+          tried.push('bank');
+          throw new Error('down');
+        });
+        throw Object.assign(new Error('no'), { retryable: false });
+      },
+    });
+    const fleet = await bed.start({ agents: { work } });
+    await bed.rejection((await bed.drive(fleet.submit('work', null))).result());
+    expect(tried).toEqual(['bank', 'bank', 'desk']);
+    // Once a run.
+    expect(asked).toEqual([1, 2]);
+  });
+
+  test('by never ending are given up when they have had the time of a run, and the others are undone', async () => {
+    await using bed = new Testbed();
+    const tried: string[] = [];
+    const work = agent({
+      attempts: 2,
+      backoff: () => 10,
+      runTimeoutMs: 5_000,
+      async run(_input: null, ctx) {
+        await ctx.compensate('desk', async () => {
+          await bed.sleep(3_000);
+          tried.push('desk');
+        });
+        await ctx.compensate('bank', async () => {
+          tried.push('bank');
+          // Longer than anybody waits for it, and not for ever.
+          await bed.sleep(12_000);
+        });
+        throw Object.assign(new Error('no'), { retryable: false });
+      },
+    });
+    const fleet = await bed.start({ agents: { work } });
+    const error = await bed.rejection((await bed.drive(fleet.submit('work', null, { id: 'x' }))).result());
+    expect(error.message).toMatch(/"bank" \(.*longer than 5000 ms.*\); left: bank;/);
+    expect(tried).toEqual(['bank', 'bank', 'desk']);
+    await bed.advance(20_000);
+    expect(await bed.drive(fleet.task('x'))).toMatchObject({ status: 'dead', undone: false });
+  });
+});
+
+describe('a task that is being undone', () => {
+  test('is paused when what is under way has been undone, and is not undone twice', async () => {
+    await using bed = new Testbed();
+    const seen: string[] = [];
+    const slowly = (name: string) => async (): Promise<void> => {
+      seen.push(name);
+      await bed.sleep(1_000);
+    };
+    const work = agent({
+      attempts: 1,
+      async run(_input: null, ctx) {
+        await ctx.compensate('a', slowly('a'));
+        await ctx.compensate('b', slowly('b'));
+        throw new Error('no');
+      },
+    });
+    const fleet = await bed.start({ agents: { work } });
+    const handle = await bed.drive(fleet.submit('work', null, { id: 'x' }));
+    await bed.until(() => seen.length === 1);
+    expect(await bed.drive(fleet.pause('x'))).toBe('noted');
+    await bed.advance(5_000);
+    expect(await bed.drive(fleet.task('x'))).toMatchObject({ status: 'parked', parkedFor: 'operator' });
+    expect(seen).toEqual(['b']);
+    await bed.drive(fleet.unpause('x'));
+    await bed.rejection(handle.result());
+    expect(seen).toEqual(['b', 'a']);
+  });
+
+  test('goes on elsewhere when its worker is suspended, and keeps its locks', async () => {
+    await using bed = new Testbed();
+    const seen: string[] = [];
+    const work = agent({
+      replicas: 2,
+      attempts: 1,
+      writes: ['seat'],
+      async run(n: number, ctx) {
+        if (n === 2) return void seen.push('other');
+        for (const name of ['a', 'b']) {
+          await ctx.compensate(name, async () => {
+            seen.push(name);
+            await bed.sleep(1_000);
+          });
+        }
+        throw new Error('no');
+      },
+    });
+    const fleet = await bed.start({ agents: { work } });
+    const worker = bed.record(fleet, 'task.started');
+    const handle = await bed.drive(fleet.submit('work', 1, { id: 'x' }));
+    await bed.until(() => seen.length === 1);
+    const other = await bed.drive(fleet.submit('work', 2));
+    await bed.drive(fleet.suspend((worker.at(-1) as unknown as { worker: string }).worker));
+    await bed.rejection(handle.result());
+    await bed.drive(other.result());
+    expect(seen).toEqual(['b', 'a', 'other']);
+  });
+
+  test('cannot be cancelled; one that is cancelled may be, twice', async () => {
+    await using bed = new Testbed();
+    const work = agent({
+      attempts: 1,
+      async run(fails: boolean, ctx) {
+        await ctx.compensate('a', () => bed.sleep(1_000));
+        if (fails) throw new Error('no');
+        await ctx.sleep(60_000);
+      },
+    });
+    const fleet = await bed.start({ agents: { work } });
+    const failing = await bed.drive(fleet.submit('work', true, { id: 'x' }));
+    await bed.until(() => fleet.stats.started === 2);
+    expect(await bed.rejection(fleet.cancel('x'))).toMatchObject({
+      code: 'DROVER_TASK_UNDOING',
+      detail: { id: 'x', status: 'running', ends: 'dead' },
+    });
+    await bed.rejection(failing.result());
+    const waiting = await bed.drive(fleet.submit('work', false, { id: 'y' }));
+    await bed.advance(30_000);
+    const steered = bed.record(fleet, 'task.steered');
+    // It has not ended yet.
+    expect(await bed.drive(fleet.cancel('y'))).toBe('noted');
+    expect(await bed.drive(fleet.cancel('y'))).toBe('noted');
+    expect(steered).toMatchObject([{ at: 'noted', action: 'cancel' }]);
+    await bed.rejection(waiting.result());
+    expect(await bed.drive(fleet.cancel('y'))).toBe('done');
+  });
+
+  for (const how of ['cancelled', 'past its deadline', 'dead'] as const) {
+    test(`waits until its children have been undone, when it is ${how}`, async () => {
+      await using bed = new Testbed();
+      const seen: string[] = [];
+      const child = agent({
+        attempts: 1,
+        writes: ['desk'],
+        async run(n: number, ctx) {
+          await ctx.compensate('room', async () => {
+            await bed.sleep(500 * n);
+            seen.push(`room ${n}`);
+          });
+          await ctx.sleep(how === 'dead' ? 3_000 : 60_000);
+          throw new Error('full');
+        },
+      });
+      const parent = agent({
+        asks: { child },
+        attempts: 1,
+        // What it holds is what its children want: it does not keep that while it waits for them.
+        writes: ['desk'],
+        async run(_input: null, ctx) {
+          await ctx.compensate('account', () => void seen.push('account'));
+          const asked = Promise.all([1, 2].map((n) => ctx.ask('child', n)));
+          if (how !== 'dead') return asked;
+          asked.catch(() => {});
+          await ctx.sleep(100);
+          throw new Error('no');
+        },
+      });
+      const fleet = await bed.start({ agents: { parent, child } });
+      const deadline = how === 'past its deadline' ? { deadline: bed.nowMs + 5_000 } : {};
+      const handle = await bed.drive(fleet.submit('parent', null, { id: 'x', ...deadline }));
+      await bed.advance(2_000);
+      if (how === 'cancelled') await bed.drive(fleet.cancel('x'));
+      await bed.rejection(handle.result());
+      expect(seen.at(-1)).toBe('account');
+      expect(seen.length).toBeGreaterThan(1);
+    });
+  }
+});
+
+test('nobody who wants the same runs between a failure and its undoing, whatever is retried or lost', async () => {
+  await using bed = new Testbed();
+  let seats = 1;
+  let tries = 0;
+  const work = agent({
+    replicas: 2,
+    attempts: 3,
+    backoff: () => 1_000,
+    writes: ['seats'],
+    async run(n: number, ctx) {
+      await ctx.compensate('give back', async () => {
+        tries += 1;
+        if (tries === 1) throw new Error('desk closed');
+        if (tries === 2) {
+          bed.crashWorker('work');
+          await bed.sleep(1_000);
+        }
+        seats += 1;
+      });
+      const got = await ctx.step('take', async () => {
+        await bed.sleep(50);
+        if (seats === 0) return false;
+        seats -= 1;
+        return true;
+      });
+      if (n === 1) throw Object.assign(new Error('card refused'), { retryable: false });
+      return got ? 'has a seat' : 'sold out';
+    },
+  });
+  const fleet = await bed.start({ agents: { work } });
+  const first = await bed.drive(fleet.submit('work', 1));
+  const second = await bed.drive(fleet.submit('work', 2));
+  await bed.rejection(first.result());
+  expect(await bed.drive(second.result())).toBe('has a seat');
+});
+
 test('while a task is undone no operation of the run is made, and one function at a time runs', async () => {
   await using bed = new Testbed();
   const seen: string[] = [];
