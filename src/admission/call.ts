@@ -86,15 +86,15 @@ export class Call implements Operation, Asker<LimiterReply>, Payer, UnansweredCa
 
   /** First the money: a call that cannot be paid does not stand in anybody's way. */
   reserve(): void {
-    const { name, budgets, host, readings } = this.#carrier;
+    const { budgets, host, readings } = this.#carrier;
     const { scopes, withinMs } = this.#caller;
     this.waitsFor = 'admission';
     if (withinMs !== undefined) this.#deadlineMs = host.clock.nowMs() + withinMs;
     if (budgets === undefined || scopes === undefined || scopes.length === 0) return this.#admit();
     this.#at = 'budgets';
     const usd = readings.price({ inputTokens: this.#input, outputTokens: this.#output }, this.#request);
-    this.#payment ??= new Payment(budgets, scopes, host, this);
-    if (this.#payment.reserve(name, usd, this.#input + this.#output, this.#deadlineMs)) this.#admit();
+    this.#payment ??= new Payment(this.#carrier, this);
+    if (this.#payment.reserve(scopes, usd, this.#input + this.#output, this.#deadlineMs)) this.#admit();
   }
 
   paid(): void {

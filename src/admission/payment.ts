@@ -4,8 +4,8 @@
  * has cost, to nothing, or, where nobody knows, in full.
  */
 import { BudgetInputError } from '../../actors/budget/errors.ts';
-import type { Host } from '../../actors/host/host.ts';
-import type { Amount, BudgetAsker, BudgetReservation, Budgets } from './budgets.ts';
+import type { Amount, BudgetAsker, BudgetReservation } from './budgets.ts';
+import type { Carrier } from './carrier.ts';
 import type { BudgetExceededError } from './errors.ts';
 
 /** Whose payment it is. Told of what was not there at once: exactly one of these, unless it cancels before. */
@@ -17,18 +17,17 @@ export interface Payer {
   exhausted(error: BudgetExceededError): void;
 }
 
+/** Whose calls have budgets. */
+type Paid = Pick<Carrier, 'name' | 'host' | 'budgets'>;
+
 export class Payment implements BudgetAsker {
-  readonly #budgets: Budgets;
-  readonly #scopes: readonly string[];
-  readonly #host: Pick<Host, 'alarm'>;
+  readonly #carrier: Paid;
   readonly #payer: Payer;
   #reservation: BudgetReservation | undefined;
   #cancelAlarm: (() => void) | undefined;
 
-  constructor(budgets: Budgets, scopes: readonly string[], host: Pick<Host, 'alarm'>, payer: Payer) {
-    this.#budgets = budgets;
-    this.#scopes = scopes;
-    this.#host = host;
+  constructor(carrier: Paid, payer: Payer) {
+    this.#carrier = carrier;
     this.#payer = payer;
   }
 
@@ -38,14 +37,16 @@ export class Payment implements BudgetAsker {
    * @param usd undefined: nobody knows the price
    * @throws BudgetInputError when money is limited, and nobody knows the price: it is not spent like that
    */
-  reserve(dependency: string, usd: number | undefined, tokens: number, byMs: number | undefined): boolean {
-    if (usd === undefined && this.#budgets.limitsMoney(this.#scopes))
-      throw new BudgetInputError(`price of ${dependency}`, 'dollars of a call, at least 0', 'something else, or an error');
-    this.#reservation = this.#budgets.reserve(this.#scopes, { usd: usd ?? 0, tokens }, this);
+  reserve(scopes: readonly string[], usd: number | undefined, tokens: number, byMs: number | undefined): boolean {
+    const { name, host } = this.#carrier;
+    const budgets = this.#carrier.budgets!;
+    if (usd === undefined && budgets.limitsMoney(scopes))
+      throw new BudgetInputError(`price of ${name}`, 'dollars of a call, at least 0', 'something else, or an error');
+    this.#reservation = budgets.reserve(scopes, { usd: usd ?? 0, tokens }, this);
     if (this.#reservation !== undefined) return true;
     if (byMs !== undefined)
-      this.#cancelAlarm = this.#host.alarm(byMs, () => {
-        this.#budgets.cancel(this);
+      this.#cancelAlarm = host.alarm(byMs, () => {
+        budgets.cancel(this);
         this.#payer.unpaid();
       });
     return false;
@@ -54,7 +55,7 @@ export class Payment implements BudgetAsker {
   /** The payer does not want it any more, and will not be told. */
   cancel(): void {
     this.#cancelAlarm?.();
-    this.#budgets.cancel(this);
+    this.#carrier.budgets!.cancel(this);
   }
 
   reserved(reservation: BudgetReservation): void {
@@ -70,7 +71,7 @@ export class Payment implements BudgetAsker {
 
   /** Whether what was set aside still fits: others may have spent more than they had set aside, while the call stood in line. */
   get isCovered(): boolean {
-    return this.#reservation === undefined || this.#budgets.covers(this.#reservation);
+    return this.#reservation === undefined || this.#carrier.budgets!.covers(this.#reservation);
   }
 
   /** What was set aside comes home as this; null: nobody knows, and it counts in full. Nothing when nothing is set aside. */
@@ -78,6 +79,6 @@ export class Payment implements BudgetAsker {
     const reservation = this.#reservation;
     if (reservation === undefined) return;
     this.#reservation = undefined;
-    this.#budgets.settle(reservation, spent);
+    this.#carrier.budgets!.settle(reservation, spent);
   }
 }
