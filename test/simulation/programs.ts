@@ -73,7 +73,11 @@ export class Drawn {
       seed,
       durationMs: DURATION_MS,
       workload: work,
-      outside: [...this.#drawOutside(this.#random.fork('outside'), work), ...this.#drawSchedules(this.#random.fork('schedules'))],
+      outside: [
+        ...this.#drawOutside(this.#random.fork('outside'), work),
+        ...this.#drawSchedules(this.#random.fork('schedules')),
+        ...this.#drawMailboxes(this.#random.fork('mailboxes')),
+      ],
       provider: Object.fromEntries(this.#dependencies.map((name) => [name, { latencyMs: [0, slowMs] as const, reply }])),
       // Sleeps that nobody sees are a part of the programs.
       nondeterminism: 'allow',
@@ -153,6 +157,21 @@ export class Drawn {
         { at: 'unschedule', name, atMs: atMs + random.next() * 20_000 },
       ] as const;
     });
+  }
+
+  /** Ways to wait for workers change while tasks wait, in one of four fleets. */
+  #drawMailboxes(random: Random): readonly OutsideAct[] {
+    if (random.int(4) > 0) return [];
+    return Array.from({ length: 1 + random.int(3) }, () => ({
+      at: 'mailboxes',
+      kind: this.#kinds[random.int(this.#kinds.length)]!,
+      mailboxes: {
+        mode: (['steal', 'shared', 'dedicated'] as const)[random.int(3)]!,
+        ...(random.int(2) === 0 ? { capacity: 1 + random.int(6) } : {}),
+        ...(random.int(2) === 0 ? { stealAbove: 1 + random.int(3) } : {}),
+      },
+      atMs: random.next() * 20_000,
+    }));
   }
 
   #drawAgents(random: Random, locks: readonly boolean[]): Record<string, AnyKind> {

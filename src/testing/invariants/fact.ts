@@ -24,6 +24,7 @@ import type {
 } from '../../../actors/ports/store.ts';
 import type { QueueState } from '../../../actors/queue.ts';
 import type { FleetEvents } from '../../runtime/events.ts';
+import type { MailboxOptions } from '../../runtime/kinds.ts';
 import type { WaitScene } from '../waits/wait-graph.ts';
 
 /** What may be looked at while nothing moves: the store as it is, and the states of actors. */
@@ -157,6 +158,8 @@ export type HostFact =
       /** What is left in the victim's mailbox. */
       readonly left: number;
     }
+  /** Tasks of a kind are to wait for its workers in another way from now on. */
+  | { readonly at: 'mailboxes.configured'; readonly kind: string; readonly mailboxes: MailboxOptions }
   /** The breaker of a dependency is in another condition now. */
   | { readonly at: 'breaker.moved'; readonly dependency: string; readonly to: 'closed' | 'open' | 'half-open' | 'isolated' }
   /** A limiter took the question. */

@@ -1,11 +1,13 @@
 /** Options of `simulate`: what they are, and that they make sense. */
 import type { Random } from '../../../actors/kernel/random.ts';
+import { checkShape } from '../../../actors/kernel/shape.ts';
 import { TopologyError } from '../../topology/topology-error.ts';
 import type { InputOf } from '../../topology/contract.ts';
 import type { Usage } from '../../topology/dependency.ts';
 import type { AgentMap, Topology } from '../../topology/fleet.ts';
 import { planSchedule } from '../../topology/schedule.ts';
 import type { ScheduleSpec } from '../../topology/schedule.ts';
+import { mailboxShape } from '../../topology/shapes.ts';
 import { SeedError, SimulationOptionError } from '../errors.ts';
 import type { Invariant } from '../invariants/invariant.ts';
 import type { Sampler } from '../transports.ts';
@@ -194,7 +196,7 @@ export function checkSeed(seed: unknown): asserts seed is number | string {
 }
 
 const TASK_ACTS = ['signal', 'cancel', 'pause', 'unpause', 'requeue'];
-const KIND_ACTS = ['pause-kind', 'unpause-kind'];
+const KIND_ACTS = ['pause-kind', 'unpause-kind', 'mailboxes'];
 const SCHEDULE_ACTS: readonly string[] = ['schedule', 'unschedule'];
 
 /** @throws SimulationOptionError */
@@ -202,7 +204,7 @@ export function checkActs(acts: unknown, { kinds, agents }: Topology): asserts a
   demand('outside', acts, Array.isArray(acts), 'an array of acts');
   for (const [index, act] of (acts as (Record<string, unknown> | null)[]).entries()) {
     const path = `outside.${index}`;
-    const { at, atMs, task, kind, name, key, change, spec } = act ?? {};
+    const { at, atMs, task, kind, name, key, change, spec, mailboxes } = act ?? {};
     const known = [...TASK_ACTS, ...KIND_ACTS, ...SCHEDULE_ACTS, 'set-row'];
     demand(`${path}.at`, at, known.includes(at as string), known.join(', '));
     demand(`${path}.atMs`, atMs, isMs(atMs), 'milliseconds from the start');
@@ -210,6 +212,10 @@ export function checkActs(acts: unknown, { kinds, agents }: Topology): asserts a
     if (KIND_ACTS.includes(at as string))
       demand(`${path}.kind`, kind, Object.hasOwn(kinds, kind as string), `the name of a kind: ${Object.keys(kinds).join(', ')}`);
     if (at === 'signal') demand(`${path}.name`, name, typeof name === 'string', 'the name of an event');
+    if (at === 'mailboxes') {
+      const problem = checkShape(mailboxShape, mailboxes);
+      demand(`${path}.mailboxes`, mailboxes, problem === undefined, `{ mode, capacity, stealAbove }: ${problem?.expected}`);
+    }
     if (SCHEDULE_ACTS.includes(at as string)) demand(`${path}.name`, name, typeof name === 'string', 'the name of a schedule');
     if (at === 'schedule') checkSpec(`${path}.spec`, name as string, spec as ScheduleSpec, agents);
     if (at === 'set-row') {

@@ -7,6 +7,7 @@
  */
 import type { Random } from '../../../actors/kernel/random.ts';
 import type { Fleet } from '../../runtime/fleet.ts';
+import type { MailboxOptions } from '../../runtime/kinds.ts';
 import type { ApprovalLook } from '../../runtime/signals.ts';
 import type { ScheduleSpec } from '../../topology/schedule.ts';
 import { SimulationCallbackError } from '../errors.ts';
@@ -22,6 +23,8 @@ export type OutsideAct = { readonly atMs: number } &
     | { readonly at: 'signal'; readonly task: string; readonly name: string; readonly payload?: unknown }
     | { readonly at: 'cancel' | 'pause' | 'unpause' | 'requeue'; readonly task: string }
     | { readonly at: 'pause-kind' | 'unpause-kind'; readonly kind: string }
+    /** How tasks wait for the workers of a kind, until its process ends. */
+    | { readonly at: 'mailboxes'; readonly kind: string; readonly mailboxes: MailboxOptions }
     /** A recurring task, until it is unscheduled, or the faults stop. */
     | { readonly at: 'schedule'; readonly name: string; readonly spec: ScheduleSpec }
     | { readonly at: 'unschedule'; readonly name: string }
@@ -162,6 +165,9 @@ export class Outside {
         return fleet.pauseKind(act.kind);
       case 'unpause-kind':
         return fleet.unpauseKind(act.kind);
+      case 'mailboxes':
+        this.#options.scene.see({ at: 'mailboxes.configured', kind: act.kind, mailboxes: act.mailboxes });
+        return fleet.configureMailboxes(act.kind, act.mailboxes);
       case 'schedule':
         this.#scheduled.add(act.name);
         return fleet.schedule(act.name, act.spec);

@@ -1,5 +1,6 @@
 /** Mutants: for each invariant one faulty part, and the work and faults under which it shows. */
 import { agent, contract, defineFleet, dependency } from 'drover';
+import type { MailboxOptions } from 'drover';
 import type { Limits, SimulateOptions, Topology } from './kit.ts';
 import { fromDecider, NOTHING } from '../../../actors/kernel/decider.ts';
 import { emit, reply } from '../../../actors/kernel/effects.ts';
@@ -29,9 +30,9 @@ export interface Mutant {
 const LEASE_MS = 5_000;
 
 /** Parents call, then ask a child that calls: enough for every invariant to matter. */
-export function fleetUnder(limits: Limits): Topology {
+export function fleetUnder(limits: Limits, mailbox: MailboxOptions = { capacity: 4, stealAbove: 2 }): Topology {
   const model = dependency({ limits, estimate: () => 20, perform: async (request: string) => request });
-  const kind = { replicas: 3, leaseMs: LEASE_MS, mailbox: { capacity: 4, stealAbove: 2 } };
+  const kind = { replicas: 3, leaseMs: LEASE_MS, mailbox };
   const child = agent({ ...kind, uses: { model }, run: async (input: string, ctx) => ctx.call('model', input) });
   const parent = agent({
     ...kind,
@@ -321,6 +322,13 @@ export const MUTANTS: readonly Mutant[] = [
     what: 'a queue lets steal from before the threshold',
     options: { provider: { model: { latencyMs: [10, 15_000] } } },
     internals: () => ({ parts: { queue: born<QueueInput>(queueLogic, (input) => ({ ...input, stealAbove: 1 })) } }),
+  },
+  {
+    invariant: 'S13',
+    what: 'a queue that is told to keep mailboxes apart lets steal all the same',
+    topology: fleetUnder({ concurrency: 3 }, { mode: 'dedicated', capacity: 4, stealAbove: 1 }),
+    options: { provider: { model: { latencyMs: [10, 15_000] } } },
+    internals: () => ({ parts: { queue: born<QueueInput>(queueLogic, (input) => ({ ...input, mode: 'steal' })) } }),
   },
   {
     invariant: 'S14',

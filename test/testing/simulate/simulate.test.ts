@@ -210,6 +210,9 @@ describe('what makes no sense is refused, and is no violation', () => {
     [{ schedule: [-1] }, 'schedule'],
     [{ provider: { moddel: {} } }, 'provider.moddel'],
     [{ provider: { model: { delay: 1 } } }, 'provider.model.delay'],
+    [{ outside: [{ at: 'schedule', name: 'often', spec: { kind: 'nobody', everyMs: 1_000 }, atMs: 0 }] }, 'outside.0.spec'],
+    [{ outside: [{ at: 'schedule', spec: { kind: 'triage', everyMs: 1_000 }, atMs: 0 }] }, 'outside.0.name'],
+    [{ outside: [{ at: 'mailboxes', kind: 'triage', mailboxes: { mode: 'random' }, atMs: 0 }] }, 'outside.0.mailboxes'],
   ])('an option: %j', async (options, option) => {
     expect(await refusal(options)).toMatchObject({ code: 'DROVER_SIMULATION_OPTION', detail: { option } });
   });
