@@ -44,6 +44,7 @@ export function makeAgents(witness: Witness, sleep: (ms: number) => Promise<void
         case 'undoable':
           await ctx.compensate(op.name, async () => {
             await sleep(20);
+            witness.triesToUndo(id, op.name, op.fails);
             witness.undoes(id, op.name);
           });
           witness.registers(id, op.name);

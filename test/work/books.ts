@@ -11,6 +11,7 @@ import type {
   NewTask,
   RenewItem,
   Settlement,
+  SettleOutcome,
   SettleReply,
   StartOutcome,
   Steering,
@@ -18,6 +19,7 @@ import type {
   SubmitOutcome,
   SweepReply,
   TaskRecord,
+  TaskStatus,
 } from '../../actors/ports/store.ts';
 import type { Command } from '../runtime/harness.ts';
 import { letsOthersBy } from './programs.ts';
@@ -53,6 +55,11 @@ export class Books {
   readonly #cancelled = new Set<string>();
   readonly #line = new Map<string, Waiting>();
   readonly #granted = new Set<string>();
+  /** What each task has got with its last start. */
+  readonly #locks = new Map<string, readonly LockWant[]>();
+  /** Those that are being undone; and, of those that held locks when they came to it, what they keep until they have ended. */
+  readonly #undoing = new Set<string>();
+  readonly #kept = new Map<string, readonly LockWant[]>();
 
   constructor(witness: Witness) {
     this.#witness = witness;
@@ -73,7 +80,7 @@ export class Books {
     else if (command === 'renew') this.#renewed(items as readonly RenewItem[], reply as readonly boolean[]);
     else if (command === 'start') this.#started(items as readonly Held[], reply as readonly StartOutcome[], nowMs);
     else if (command === 'settle') this.#settled(items as readonly Settlement[], reply as SettleReply);
-    else if (command === 'sweep') for (const { id } of (reply as SweepReply).expired) this.#held.delete(id);
+    else if (command === 'sweep') this.#swept(reply as SweepReply);
     else if (command === 'steer') this.#steered(items as readonly Steering[]);
   };
 
@@ -90,7 +97,9 @@ export class Books {
     for (const task of tasks) this.#lookAt(task, nowMs);
     // Who waits for locks waits for somebody who has them, or is about to: never for a time to pass.
     const waits = tasks.find(({ parkedFor }) => parkedFor === 'locks');
-    if (waits !== undefined && !tasks.some(({ status }) => status === 'queued' || status === 'leased' || status === 'running')) {
+    const goesOn = ({ status, undone }: TaskRecord): boolean =>
+      status === 'queued' || status === 'leased' || status === 'running' || (status === 'retrying' && undone);
+    if (waits !== undefined && !tasks.some(goesOn)) {
       const standing = tasks
         .filter(({ status }) => !isTerminal(status))
         .map(({ id, status, parkedFor }) => `${id} ${status} ${parkedFor ?? ''}`);
@@ -143,6 +152,7 @@ export class Books {
       if (fence !== last) this.#witness.breaks('S2', `${id} was settled as ${outcome.at} under fence ${fence}, though ${last} is the last`);
       // Whoever waits for something else has left the line for locks.
       if (outcome.at !== 'released' && outcome.at !== 'lost') this.#line.delete(id);
+      this.#letsGo(id, outcome.at, (outcomes[at] as Extract<SettleOutcome, { at: 'settled' }>).status);
       if (outcome.at !== 'completed') continue;
       if (this.#completed.has(id)) this.#witness.breaks('S2', `${id} was completed twice`);
       this.#completed.add(id);
@@ -151,7 +161,35 @@ export class Books {
 
   /** Who is cancelled leaves the line, and so do the children, as soon as the runs let go: no answer says when. */
   #steered(items: readonly Steering[]): void {
-    for (const { id } of items) this.#cancelled.add(id);
+    for (const { id, action } of items) {
+      if (action === 'requeue') this.#ended.delete(id);
+      else this.#cancelled.add(id);
+    }
+  }
+
+  #swept({ expired, ended }: SweepReply): void {
+    for (const { id, status } of expired) {
+      this.#held.delete(id);
+      this.#letsGo(id, 'lost', status);
+    }
+    for (const id of ended) this.#kept.delete(id);
+  }
+
+  /** Who is to be undone keeps what it holds until it has ended, unless it parks. */
+  #letsGo(id: string, outcome: Settlement['outcome']['at'], status: TaskStatus): void {
+    const isOver = outcome === 'failed' || outcome === 'dead' || (this.#cancelled.has(id) && outcome === 'released');
+    const goesOn = status === 'queued' || status === 'retrying';
+    const keeps = goesOn && (this.#undoing.has(id) ? outcome !== 'parked' && outcome !== 'undone' : isOver);
+    const locks = this.#locks.get(id) ?? [];
+    // With an order key it may have to park for its turn, of which nobody says so here.
+    if (keeps && locks.length > 0 && this.accepted.get(id)?.orderKey === undefined) this.#kept.set(id, locks);
+    else this.#kept.delete(id);
+  }
+
+  #keepsOut(id: string, locks: readonly LockWant[]): void {
+    for (const [other, kept] of this.#kept)
+      if (other !== id && exclude(locks, kept))
+        this.#witness.breaks('undo', `${id} starts while ${other}, which wants the same, is being undone`);
   }
 
   #isCancelled(id: string): boolean {
@@ -164,6 +202,7 @@ export class Books {
       const outcome = outcomes[at]!;
       const own = this.#line.get(id);
       if (outcome.at === 'blocked') {
+        if (this.#kept.has(id)) this.#witness.breaks('undo', `${id} is blocked, and has kept its locks to be undone`);
         this.#held.delete(id);
         const wants = this.accepted.get(id)?.locks ?? [];
         if (own === undefined) this.#line.set(id, { sinceMs: nowMs, seq: this.#seqOf(id), wants, passed: 0 });
@@ -172,6 +211,11 @@ export class Books {
         if (this.#granted.has(`${id} ${fence}`)) continue;
         this.#granted.add(`${id} ${fence}`);
         this.#line.delete(id);
+        this.#locks.set(id, outcome.locks);
+        if (outcome.undo !== null) this.#undoing.add(id);
+        this.#keepsOut(id, outcome.locks);
+        // It has had them all the time.
+        if (this.#kept.has(id)) continue;
         for (const [other, waiting] of this.#line) {
           if ((own !== undefined && isOlder(own, waiting)) || !exclude(outcome.locks, waiting.wants)) continue;
           waiting.passed += 1;

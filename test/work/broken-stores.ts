@@ -1,4 +1,5 @@
 /** Broken stores: each forgets or doubles one thing, as an adapter with a mistake would. They show that the promises can be broken. */
+import { isTerminal } from '../../actors/ports/store.ts';
 import type { ClaimedTask, Settlement, SettledOutcome, Store } from '../../actors/ports/store.ts';
 import { override } from './ground.ts';
 import type { Promised } from './witness.ts';
@@ -141,6 +142,40 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
             items.map((item) => ({ ...item, outcome: deaf(item.outcome) })),
             nowMs,
           );
+        },
+      }),
+  },
+  'lets go of the locks of who is to be undone': {
+    breaks: ['undo'],
+    spoil: (store) =>
+      override(store, {
+        settle: async (items, nowMs) => {
+          const reply = await store.settle(items, nowMs);
+          const isUndone = (at: number): boolean => {
+            const { at: how } = items[at]!.outcome;
+            const outcome = reply.outcomes[at]!;
+            return (how === 'failed' || how === 'dead') && outcome.at === 'settled' && outcome.status === 'queued';
+          };
+          for (const [at, { id }] of items.entries()) {
+            if (!isUndone(at)) continue;
+            const by = { id, by: 'nobody', reason: null };
+            await store.steer([{ ...by, action: 'pause' }], nowMs);
+            await store.steer([{ ...by, action: 'unpause' }], nowMs);
+          }
+          return reply;
+        },
+      }),
+  },
+  'does not tell who is to be undone of its children': {
+    breaks: ['undo'],
+    spoil: (store) =>
+      override(store, {
+        start: async (items, nowMs) => {
+          const outcomes = await store.start(items, nowMs);
+          return outcomes.map((outcome) => {
+            if (outcome.at !== 'started' || outcome.undo === null) return outcome;
+            return { ...outcome, children: outcome.children.filter(({ status }) => isTerminal(status)) };
+          });
         },
       }),
   },

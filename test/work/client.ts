@@ -5,6 +5,7 @@ import type { Random } from '../../actors/kernel/random.ts';
 import type { Books } from './books.ts';
 import { eventsOf } from './programs.ts';
 import type { Program } from './programs.ts';
+import type { Witness } from './witness.ts';
 
 /** One thing to say. `under way`: to the process of now. */
 interface Errand {
@@ -19,9 +20,14 @@ interface Errand {
 /** The tasks of a day are accepted within this time. */
 const MORNING_MS = 4_000;
 const EVENTS_MS = 8_000;
+/** From then on compensations can be made, and what could not be undone is put back. */
+const MENDED_MS = 12_000;
 
 /** Heard at the first time already, and the answer was lost; or too late. */
-const HEARD: readonly string[] = ['DROVER_TASK_ENDED', 'DROVER_UNKNOWN_SCHEDULE', 'DROVER_ROW_CONFLICT'];
+/** The error of a task of which something could not be undone. */
+export const NOT_UNDONE = 'DROVER_COMPENSATION_FAILED';
+
+const HEARD: readonly string[] = ['DROVER_TASK_ENDED', 'DROVER_TASK_UNDOING', 'DROVER_UNKNOWN_SCHEDULE', 'DROVER_ROW_CONFLICT'];
 
 const TICK: Program = { ops: [{ at: 'step', name: 'tick' }], writes: [], reads: [], ends: 'well' };
 
@@ -34,8 +40,11 @@ export class Client {
   #told = new Set<string>();
   #fleet: Fleet | undefined;
   #asking = false;
+  #mending = false;
+  readonly #witness: Witness;
 
-  constructor(day: readonly Program[], books: Books, random: Random, cancelOneIn: number) {
+  constructor(day: readonly Program[], books: Books, witness: Witness, random: Random, cancelOneIn: number) {
+    this.#witness = witness;
     this.#ids = day.map((_, at) => `t${at}`);
     this.#operate();
     for (const [at, program] of day.entries()) {
@@ -89,6 +98,7 @@ export class Client {
     this.#fleet = undefined;
     this.#told = new Set();
     this.#asking = false;
+    this.#mending = false;
     for (const errand of this.#errands) {
       // A handle lives no longer than its process: the same id gives another one.
       if (errand.at === 'under way' || errand.what.startsWith('submit')) errand.at = 'open';
@@ -103,6 +113,7 @@ export class Client {
       void this.#run(errand, fleet);
     }
     if (!this.#asking) void this.#approve(fleet);
+    if (nowMs >= MENDED_MS && !this.#mending) void this.#mend(fleet);
   }
 
   async #run(errand: Errand, fleet: Fleet): Promise<void> {
@@ -127,6 +138,25 @@ export class Client {
       if (!isFailure(error) && code !== 'DROVER_APPROVAL_NOT_ASKED' && code !== 'DROVER_TASK_ENDED') throw error;
     }
     if (fleet === this.#fleet) this.#asking = false;
+  }
+
+  /** Puts back what could not be undone. */
+  async #mend(fleet: Fleet): Promise<void> {
+    this.#mending = true;
+    this.#witness.isMended = true;
+    try {
+      for (const { id, error } of await fleet.tasks({ status: 'dead', limit: 1_000 })) {
+        if (!(error ?? '').includes(NOT_UNDONE)) continue;
+        this.#witness.putBack.add(id);
+        await fleet.requeue(id);
+      }
+    } catch (error) {
+      if (fleet !== this.#fleet) return;
+      // It was, and the answer was lost; by now it may have been undone.
+      const wasHeard = error instanceof DroverError && error.code === 'DROVER_TASK_NOT_REQUEUEABLE';
+      if (!isFailure(error) && !wasHeard) throw error;
+    }
+    if (fleet === this.#fleet) this.#mending = false;
   }
 
   #add(what: string, atMs: number, after: Errand | undefined, go: Errand['go']): Errand {

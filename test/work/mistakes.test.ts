@@ -19,6 +19,7 @@ test.each(Object.entries(MISTAKES))('a store that %s is found out', async (_name
       strike: randomStrike,
       outages: seed % 3,
       slow: seed % 2 === 0,
+      cancelOneIn: seed % 4 === 0 ? 3 : 0,
       spoil,
     });
     if (day.broken.length === 0) continue;

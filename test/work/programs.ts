@@ -2,7 +2,9 @@
 import type { Random } from '../../actors/kernel/random.ts';
 
 export type Op =
-  | { readonly at: 'step' | 'undoable'; readonly name: string }
+  | { readonly at: 'step'; readonly name: string }
+  /** `fails`: undoing it does at the first time, or until somebody has mended what it needs. */
+  | { readonly at: 'undoable'; readonly name: string; readonly fails?: 'once' | 'until mended' }
   | { readonly at: 'ask'; readonly program: Program }
   | { readonly at: 'sleep'; readonly ms: number }
   /** Waits for the next `go`. */
@@ -25,22 +27,30 @@ export const ROWS = ['a', 'b', 'c'] as const;
 
 /** How many tasks there are in a drawn day, and what their programs are. */
 export function drawDay(random: Random): readonly Program[] {
-  return Array.from({ length: 4 + random.int(8) }, () => drawProgram(random, 0));
+  const failing = random.fork('failing');
+  return Array.from({ length: 4 + random.int(8) }, () => drawProgram(random, failing, 0));
 }
 
-/** @param depth 0 for a task from outside: only those are told of events, and have order keys */
-export function drawProgram(random: Random, depth: number): Program {
+/**
+ * @param failing chance of its own for compensations that fail
+ * @param depth 0 for a task from outside: only those are told of events, and have order keys
+ */
+export function drawProgram(random: Random, failing: Random, depth: number): Program {
   const writes = ROWS.filter(() => random.int(3) === 0);
   const reads = ROWS.filter((row) => !writes.includes(row) && random.int(4) === 0);
   const mine: string[] = [...writes];
   const drawOp = (_: unknown, at: number): Op => {
     const choice = random.int(16);
     if (choice < 4) return { at: 'step', name: `s${at}` };
-    if (choice < 6 && depth < 2) return { at: 'ask', program: drawProgram(random, depth + 1) };
+    if (choice < 6 && depth < 2) return { at: 'ask', program: drawProgram(random, failing, depth + 1) };
     if (choice === 6) return { at: 'sleep', ms: random.int(3) === 0 ? random.int(6_000) : random.int(200) };
     if (choice === 7 && depth === 0) return { at: 'event' };
     if (choice === 8 && depth === 0) return { at: 'approval', name: `p${at}` };
-    if (choice < 11) return { at: 'undoable', name: `u${at}` };
+    if (choice < 11) {
+      const draw = failing.int(6);
+      const fails = draw === 0 ? 'once' : draw === 1 ? 'until mended' : undefined;
+      return { at: 'undoable', name: `u${at}`, ...(fails === undefined ? {} : { fails }) };
+    }
     if (choice === 11) {
       const rows = ROWS.filter(() => random.int(2) === 0);
       mine.push(...rows);

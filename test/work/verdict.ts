@@ -56,9 +56,13 @@ function judgeTask(witness: Witness, { id, status, result, error }: TaskRecord, 
   const registered = witness.registered.get(id) ?? [];
   const missing = registered.filter((name) => !undone.includes(name));
   if (missing.length > 0) witness.breaks('undo', `${id} is ${status}, and ${missing.join(', ')} were not undone`);
-  const order = ops.flatMap((op) => (op.at === 'undoable' ? [op.name] : []));
-  const inReverse = [...undone].toSorted((a, b) => order.indexOf(b) - order.indexOf(a));
-  if (undone.join() !== inReverse.join()) witness.breaks('undo', `${id} was undone in the order ${undone.join(', ')}`);
+  // Those that go on failing are left for later; and with them those that failed in the last try for them.
+  const undoable = ops.flatMap((op) => (op.at === 'undoable' ? [op] : []));
+  const isLeft = undoable.some(({ fails }) => fails === 'until mended');
+  const order = undoable.flatMap(({ name, fails }) => (isLeft && fails !== undefined ? [] : [name]));
+  const inOrder = undone.filter((name) => order.includes(name));
+  const inReverse = [...inOrder].toSorted((a, b) => order.indexOf(b) - order.indexOf(a));
+  if (inOrder.join() !== inReverse.join()) witness.breaks('undo', `${id} was undone in the order ${undone.join(', ')}`);
 }
 
 /** It, or whoever asked for it. */

@@ -37,6 +37,11 @@ export class Witness {
   /** Order keys: tasks in order of their first start. */
   readonly started = new Set<string>();
   executions = 0;
+  /** What compensations need is there again. */
+  isMended = false;
+  /** Tasks that were put back, to be undone: those of which something could not be. */
+  readonly putBack = new Set<string>();
+  readonly #failedOnce = new Set<string>();
   readonly #live = new Set<Live>();
   readonly #tokens = new Map<string, number>();
   /** Told when a task starts for the first time. */
@@ -95,7 +100,21 @@ export class Witness {
     append(this.registered, id, name);
   }
 
+  /** @throws as the program says */
+  triesToUndo(id: string, name: string, fails: 'once' | 'until mended' | undefined): void {
+    const place = `${id} ${name}`;
+    if (fails === 'until mended' && !this.isMended) throw new Error(`${place} cannot be undone yet`);
+    if (fails !== 'once' || this.#failedOnce.has(place)) return;
+    this.#failedOnce.add(place);
+    throw new Error(`${place} is not undone at the first time`);
+  }
+
   undoes(id: string, name: string): void {
+    // What could not be undone in its time is when it is put back: nobody waits for that.
+    if (!this.putBack.has(id)) {
+      for (let above = parentOf(id); above !== undefined; above = parentOf(above))
+        if (this.undone.has(above)) this.breaks('undo', `${id} is undone (${name}), and ${above}, which asked for it, was before`);
+    }
     append(this.undone, id, name);
   }
 
@@ -107,6 +126,12 @@ export class Witness {
       if (rows.length > 0) this.breaks('S10', `${live.id} and ${other.id} have ${rows.join(', ')} at a time`);
     }
   }
+}
+
+/** The task that asked for it. */
+function parentOf(id: string): string | undefined {
+  const at = id.lastIndexOf('/');
+  return at < 0 ? undefined : id.slice(0, at);
 }
 
 /** Each name once. */

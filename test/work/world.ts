@@ -13,7 +13,7 @@ import type { Host } from '../../actors/host/host.ts';
 import type { Message } from '../../actors/kernel/effects.ts';
 import { seededTransport } from '../../actors/host/transport.ts';
 import { isTerminal } from '../../actors/ports/store.ts';
-import type { Store } from '../../actors/ports/store.ts';
+import type { Store, TaskRecord } from '../../actors/ports/store.ts';
 import { startFleetWith } from '../../src/runtime/fleet.ts';
 import { VirtualClock } from '../../src/testing/virtual-clock.ts';
 import { faultyStore } from '../runtime/harness.ts';
@@ -22,7 +22,7 @@ import type { StoreFault, StoreFaults } from '../../src/testing/simulate/faulty-
 import type { Place } from '../stores/conformance/place.ts';
 import { makeAgents } from './agents.ts';
 import { Books } from './books.ts';
-import { Client } from './client.ts';
+import { Client, NOT_UNDONE } from './client.ts';
 import type { Program } from './programs.ts';
 import { ROWS } from './programs.ts';
 import { judge } from './verdict.ts';
@@ -108,7 +108,7 @@ class World {
     this.#options = options;
     this.#random = seededRandom(`work/${options.seed}`);
     this.#books = new Books(this.#witness);
-    this.#client = new Client(options.day, this.#books, this.#random.fork('client'), options.cancelOneIn ?? 0);
+    this.#client = new Client(options.day, this.#books, this.#witness, this.#random.fork('client'), options.cancelOneIn ?? 0);
     this.#healAtMs = START_MS + (options.healAtMs ?? 20_000);
     const random = this.#random.fork('outages');
     this.#outages = Array.from({ length: options.outages ?? 0 }, () => {
@@ -255,7 +255,8 @@ class World {
   async #isOver({ store, fleet }: Process): Promise<boolean> {
     if (fleet === undefined) return false;
     const tasks = await this.#books.look(store, this.#clock.nowMs());
-    return this.#client.isContent && tasks.length > 0 && tasks.every(({ status }) => isTerminal(status));
+    const isOver = ({ status, error }: TaskRecord): boolean => isTerminal(status) && !(error ?? '').includes(NOT_UNDONE);
+    return this.#client.isContent && tasks.length > 0 && tasks.every(isOver);
   }
 
   async #isStuck({ store }: Process): Promise<void> {

@@ -138,9 +138,11 @@ export const LOCK_TURNS: Invariant = {
         for (const other of line.values()) sinceMs = Math.max(sinceMs, other.sinceMs);
         line.set(id, { ...task, id, sinceMs, blockedMs: nowMs, passed: 0 });
       },
-      'store.started': ({ held, start: { locks }, nowMs }) => {
+      'store.started': ({ held, start: { locks, undo }, nowMs }) => {
         const { id } = held;
         if (locks.length === 0 || seen.isKnown(held)) return;
+        // It may have kept them, and so passed nobody.
+        if (undo !== null) return leave(id);
         const place: Place = line.get(id) ?? { sinceMs: nowMs, seq: tasks.get(id)?.seq ?? 0 };
         leave(id);
         for (const waiter of line.values()) {
