@@ -21,6 +21,7 @@ class Bench {
   readonly failures: IsolatedWorkerError[] = [];
   readonly returned: string[] = [];
   readonly controller = new AbortController();
+  readonly end = new AbortController();
   readonly worker: IsolatedWorker;
   kills = 0;
   /** Gone as soon as it is killed. */
@@ -81,7 +82,7 @@ class Bench {
     };
     this.worker.execute({
       ctx: ctx as unknown as Context,
-      ended: ctx.signal,
+      ended: this.end.signal,
       input: '',
       depth: 0,
       priority: 0,
@@ -192,12 +193,23 @@ test('what a run says after it is over is ignored', () => {
   const calls: string[] = [];
   bench.run(calls);
   bench.says({ at: 'progress', done: 1, total: undefined });
-  bench.controller.abort(new Error('parked'));
+  bench.end.abort(new Error('parked'));
   expect(bench.told.at(-1)).toMatchObject({ at: 'over', run: 1, error: { record: { message: 'parked' } } });
   bench.says({ at: 'progress', done: 2, total: undefined });
   bench.says({ at: 'returned', result: '"late"' });
   expect(calls).toEqual(['progress']);
   expect(bench.returned).toEqual([]);
+});
+
+test('what a run says after it was told to stop is heard, until it is over', () => {
+  const bench = new Bench().ready();
+  bench.run();
+  bench.controller.abort(new Error('cancelled'));
+  expect(bench.told.at(-1)).toMatchObject({ at: 'stop', run: 1, error: { record: { message: 'cancelled' } } });
+  bench.says({ at: 'returned', result: '"all the same"' });
+  expect(bench.returned).toEqual(['"all the same"']);
+  bench.end.abort(new Error('over'));
+  expect(bench.told.at(-1)).toMatchObject({ at: 'over', run: 1 });
 });
 
 test('a successor starts only when the child before it is gone', async () => {

@@ -75,6 +75,26 @@ describe('taking', () => {
   });
 });
 
+test('another run over what is held has a newer token; nobody is passed by that, and nobody comes in between', () => {
+  const { take, release, table } = bench(0);
+  take(0, [...write('a'), ...read('b')]);
+  take(1, write('a'));
+  take(2, read('b'));
+  table.takeChanges();
+  expect(table.renew(0)).toBe(3);
+  expect(table.holders()).toEqual([
+    { seq: 2, wants: read('b'), token: 2 },
+    { seq: 0, wants: [...write('a'), ...read('b')], token: 3 },
+  ]);
+  expect(table.waiterOf(1)).toMatchObject({ passed: 0, wokenAtMs: null });
+  expect(table.takeChanges()).toMatchObject([{ seq: 0, holder: { token: 3 } }]);
+  expect(take(3, write('b'))).toBe('blocked');
+  release(2);
+  expect(take(3, write('b'))).toBe('blocked');
+  expect(release(0)).toEqual([1, 3]);
+  expect(() => table.renew(0)).toThrow('holds no locks');
+});
+
 describe('waking', () => {
   test('is of as many as can run together, the oldest first', () => {
     const { take, release } = bench();
