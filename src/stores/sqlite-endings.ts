@@ -87,7 +87,8 @@ export class Endings {
     error: string,
     { losses = task.losses, as = status }: { losses?: number; as?: RunOutcome } = {},
   ): void {
-    this.#letsGo(task, as, error, task.noted !== NOTED.pause && this.#isToBeUndone(task));
+    const keepsLocks = task.options?.locks !== undefined && task.noted !== NOTED.pause && this.#isToBeUndone(task);
+    this.#letsGo(task, as, error, keepsLocks);
     if (task.noted === NOTED.cancel) this.#cancelled(task, losses, task.options);
     else {
       const ended = this.#endBadly(task, status, error, losses, task.options);
@@ -253,7 +254,7 @@ export class Endings {
     if (options?.locks !== undefined) this.wakeForLocks(this.#known.locks.table.release(seq, this.#nowMs));
   }
 
-  /** It has registered what is to be undone, and nothing has been yet. */
+  /** It has registered what is to be undone, and undoing that has not begun. */
   #isToBeUndone(task: HeldTask | FreeTask): boolean {
     const isFresh = 'fresh' in task && task.fresh;
     return task.undo === null && !isFresh && hasCompensations(this.#known, task.seq);

@@ -1,4 +1,5 @@
 /** Faults that generated histories have found, each as a small test. */
+import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { ClaimedTask, NewTask } from '../../actors/ports/store.ts';
 import type { SqliteStore } from '../../src/stores/sqlite.ts';
@@ -62,4 +63,16 @@ test('a run that was not told to undo cannot say that it has undone: it still ho
   expect((await store.settle([{ ...run, outcome: { at: 'completed', result: null, sends: [] } }], 0)).outcomes).toEqual([
     { at: 'settled', status: 'completed' },
   ]);
+});
+
+test('what a file calls `resume` that was written before is told as `unpause`', async () => {
+  await store.submit([newTask('a')], 0);
+  for (const action of ['pause', 'unpause'] as const) await store.steer([{ id: 'a', action, by: 'me', reason: null }], 0);
+  await store.close();
+  const db = new DatabaseSync(place.path);
+  db.exec(`update story set entry = replace(entry, '"unpause"', '"resume"')`);
+  db.close();
+  store = place.store();
+  await store.open({ nowMs: 0, maxUnfinished: 100 });
+  expect(await store.story('a')).toMatchObject([{ at: 'submitted' }, { action: 'pause' }, { action: 'unpause' }]);
 });
