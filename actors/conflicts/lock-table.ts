@@ -11,8 +11,9 @@
  *
  * A set is taken whole or not at all, so nobody holds while he waits, and no ring of waiting can
  * close. Whoever is woken holds nothing yet: a newcomer may still pass him. That is counted, and
- * after `mostPassed` the waiter has a reservation: nobody younger takes what it wants. So a wide set
- * is not starved by a stream of narrow ones. The reservation of one that was woken and does not come
+ * after `mostPassed`, or after one who is drawn to be the last (`isLastToPass`), the waiter has a
+ * reservation: nobody younger takes what it wants. So a wide set is not starved by a stream of narrow
+ * ones, and neighbours do not fall into a beat. The reservation of one that was woken and does not come
  * within `PROMISE_MS` is void until it has tried again: one that cannot run is in nobody's way.
  *
  * Those who have been woken could all run together: with the holders, with each other, and with those
@@ -25,6 +26,7 @@
 import { invariant } from '../kernel/errors.ts';
 import type { LockWant } from '../ports/store.ts';
 import { excludes } from './lock-wants.ts';
+import { isLastToPass } from './passing.ts';
 import { isOlder, WaitLine } from './wait-line.ts';
 import type { Place, Waiter } from './wait-line.ts';
 
@@ -44,6 +46,7 @@ export interface LockWaiter {
   readonly seq: number;
   readonly wants: readonly LockWant[];
   readonly sinceMs: number;
+  /** By how many; `mostPassed` when nobody may pass it any more. */
   readonly passed: number;
   readonly wokenAtMs: number | null;
 }
@@ -77,7 +80,7 @@ export interface LockChange {
 }
 
 export interface LockTableOptions {
-  /** How many younger ones may pass a waiter: a whole number, at least 0. */
+  /** How many younger ones may pass a waiter, at most: a whole number, at least 0. */
   readonly mostPassed: number;
   /** The next lock token. Called once for each grant. */
   readonly nextToken: () => number;
@@ -107,7 +110,6 @@ export class LockTable {
   readonly #promised = new Set<Waiter>();
   readonly #changed: Set<number> | undefined;
   #latestMs = -Infinity;
-  #grants = 0;
 
   constructor({ mostPassed, nextToken, keepsChanges = false }: LockTableOptions) {
     this.mostPassed = mostPassed;
@@ -123,9 +125,10 @@ export class LockTable {
     const asker = known ?? { seq, sinceMs: Math.max(nowMs, this.#latestMs) };
     const blocker = this.#blocker(asker, wants, nowMs);
     if (blocker === undefined) {
-      this.#countPassing(asker, wants);
+      const token = this.#nextToken();
+      this.#countPassing(asker, wants, token);
       if (known !== undefined) this.#leave(known);
-      return { at: 'granted', token: this.#hold({ seq, wants, token: this.#nextToken() }) };
+      return { at: 'granted', token: this.#hold({ seq, wants, token }) };
     }
     if (!waits) return { ...blocker, at: 'blocked', wake: NOBODY };
     const wasWoken = known !== undefined && known.wokenAtMs !== null;
@@ -278,22 +281,21 @@ export class LockTable {
     return wokenAtMs === null || nowMs < wokenAtMs + PROMISE_MS;
   }
 
-  #countPassing(asker: { readonly seq: number; readonly sinceMs: number }, wants: readonly LockWant[]): void {
-    this.#grants += 1;
+  #countPassing(asker: { readonly seq: number; readonly sinceMs: number }, wants: readonly LockWant[], token: number): void {
     for (const { resource, mode } of wants) {
       const entry = this.#resources.get(resource);
       if (entry === undefined) continue;
-      this.#passLine(asker, entry.waiting.write);
-      if (mode === 'write') this.#passLine(asker, entry.waiting.read);
+      this.#passLine(asker, entry.waiting.write, token);
+      if (mode === 'write') this.#passLine(asker, entry.waiting.read, token);
     }
   }
 
-  #passLine(asker: { readonly seq: number; readonly sinceMs: number }, line: WaitLine): void {
+  #passLine(asker: { readonly seq: number; readonly sinceMs: number }, line: WaitLine, token: number): void {
     for (let place = line.first; place !== undefined && isOlder(place.waiter, asker); place = place.next) {
       const { waiter } = place;
-      if (waiter.lastPassedBy === this.#grants || waiter.passed >= this.mostPassed) continue;
-      waiter.lastPassedBy = this.#grants;
-      waiter.passed += 1;
+      if (waiter.lastPassedBy === token || waiter.passed >= this.mostPassed) continue;
+      waiter.lastPassedBy = token;
+      waiter.passed = isLastToPass(token) ? this.mostPassed : waiter.passed + 1;
       this.#changed?.add(waiter.seq);
     }
   }

@@ -9,11 +9,11 @@ export interface Waiter {
   readonly seq: number;
   readonly wants: readonly LockWant[];
   readonly sinceMs: number;
-  /** How many younger ones have taken something that it wants; counted up to the limit. */
+  /** How many younger ones have taken something that it wants; counted up to the limit, and the limit when the last was to be the last. */
   passed: number;
   /** Since when it has been told to try again; null: it has not, or has tried since. */
   wokenAtMs: number | null;
-  /** The grant that was counted last: one that passes it at two resources counts once. */
+  /** The token of the grant that was counted last: one that passes it at two resources counts once. */
   lastPassedBy: number;
   /** Its places, in the order of `wants`. */
   places: Place[];

@@ -38,7 +38,8 @@
  *     reason, it holds nothing, and then gets its locks like anybody else. So nobody waits for others
  *     with locks in his hand: what it holds is all that it needs.
  *   - Whoever waits for locks is passed by at most `mostPassed` younger ones that take what it wants,
- *     while it is there to be run: one that is parked for its turn (`order`) meanwhile has left the line.
+ *     while it is there to be run: one that is parked for its turn (`order`) meanwhile has left the line,
+ *     one that is to be undone meanwhile has not. Some grants are drawn to be the last that passes.
  *
  * Times are milliseconds of the caller's clock. Payloads (`input`, `result`, `value`, `error`) are
  * texts (JSON), opaque to the store.

@@ -199,7 +199,7 @@ export class MemoryMoves {
 
   /**
    * The run lets go of the lease, and so of its locks, unless it `keepsLocks`. `comesBack`: the task is queued
-   * again as it was, so one that was woken for its locks keeps its place in their line.
+   * again as it was, or to be undone, so one that was woken for its locks keeps its place in their line.
    */
   letGo(
     task: MemoryTask,
@@ -244,7 +244,8 @@ export class MemoryMoves {
     // What could not be undone is kept, for a `requeue`.
     if (undo !== undefined) return this.end(task, 'dead', null, error, nowMs);
     if (!hasCompensations(task)) return this.end(task, status, null, error, nowMs);
-    this.forsake(task, nowMs);
+    // It wants the same locks to be undone, so where it waits for them it keeps its place.
+    if (!isHeld(task)) this.unplace(task);
     const more = moreOf(task);
     const isPaused = more.noted?.action === 'pause';
     more.undo = { status, error };

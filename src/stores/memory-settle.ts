@@ -51,7 +51,7 @@ export function settleRun(
       return undefined;
     case 'released': {
       if (task.status === 'running') task.attempt -= 1;
-      moves.letGo(task, 'released', null, nowMs, { comesBack: task.more?.noted === undefined, keepsLocks: keepsLocks(task, 'comes back') });
+      moves.letGo(task, 'released', null, nowMs, { comesBack: !isToPause(task), keepsLocks: keepsLocks(task, 'comes back') });
       if (outcome.box !== undefined) moreOf(task).box = outcome.box;
       if (!isSteered(moves, task, nowMs)) moves.enqueue(task, nowMs);
       return undefined;
@@ -74,7 +74,7 @@ function keepsLocks(task: MemoryTask, next: 'ends' | 'comes back' | 'parks'): bo
 export function giveBack(moves: MemoryMoves, task: MemoryTask, outcome: GivenBack, error: string, nowMs: number): void {
   const started = task.status === 'running';
   const isLast = started && task.losses + 1 >= task.maxLosses;
-  const lets = { comesBack: task.more?.noted === undefined, keepsLocks: keepsLocks(task, isLast ? 'ends' : 'comes back') };
+  const lets = { comesBack: !isToPause(task), keepsLocks: keepsLocks(task, isLast ? 'ends' : 'comes back') };
   moves.letGo(task, outcome, started ? error : null, nowMs, lets);
   if (started) {
     task.losses += 1;
@@ -197,8 +197,12 @@ function isCancelled(moves: MemoryMoves, task: MemoryTask, nowMs: number): boole
 }
 
 function isPaused(moves: MemoryMoves, task: MemoryTask): boolean {
-  if (task.more?.noted?.action !== 'pause') return false;
-  task.more.noted = undefined;
+  if (!isToPause(task)) return false;
+  moreOf(task).noted = undefined;
   moves.park(task, 'operator', null);
   return true;
+}
+
+function isToPause({ more }: MemoryTask): boolean {
+  return more?.noted?.action === 'pause';
 }

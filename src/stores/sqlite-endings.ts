@@ -151,20 +151,21 @@ export class Endings {
   cancel(task: FreeTask): { readonly ended: readonly string[]; readonly held: readonly Held[] } {
     const ended: string[] = [];
     const held: Held[] = [];
-    this.#leaveLine(task);
+    this.#unplace(task);
     this.#cancelRow(task, task.losses, task.options, { ended, held });
     return { ended, held };
   }
 
   /** It fails, though nobody holds it: whether it has ended by that. */
   fail(task: FreeTask, error: string): boolean {
-    this.#leaveLine(task);
+    this.#unplace(task);
     return this.#endBadly(task, 'failed', error, task.losses, task.options);
   }
 
   /** Nobody holds it: it waits for an operator from now on. */
   pause(task: FreeTask): void {
-    this.#leaveLine(task);
+    this.#unplace(task);
+    this.#leaveLine(task.seq, task.options);
     this.#releaseLocks(task);
     this.#known.sql.move.run(STATUS.parked, task.resumed, null, 'operator', task.seq);
     this.#known.tally.moved(task.kind, task.status, STATUS.parked);
@@ -244,8 +245,9 @@ export class Endings {
     if (options.locks === undefined) return;
     const { table } = this.#known.locks;
     if (!keepsLocks) this.#releaseLocks(task);
-    // It keeps its place in line where it is going to try again as it is.
-    const keepsPlace = as === 'released' || as === 'lost' || as === 'expired' || as === 'owner-gone' || as === 'blocked';
+    // It keeps its place in line where it is going to try again, as it is or to be undone.
+    const comesBack = as === 'released' || as === 'lost' || as === 'expired' || as === 'owner-gone';
+    const keepsPlace = comesBack ? task.noted !== NOTED.pause : as === 'blocked' && task.noted === null;
     if (!keepsPlace) this.wakeForLocks(table.forget(task.seq, this.#nowMs));
   }
 
@@ -260,25 +262,30 @@ export class Endings {
     return task.undo === null && !isFresh && hasCompensations(this.#known, task.seq);
   }
 
-  /** What nobody holds is not there to be run any more. */
-  #leaveLine(task: FreeTask): void {
+  /** What nobody holds leaves where it was, but for the line for locks: it may want them to be undone. */
+  #unplace(task: FreeTask): void {
     if (task.status === STATUS.queued) this.#gone.push(task);
     if (task.orderKey !== null) this.order.touch(task.orderKey);
-    if (task.options?.locks !== undefined) this.wakeForLocks(this.#known.locks.table.forget(task.seq, this.#nowMs));
     this.waits.forget(task.seq);
   }
 
+  /** It is not there to be run any more. */
+  #leaveLine(seq: number, options: TaskOptions | null): void {
+    if (options?.locks !== undefined) this.wakeForLocks(this.#known.locks.table.forget(seq, this.#nowMs));
+  }
+
   #endBadly(task: HeldTask | FreeTask, status: BadStatus, error: string | null, losses: number, options: TaskOptions | null): boolean {
-    const { sql, tally, locks } = this.#known;
+    const { sql, tally } = this.#known;
     const isFresh = 'fresh' in task && task.fresh;
-    if (options?.locks !== undefined) this.wakeForLocks(locks.table.forget(task.seq, this.#nowMs));
     // What could not be undone is kept, for a `requeue`.
     if (task.undo !== null) {
+      this.#leaveLine(task.seq, options);
       this.#endNow(task, 'dead', error, losses);
       this.#closed.push(task.seq);
       return true;
     }
     if (!this.#isToBeUndone(task)) {
+      this.#leaveLine(task.seq, options);
       this.#endNow(task, status, error, losses);
       if (!isFresh) this.#closed.push(task.seq);
       return true;
@@ -318,7 +325,7 @@ export class Endings {
       if (child === undefined) {
         const free = this.#free(seq);
         if (free.undo !== null) continue;
-        this.#leaveLine(free);
+        this.#unplace(free);
         this.#cancelRow(free, free.losses, free.options, told);
       } else if (child.undo === null) {
         this.note(child, NOTED.cancel);
@@ -354,7 +361,7 @@ export class Endings {
     if (task.noted === NOTED.pause) return this.#pauseNoted(task);
     this.#known.sql.note.run(null, task.seq);
     const free = this.#free(task.seq);
-    this.#leaveLine(free);
+    this.#unplace(free);
     this.#cancelRow(free, free.losses, free.options, { ended: [], held: [] });
   }
 

@@ -1,4 +1,6 @@
 /** Locks of the model: who holds what, and the line of those who wait. */
+import { isLastToPass } from '../../actors/conflicts/passing.ts';
+import { MOST_PASSED } from '../../actors/ports/store.ts';
 import type { LockWant } from '../../actors/ports/store.ts';
 import { isHeld, keepsLocks, wantsOf } from './model-task.ts';
 import type { ModelTask } from './model-task.ts';
@@ -13,7 +15,7 @@ export interface LockReason {
 }
 
 export class LockModel {
-  mostPassed = 4;
+  mostPassed = MOST_PASSED;
   #lastToken = 0;
   readonly #tasks: readonly ModelTask[];
   readonly #nowMs: () => number;
@@ -39,9 +41,10 @@ export class LockModel {
     }
     const reasons = this.reasons(task);
     if (reasons.length > 0) return reasons;
-    for (const older of this.#inLineBefore(task)) if (overlap(wants, wantsOf(older)).length > 0) older.line!.passed += 1;
+    task.lockFence = wants.length > 0 ? this.nextToken() : 0;
+    for (const older of this.#inLineBefore(task))
+      if (overlap(wants, wantsOf(older)).length > 0) older.line!.passed = isLastToPass(task.lockFence) ? Infinity : older.line!.passed + 1;
     task.line = null;
-    if (wants.length > 0) task.lockFence = this.nextToken();
     return [];
   }
 
@@ -73,7 +76,8 @@ export class LockModel {
       const isFree = ![...this.holders(), ...expected, ...woken, ...ahead].some(
         (other) => overlap(wantsOf(task), wantsOf(other)).length > 0,
       );
-      if (task.parkedFor === 'locks' && isFree) woken.push(task);
+      // One that is to be undone has kept its place, and may be on its way already.
+      if (task.line!.wokenAtMs === null && isFree) woken.push(task);
       else if (this.#isReserved(task)) ahead.push(task);
     }
     return woken;

@@ -128,7 +128,7 @@ export class ModelWorld {
   endBadly(task: ModelTask, status: 'failed' | 'dead' | 'cancelled', error: string | null): void {
     if (task.undo !== null) return this.end(task, 'dead', error);
     if (!isCompensated(task)) return this.end(task, status, error);
-    Object.assign(task, { undo: { status, error }, attempt: 0, losses: 0, line: null });
+    Object.assign(task, { undo: { status, error }, attempt: 0, losses: 0 });
     this.wake(task);
     this.wakeLockWaiters();
   }
@@ -168,7 +168,7 @@ export class ModelWorld {
   wakeLockWaiters(): void {
     for (const task of this.locks.toWake()) {
       task.line!.wokenAtMs = this.nowMs;
-      this.wake(task);
+      if (task.parkedFor === 'locks') this.wake(task);
     }
   }
 

@@ -6,6 +6,7 @@
  * Where the port leaves a choice, the model takes the adapter's and says whether it was one of those
  * allowed: which tenant's turn it is (`claim`), and who is named as being in the way (`start`).
  */
+import { MOST_PASSED } from '../../actors/ports/store.ts';
 import type {
   Approval,
   ApprovalRequest,
@@ -72,7 +73,7 @@ export class Model {
     this.#world.maxOfKind = Object.fromEntries(
       Object.entries(kinds ?? {}).map(([kind, limits]) => [kind, limits.maxUnfinished ?? Infinity]),
     );
-    this.#world.locks.mostPassed = mostPassed ?? 4;
+    this.#world.locks.mostPassed = mostPassed ?? MOST_PASSED;
     const held = this.#world.tasks.filter(isHeld);
     this.#world.command(nowMs, () => {
       for (const task of held) this.#takeBack(task);
@@ -312,6 +313,8 @@ export class Model {
       if (by.length > 0) {
         // What is to be undone is undone: it waits.
         if (task.task.onConflict === 'reject' && task.undo === null) return () => ({ at: 'rejected', by });
+        // What was noted of it is done, and it does not stand.
+        if (task.noted !== null) task.line = null;
         this.#world.letGo(task, () => {
           this.#world.park(task, 'locks');
           this.#world.locks.standInLine(task);

@@ -60,8 +60,8 @@ export interface SweepReply {
 /** How long waiting makes up for one level of priority, unless told otherwise. */
 export const AGING_MS = 60_000;
 
-/** How many younger ones may take what a task waits for, unless told otherwise. */
-export const MOST_PASSED = 4;
+/** How many younger ones may take what a task waits for, at most, unless told otherwise. */
+export const MOST_PASSED = 2;
 
 /** What a kind may have. */
 export interface KindLimits {

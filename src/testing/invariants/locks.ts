@@ -162,8 +162,10 @@ export const LOCK_TURNS: Invariant = {
       'store.expired': ({ held: { id, status } }) => {
         if (status !== 'queued') leave(id);
       },
-      'store.steered': ({ steering: { id, action }, outcome: { at } }) => {
-        if (action !== 'unpause' && at === 'done') leave(id);
+      'store.steered': ({ steering: { id, action }, outcome }) => {
+        if (action === 'unpause' || outcome.at !== 'done') return;
+        // What is cancelled and is to be undone first keeps its place.
+        if (action !== 'cancel' || isTerminal(outcome.status)) leave(id);
       },
       'store.ended': ({ id }) => leave(id),
     };

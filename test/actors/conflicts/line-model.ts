@@ -1,5 +1,6 @@
 /** The lock table again as slowly and plainly as can be: lists, gone through from one end to the other. */
 import { PROMISE_MS } from '../../../actors/conflicts/lock-table.ts';
+import { isLastToPass } from '../../../actors/conflicts/passing.ts';
 import type { LockWant } from '../../../actors/ports/store.ts';
 
 interface Holder {
@@ -22,6 +23,8 @@ export class LineModel {
   holders: Holder[] = [];
   line: Waiter[] = [];
   nowMs = 0;
+  /** So many tokens have been given. */
+  #grants = 0;
 
   constructor(mostPassed: number) {
     this.mostPassed = mostPassed;
@@ -33,7 +36,9 @@ export class LineModel {
     const older = this.#olderThan(known ?? { seq, sinceMs: this.nowMs });
     const blocked = [...this.holders, ...older.filter((waiter) => this.#isReserved(waiter))].some((other) => clash(wants, other.wants));
     if (!blocked) {
-      for (const waiter of older) if (clash(wants, waiter.wants)) waiter.passed = Math.min(waiter.passed + 1, this.mostPassed);
+      this.#grants += 1;
+      const left = isLastToPass(this.#grants) ? Infinity : 1;
+      for (const waiter of older) if (clash(wants, waiter.wants)) waiter.passed = Math.min(waiter.passed + left, this.mostPassed);
       this.line = this.line.filter((waiter) => waiter !== known);
       this.holders.push({ seq, wants });
       return null;

@@ -93,6 +93,42 @@ export function standingInLine(makePlace: MakePlace): void {
       expect((await again('wide'))?.id).toBe('wide');
     });
 
+    describe('a task that is to be undone wants the same locks, and keeps its place', () => {
+      /** It has something to undo, waits for f and g, and may not be passed any more. */
+      async function waiting(): Promise<{ readonly holder: ClaimedTask }> {
+        await bench.reopen({ mostPassed: 1 });
+        const run = await bench.compensated('undone', { locks: write('f', 'g'), deadlineMs: bench.nowMs + 1_000 });
+        await bench.settle(run, { at: 'released' });
+        const holder = (await arrive('holder', 'f'))!;
+        expect((await bench.tryNext('undone')).outcome).toMatchObject({ at: 'blocked' });
+        await bench.complete((await arrive('passes', 'g'))!);
+        return { holder };
+      }
+
+      for (const [how, happens] of [
+        ['its deadline passes', () => bench.sweepIn(1_000)],
+        ['it is cancelled', () => bench.steer('undone', 'cancel')],
+      ] as const)
+        test(`when ${how} while it waits`, async () => {
+          const { holder } = await waiting();
+          await happens();
+          expect(await bench.standing('undone')).toEqual(['queued']);
+          expect(await arrive('too late', 'g')).toBeUndefined();
+          await bench.complete(holder);
+          expect(await bench.given(await bench.runNext('undone'))).toMatchObject({ undo: {} });
+        });
+
+      test('when it is cancelled on its way to a worker', async () => {
+        const { holder } = await waiting();
+        await bench.complete(holder);
+        const [claimed] = await bench.claim();
+        await bench.steer('undone', 'cancel');
+        await bench.settle(claimed!, { at: 'released' });
+        expect(await arrive('too late', 'g')).toBeUndefined();
+        expect(await bench.given(await bench.runNext('undone'))).toMatchObject({ undo: { status: 'cancelled' } });
+      });
+    });
+
     describe('a reservation', () => {
       /** `wide` has been passed once, is next to have f and g, and was woken; `behind` waits for g. */
       async function reserved(): Promise<void> {

@@ -20,6 +20,14 @@ test('fifty are too many states to search them all; ranks hold for every number'
   expect(verdict).toMatchObject({ at: 'no-counterexample', search: { at: 'not-finished', ranked: { at: 'free' } } });
 });
 
+test('ten whose meals are equally long, begun at different times, fall into no beat', async () => {
+  for (const seed of [2, 4]) {
+    const { jain, meals, mealsAStep } = await dine({ seed, seats: 10, steps: 60, eating: 'alike' });
+    expect(jain, meals.join(' ')).toBeGreaterThanOrEqual(0.97);
+    expect(mealsAStep).toBeGreaterThanOrEqual(0.7 * mostMealsAStep(10));
+  }
+});
+
 test.for([3, 5] as const)('%i philosophers who take one fork after the other are deadlocked', async (seats) => {
   const verdict = await checkDeadlockFree(philosophers(seats), { runs: 0, inputs: mealsOf(seats), without: ['all-or-nothing'] });
   expect(verdict).toMatchObject({ at: 'violated', kind: 'deadlock', by: 'search', search: { ranked: { at: 'circular' } } });
