@@ -22,8 +22,8 @@ test('fifty are too many states to search them all; ranks hold for every number'
 
 test('ten whose meals are equally long, begun at different times, fall into no beat', async () => {
   for (const seed of [2, 4]) {
-    const { jain, meals, mealsAStep } = await dine({ seed, seats: 10, steps: 60, eating: 'alike' });
-    expect(jain, meals.join(' ')).toBeGreaterThanOrEqual(0.97);
+    const { jain, mealsAStep } = await dine({ seed, seats: 10, steps: 60, eating: 'alike' });
+    expect(jain).toBeGreaterThanOrEqual(0.97);
     expect(mealsAStep).toBeGreaterThanOrEqual(0.7 * mostMealsAStep(10));
   }
 });
