@@ -21,7 +21,7 @@ export class PayloadInvalidError extends DroverError {
 
 /**
  * A value would not come back from JSON as it was given: NaN, Infinity, a Map, a Date, an instance of a class, a function, a
- * bigint, a cycle, undefined in an array. Fields that are undefined vanish, and that is no error; -0 becomes 0.
+ * bigint, a cycle. It is no error that fields which are undefined vanish, that undefined becomes null in an array, and -0 becomes 0.
  */
 export class PayloadNotJsonError extends DroverError {
   readonly code = 'DROVER_PAYLOAD_NOT_JSON';

@@ -2,8 +2,8 @@
  * Plain JSON: values that come back from their JSON as they were. `JSON.stringify` changes the others without a word:
  * NaN becomes null, a Map an empty object, a Date a text, a function nothing at all.
  *
- * Two things are let pass: a field that is undefined vanishes, as everybody expects of JSON, and -0 becomes 0, which
- * equals it.
+ * Three things are let pass, as everybody expects of JSON: a field that is undefined vanishes, in an array it becomes null
+ * (`Promise.all` over steps that return nothing makes such ones), and -0 becomes 0, which equals it.
  */
 
 /** The first thing in it that JSON would change, and the path to it, e.g. `items[3].price`; undefined: nothing. Knows no cycles: ask `JSON.stringify` first. */
@@ -29,7 +29,7 @@ function isPlain(value: unknown): boolean {
 function isPlainArray(values: readonly unknown[]): boolean {
   for (let at = 0; at < values.length; at += 1) {
     const value = values[at];
-    if (typeof value !== 'string' && !isPlain(value)) return false;
+    if (typeof value !== 'string' && value !== undefined && !isPlain(value)) return false;
   }
   return true;
 }
@@ -53,7 +53,7 @@ function find(value: unknown, path: string): ReturnType<typeof changedByJson> {
   if (isPlain(value)) return undefined;
   if (Array.isArray(value)) {
     for (const [at, inner] of value.entries()) {
-      const found = inner === undefined ? { path: `${path}[${at}]`, value: inner } : find(inner, `${path}[${at}]`);
+      const found = inner === undefined ? undefined : find(inner, `${path}[${at}]`);
       if (found !== undefined) return found;
     }
   } else if (
@@ -81,7 +81,7 @@ export function oddInWords(value: unknown): string {
   if (value instanceof Set) return 'a Set; give it as an array';
   switch (typeof value) {
     case 'undefined':
-      return 'undefined in an array, which comes back as null';
+      return 'undefined';
     case 'bigint':
       return 'a bigint; give it as a text';
     case 'function':

@@ -263,7 +263,8 @@ export class MemoryMoves {
   /** Ends one that is not held any more. What it remembers is kept for a `requeue` unless it has done all it was to do, or undone it. */
   end(task: MemoryTask, status: TaskStatus, result: string | null, error: string | null, nowMs: number, undone = false): void {
     const { more } = task;
-    this.forsake(task, nowMs);
+    if (!isHeld(task)) this.unplace(task);
+    this.#leaveLine(task, nowMs);
     this.releaseLocks(task, nowMs);
     this.move(task, status);
     this.count(task, -1);
@@ -294,6 +295,10 @@ export class MemoryMoves {
   forsake(task: MemoryTask, nowMs: number): void {
     if (isHeld(task)) return;
     this.unplace(task);
+    this.#leaveLine(task, nowMs);
+  }
+
+  #leaveLine(task: MemoryTask, nowMs: number): void {
     if (task.more !== undefined && task.more.locks.length > 0) this.wakeBlocked(this.locks.forget(task.seq, nowMs), nowMs);
   }
 

@@ -52,6 +52,24 @@ const diverged = (place: string, came: string) => ({
   },
 });
 
+test('what is called within a step has places of its own: a step that is remembered does not move those behind it', async () => {
+  await using bed = new Testbed();
+  const way = async (ctx: Ctx) => {
+    const inside = await ctx.step('whole', () => Promise.all([ctx.call('service', 'same'), ctx.call('service', 'same')]));
+    const outside = await ctx.call('service', 'same');
+    await ctx.sleep(5_000);
+    return [inside, outside, await ctx.call('service', 'same')];
+  };
+  const { service, handle } = await replayed(bed, way, way);
+  expect(service.calls.map(({ key }) => key)).toEqual([
+    'x/call:service~in:whole#1',
+    'x/call:service~in:whole#2',
+    'x/call:service#1',
+    'x/call:service#2',
+  ]);
+  await bed.drive(handle.result());
+});
+
 describe('a later run of the same version', () => {
   test('that comes to another step does not make it', async () => {
     await using bed = new Testbed();

@@ -21,7 +21,7 @@ describe('the same id', () => {
   test.each([
     ['an equal object', { a: 1, b: [{ c: 2, d: 3 }] }, { a: 1, b: [{ c: 2, d: 3 }] }],
     ['other order of keys', { a: 1, b: [{ c: 2, d: 3 }] }, { b: [{ d: 3, c: 2 }], a: 1 }],
-    ['a value that JSON makes equal', { at: '1970-01-01T00:00:00.000Z' }, { at: new Date(0), gone: undefined }],
+    ['a value that JSON makes equal', { at: 0 }, { at: -0, gone: undefined }],
     ['nothing', undefined, undefined],
   ])('with the same payload is the same task: %s', async (_name, first, second) => {
     await using bed = new Testbed();

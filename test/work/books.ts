@@ -205,7 +205,9 @@ export class Books {
         if (this.#kept.has(id)) this.#witness.breaks('undo', `${id} is blocked, and has kept its locks to be undone`);
         this.#held.delete(id);
         const wants = this.accepted.get(id)?.locks ?? [];
-        if (own === undefined) this.#line.set(id, { sinceMs: nowMs, seq: this.#seqOf(id), wants, passed: 0 });
+        // A clock that is behind makes nobody older than those who stand there.
+        const sinceMs = Math.max(nowMs, ...Array.from(this.#line.values(), (other) => other.sinceMs));
+        if (own === undefined) this.#line.set(id, { sinceMs, seq: this.#seqOf(id), wants, passed: 0 });
       } else if (outcome.at === 'started') {
         // Asked again after a failure, it is the same start.
         if (this.#granted.has(`${id} ${fence}`)) continue;
@@ -214,10 +216,13 @@ export class Books {
         this.#locks.set(id, outcome.locks);
         if (outcome.undo !== null) this.#undoing.add(id);
         this.#keepsOut(id, outcome.locks);
-        // It has had them all the time.
-        if (this.#kept.has(id)) continue;
+        // It has had them all the time; or it may have: with an order key, or cancelled with its parent, nobody says so here.
+        if (this.#kept.has(id) || (outcome.undo !== null && (this.accepted.get(id)?.orderKey !== undefined || this.#isCancelled(id))))
+          continue;
+        // Who comes only now may still be the older of two of the same moment.
+        const asker = own ?? { sinceMs: nowMs, seq: this.#seqOf(id) };
         for (const [other, waiting] of this.#line) {
-          if ((own !== undefined && isOlder(own, waiting)) || !exclude(outcome.locks, waiting.wants)) continue;
+          if (isOlder(asker, waiting) || !exclude(outcome.locks, waiting.wants)) continue;
           waiting.passed += 1;
           // With an order key it may be its turn with the locks and not with the key: then it is not there to be run.
           const isThere = !this.#isCancelled(other) && this.accepted.get(other)?.orderKey === undefined;
@@ -251,7 +256,7 @@ export class Books {
   }
 }
 
-function isOlder(one: Waiting, other: Waiting): boolean {
+function isOlder(one: Pick<Waiting, 'sinceMs' | 'seq'>, other: Waiting): boolean {
   return one.sinceMs < other.sinceMs || (one.sinceMs === other.sinceMs && one.seq < other.seq);
 }
 

@@ -2,15 +2,28 @@
 import { isTerminal } from '../../actors/ports/store.ts';
 import type { ClaimedTask, Settlement, SettledOutcome, Store } from '../../actors/ports/store.ts';
 import { override } from './ground.ts';
+import type { Program } from './programs.ts';
 import type { Promised } from './witness.ts';
 
 export interface Mistake {
   /** What is seen to be broken: one of these, and first. */
   readonly breaks: readonly Promised[];
   readonly spoil: (store: Store) => Store;
+  /** What is done in its days, all of it cancelled somewhen. Default: as it is drawn. */
+  readonly day?: readonly Program[];
 }
 
 const HOUR_MS = 3_600_000;
+
+const PLAIN = { writes: [], reads: [], ends: 'well' } as const;
+/** Something to undo, and a while in which it is not over. */
+const LONG: Program = {
+  ops: [
+    { at: 'undoable', name: 'u0' },
+    { at: 'sleep', ms: 5_000 },
+  ],
+  ...PLAIN,
+};
 
 export const MISTAKES: Readonly<Record<string, Mistake>> = {
   'loses an accepted task': {
@@ -61,7 +74,8 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     spoil: (store) => override(store, { remember: async (items) => items.map(() => true) }),
   },
   'forgets what is to be compensated': {
-    breaks: ['undo'],
+    // Seen too where a later run comes to register what it should find.
+    breaks: ['undo', 'end'],
     spoil: (store) =>
       override(store, {
         remember: async (items, nowMs) => {
@@ -168,6 +182,13 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
   },
   'does not tell who is to be undone of its children': {
     breaks: ['undo'],
+    day: Array.from({ length: 4 }, (): Program => ({
+      ops: [
+        { at: 'undoable', name: 'u0' },
+        { at: 'ask', program: LONG },
+      ],
+      ...PLAIN,
+    })),
     spoil: (store) =>
       override(store, {
         start: async (items, nowMs) => {

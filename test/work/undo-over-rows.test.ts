@@ -37,7 +37,6 @@ test.each(Object.entries(WAYS))('a run that %s, registers a compensation and fai
 test('a run that reads what it has set itself, registers a compensation and fails is undone', () =>
   isUndone(async (state) => [await WAYS['writes a row']!(state), await state.get('row')]));
 
-// Known, and to be mended: a retry forgets what was read of rows, and the run that undoes does not get past it.
 test('a run that read a row, is to be retried and is cancelled meanwhile is undone', async () => {
   await using bed = new Testbed();
   const undone: string[] = [];
@@ -50,6 +49,34 @@ test('a run that read a row, is to be retried and is cancelled meanwhile is undo
     },
   });
   const fleet = await bed.start({ agents: { work } });
+  const retrying = bed.record(fleet, 'task.retrying');
+  const handle = await bed.drive(fleet.submit('work', null, { id: 'x' }));
+  await bed.until(() => retrying.length === 1);
+  await bed.drive(fleet.cancel('x'));
+  await bed.advance(36_000_000);
+  expect(undone).toEqual(['paid']);
+  expect(await bed.rejection(handle.result())).toMatchObject({ code: 'DROVER_TASK_CANCELLED' });
+});
+
+test('a run that caught the failure of a child, is to be retried and is cancelled meanwhile is undone', async () => {
+  await using bed = new Testbed();
+  const undone: string[] = [];
+  const child = agent({
+    attempts: 1,
+    run: async () => {
+      throw new Error('no');
+    },
+  });
+  const work = agent({
+    asks: { child },
+    backoff: () => 3_600_000,
+    run: async (_: null, ctx) => {
+      await ctx.ask('child', undefined).catch(() => {});
+      await ctx.compensate('paid', () => undone.push('paid'));
+      throw new Error('not yet');
+    },
+  });
+  const fleet = await bed.start({ agents: { work, child } });
   const retrying = bed.record(fleet, 'task.retrying');
   const handle = await bed.drive(fleet.submit('work', null, { id: 'x' }));
   await bed.until(() => retrying.length === 1);

@@ -12,13 +12,14 @@ import { readErrorRecord } from '../task-error.ts';
 import { childId } from '../task-id.ts';
 import { BoundReachedError, ReplayDivergedError } from './errors.ts';
 import { failureIn } from './memory.ts';
+import { placedIn } from './in-step.ts';
 import { Pending } from './operation.ts';
 import { describe, toErrorRecord } from '../../../actors/kernel/errors.ts';
 import { TaskCancelledError } from '../work-errors.ts';
 
 export function ask(run: Run, kind: string, input: unknown, options: AskOptions, resolve: Settle, reject: Settle): void {
   checkNoHold(run, run.plan.kind, kind);
-  const name = run.memory.next(kind, options.key);
+  const name = run.memory.next(placedIn(run, kind), options.key);
   const child = childOf(run, kind, input, options, name, true);
   const place = `ask:${name}@${hashText(child.input)}`;
   const seen = run.memory.recall(place, '');
@@ -30,7 +31,9 @@ export function ask(run: Run, kind: string, input: unknown, options: AskOptions,
     if (seen !== undefined) return run.inOrder(seen.hash, deliver);
     return run.unseen(place, deliver);
   }
-  if (!run.mayAct()) return;
+  // A retry has forgotten that it failed; who is undone has to come by what was done because of that.
+  const hasFailed = known !== undefined && isTerminal(known.status) && run.mayRepeat();
+  if (!hasFailed && !run.mayAct()) return;
   const asked = new Asked(run, child, place, resolve, reject);
   // One that is asked already is not new.
   if (run.memory.isBefore(place) && known === undefined) run.holdBack(place, () => asked.begin(undefined), reject);
@@ -39,7 +42,7 @@ export function ask(run: Run, kind: string, input: unknown, options: AskOptions,
 
 /** Given to the store with the completion of the task. */
 export function sent(run: Run, kind: string, input: unknown, options: AskOptions): NewTask {
-  return childOf(run, kind, input, options, run.memory.next(`send:${kind}`, options.key), false);
+  return childOf(run, kind, input, options, run.memory.next(placedIn(run, `send:${kind}`), options.key), false);
 }
 
 function childOf(run: Run, kind: string, input: unknown, options: AskOptions, name: string, isAsked: boolean): NewTask {

@@ -7,13 +7,14 @@ import { UndeclaredError } from '../errors.ts';
 import { checkHold, holding } from '../holding.ts';
 import { hashText, textOf } from '../payload.ts';
 import type { Run, Settle } from '../run.ts';
+import { placedIn } from './in-step.ts';
 
 export function call(run: Run, name: string, request: unknown, options: CallOptions, resolve: Settle, reject: Settle): void {
   const { uses, kind, agent } = run.plan;
   const dependency = Object.hasOwn(uses, name) ? uses[name] : undefined;
   if (dependency === undefined || agent.spec.uses[name].spec.rank !== undefined)
     throw new UndeclaredError({ kind, field: 'uses', name }, Object.keys(uses));
-  const place = run.memory.next(`call:${name}`, options.key);
+  const place = run.memory.next(placedIn(run, `call:${name}`), options.key);
   if (options.remember === false) {
     if (!run.mayRepeat()) return;
     return begin(run, dependency, request, new Calling(run, place, undefined, resolve, reject));
@@ -38,7 +39,7 @@ export function hold<T>(
   reject: Settle,
 ): void {
   const held = checkHold(run, run.plan, name);
-  const place = run.memory.next(`hold:${name}`, key);
+  const place = run.memory.next(placedIn(run, `hold:${name}`), key);
   if (!run.mayRepeat()) return;
   const caller = new Calling(run, place, undefined, resolve, (error) => {
     // What is done with a place is the run's own: so are its errors.

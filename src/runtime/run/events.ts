@@ -66,7 +66,7 @@ export class RunEvents {
 
   #takenOf(name: string): ReadonlySet<number> {
     const taken = new Set<number>();
-    for (const after of ['#', '[']) {
+    for (const after of ['#', '[', '~in:']) {
       for (const { value } of this.#memory.beginning(this.#memory.stored(`wait:${name}${after}`))) {
         if (failureIn(value) === undefined) taken.add((decode(value) as Taken).n);
       }

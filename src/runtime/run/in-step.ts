@@ -13,3 +13,20 @@ export function stepAround(run: object): string | undefined {
   const around = storage.getStore();
   return around?.run === run ? around.step : undefined;
 }
+
+/** What marks places within a step. */
+const IN_STEP = '~in:';
+
+/**
+ * The name of a place: within a step it has counters of its own. When the step is remembered nothing in it is come by any
+ * more, and what comes after it must not be numbered otherwise by that.
+ */
+export function placedIn(run: object, name: string): string {
+  const step = stepAround(run);
+  return step === undefined ? name : `${name}${IN_STEP}${step}`;
+}
+
+/** Whether a place is one within a step. */
+export function isInStep(place: string): boolean {
+  return place.includes(IN_STEP);
+}

@@ -8,6 +8,7 @@
  *     compensate:charge registered to be undone                undo:charge      undone
  *     over:sleep#1      seen to be over, beside another one
  *     call:model[m-7]   the call of `model` with that key: wherever it is in the run
+ *     call:model~in:charge#1   the first call of `model` within that step
  *
  * A kind that does not go on over what another version of its code has brought (`onVersionChange`) has
  * places of its own for each version: `call@2:model#1`.
@@ -17,6 +18,7 @@ import { isTerminal } from '../../../actors/ports/store.ts';
 import type { ChildRecord, ClaimedTask, Remembered, TaskEvent } from '../../../actors/ports/store.ts';
 import type { KindPlan } from '../../topology/fleet.ts';
 import { PayloadInvalidError } from '../errors.ts';
+import { isInStep } from './in-step.ts';
 import { DuplicateKeyError, DuplicateStepError, ReplayDivergedError } from './errors.ts';
 
 /** What the store has of a task at the start of a run. */
@@ -206,7 +208,9 @@ export class RunMemory {
     const own = this.#mark === '' ? stored : this.#unmarked(stored);
     if (own === undefined) return undefined;
     const place = own.replace(/^(?:until|over):/, '');
-    return /^(?:ask|approval|call|compensate|state|step|wait):|^sleep#/.test(place) && !isKeyed(place) ? place : undefined;
+    return /^(?:ask|approval|call|compensate|state|step|wait):|^sleep#/.test(place) && !isKeyed(place) && !isInStep(place)
+      ? place
+      : undefined;
   }
 
   #unmarked(stored: string): string | undefined {

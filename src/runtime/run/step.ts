@@ -2,7 +2,7 @@
 import type { KeyOptions, StepContext } from '../../topology/context.ts';
 import type { Run, Settle } from '../run.ts';
 import { PayloadInvalidError } from '../errors.ts';
-import { inStep } from './in-step.ts';
+import { inStep, placedIn } from './in-step.ts';
 import { Pending } from './operation.ts';
 
 const LONGEST_NAME = 512;
@@ -16,7 +16,7 @@ export function step<T>(
   reject: Settle,
 ): void {
   checkName('a step', name);
-  const place = run.memory.once('step', name, key);
+  const place = run.memory.once('step', placedIn(run, name), key);
   const known = run.memory.recall(place, '');
   if (known !== undefined) return run.give(known, resolve, reject);
   if (!run.mayAct()) return;

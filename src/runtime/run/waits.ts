@@ -14,6 +14,7 @@ import { PayloadInvalidError, UndeclaredError } from '../errors.ts';
 import { decode, encode, hashText, parse } from '../payload.ts';
 import type { Run, Settle } from '../run.ts';
 import { ApprovalRejectedError, WaitTimeoutError } from './errors.ts';
+import { placedIn } from './in-step.ts';
 import { failureIn } from './memory.ts';
 import { Pending } from './operation.ts';
 import { checkName } from './step.ts';
@@ -22,7 +23,7 @@ import { checkName } from './step.ts';
 const LONGEST_SLEEP_MS = 3_155_760_000_000;
 
 export function sleep(run: Run, until: number | Date, { key }: KeyOptions, resolve: Settle, reject: Settle): void {
-  const place = run.memory.next('sleep', key);
+  const place = run.memory.next(placedIn(run, 'sleep'), key);
   const over = `over:${place}`;
   const nowMs = run.engine.nowMs();
   const untilMs = untilOf(run, place, until, nowMs);
@@ -66,7 +67,7 @@ export function waitFor(run: Run, name: string, options: WaitOptions, resolve: S
   const { kind, events, agent } = run.plan;
   if (!events.includes(name)) throw new UndeclaredError({ kind, field: 'events', name }, events);
   const schema = (agent.spec.events as Record<string, Schema>)[name];
-  const place = run.memory.next(`wait:${name}`, options.key);
+  const place = run.memory.next(placedIn(run, `wait:${name}`), options.key);
   const taken = (value: string): void => resolve(parse(schema, decode(value), `event ${name}`));
   new EventWait(run, { place, hash: '', event: name, kind: 'event', options, taken, reject }).begin();
 }

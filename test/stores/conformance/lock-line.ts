@@ -129,6 +129,17 @@ export function standingInLine(makePlace: MakePlace): void {
       });
     });
 
+    test("one that has nothing to undo and is cancelled on its way to a worker is in nobody's way any more", async () => {
+      const holder = (await arrive('holder', 'f', 'g'))!;
+      expect(await arrive('cancelled', 'f')).toBeUndefined();
+      expect(await arrive('behind', 'f', 'g')).toBeUndefined();
+      await bench.complete(holder);
+      const [claimed] = await bench.claim(1, { kind: 'cancelled' });
+      await bench.steer('cancelled', 'cancel');
+      await bench.settle(claimed!, { at: 'released' });
+      expect(await bench.standing('cancelled', 'behind')).toEqual(['cancelled', 'queued']);
+    });
+
     describe('a reservation', () => {
       /** `wide` has been passed once, is next to have f and g, and was woken; `behind` waits for g. */
       async function reserved(): Promise<void> {
