@@ -210,13 +210,37 @@ describe('LogSync', () => {
     expect(syncs).toEqual([]);
   });
 
-  test('while one sync is under way, all that comes waits for one other', () => {
-    for (const name of ['a', 'b', 'c', 'd']) sync.hold([name], true);
-    expect(syncs).toHaveLength(1);
+  test('while two syncs are under way, all that comes waits for one other', () => {
+    for (const name of ['a', 'b', 'c', 'd', 'e']) sync.hold([name], true);
+    expect(syncs).toHaveLength(2);
     end();
-    expect(syncs).toHaveLength(1);
+    expect(syncs).toHaveLength(2);
+    expect(answered).toEqual(['a']);
     end();
-    expect(answered).toEqual(['a', 'b', 'c', 'd']);
+    end();
+    expect(answered).toEqual(['a', 'b', 'c', 'd', 'e']);
+    expect(syncs).toEqual([]);
+  });
+
+  test('a sync that ends before an earlier one answers nobody: what it has synced is worth nothing without what was before it', () => {
+    sync.hold(['a'], true);
+    sync.hold(['b'], true);
+    const [earlier, later] = syncs.splice(0);
+    later!(null);
+    expect(answered).toEqual([]);
+    expect(sync.isSynced(1)).toBe(false);
+    earlier!(null);
+    expect(answered).toEqual(['a', 'b']);
+  });
+
+  test('when an earlier sync fails, a later one that has ended well answers nobody', () => {
+    sync.hold(['a'], true);
+    sync.hold(['b'], true);
+    const [earlier, later] = syncs.splice(0);
+    later!(null);
+    earlier!(new RangeError('EIO'));
+    expect(answered).toEqual([]);
+    expect(failed).toHaveLength(1);
   });
 
   test('an answer for which nothing was written leaves at once, unless it may have read what is not synced yet', () => {
@@ -225,9 +249,22 @@ describe('LogSync', () => {
     sync.hold(['write'], true);
     sync.hold(['read it'], false);
     expect(answered).toEqual(['read']);
-    end();
+    // It has come after that commit: no other sync is needed.
+    expect(syncs).toHaveLength(1);
     end();
     expect(answered).toEqual(['read', 'write', 'read it']);
+    expect(syncs).toEqual([]);
+  });
+
+  test('a commit that nobody waits for is synced with the next answer', () => {
+    sync.hold([], true);
+    expect(syncs).toEqual([]);
+    expect(sync.isSynced(1)).toBe(false);
+    sync.hold(['read'], false);
+    expect(answered).toEqual([]);
+    end();
+    expect(answered).toEqual(['read']);
+    expect(sync.isSynced(1)).toBe(true);
   });
 
   test('when the sync fails nobody is answered, and the failure is told', () => {
