@@ -37,6 +37,8 @@ export class SqliteServer {
   /** The file has been found to be damaged. */
   #damage: Failure | undefined;
   #knownChanges = 0;
+  /** Transactions that wrote something since the opening. */
+  #commits = 0;
 
   constructor(options: ServerOptions) {
     this.#options = options;
@@ -52,7 +54,11 @@ export class SqliteServer {
     this.#waiting.push(...envelopes);
     while (this.#waiting.length > 0) {
       const answers = this.#answer(this.#nextGroup());
-      this.#options.answer({ answers, wrote: this.#hasWritten() });
+      const wrote = this.#hasWritten();
+      this.#options.answer({ answers, wrote });
+      if (!wrote || this.#open === undefined) continue;
+      this.#commits += 1;
+      this.#open.tasks.state.recent.commits = this.#commits;
     }
   }
 
@@ -89,7 +95,10 @@ export class SqliteServer {
     const { tasks } = this.#open;
     try {
       const values = tasks.transaction(() => group.map(({ request }) => run(tasks, request)));
-      return group.map(({ ticket }, at) => ({ ticket, value: values[at]! }));
+      return group.map(({ ticket, request }, at): Answer => {
+        const since = sinceOf(tasks, request);
+        return since === undefined ? { ticket, value: values[at]! } : { ticket, value: values[at]!, since };
+      });
     } catch (thrown) {
       // Somebody else holds the file: no command is to blame, and each would wait as long again.
       if (group.length > 1 && !isBusy(thrown)) return group.flatMap((envelope) => this.#answer([envelope]));
@@ -109,6 +118,7 @@ export class SqliteServer {
       // SQLite has synced that one itself. From here on the other end does, see LogSync.
       file.db.exec('pragma synchronous = normal');
       this.#open = { file, tasks };
+      this.#knownChanges = tasks.totalChanges();
       return { ticket, value: { ...opened, log: file.log } };
     } catch (thrown) {
       closeFile(file);
@@ -138,6 +148,15 @@ function toFailure(thrown: unknown): Failure {
 
 function isAlone({ request }: Envelope): boolean {
   return request.op === 'open' || request.op === 'close';
+}
+
+/**
+ * Of how many commits the answer tells, if not of all. A claim that a power failure undoes was made by a
+ * process that it has ended, and nothing acts on a claim before its start is on the disk.
+ */
+function sinceOf(tasks: SqliteTasks, request: Request): number | undefined {
+  if (request.op === 'claim') return 0;
+  return request.op === 'get-state' ? tasks.state.recent.of(request.keys) : undefined;
 }
 
 function run(tasks: SqliteTasks, request: Request): Replies[keyof Replies] {

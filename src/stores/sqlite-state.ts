@@ -4,12 +4,14 @@ import type { StateReadRow } from './sqlite-held.ts';
 import type { Known } from './sqlite-known.ts';
 import type { Cell } from './sqlite-rows-statement.ts';
 import { LONGEST_ID } from './checks.ts';
+import { RecentWrites } from './sqlite-recent-writes.ts';
 
 /** Sorts behind every key that begins with the same text, for none is longer. */
 const BEHIND_ALL = '\u{10FFFF}'.repeat(LONGEST_ID);
 
 /** Of one database. Everything is called within a transaction. */
 export class SqliteState {
+  readonly recent = new RecentWrites();
   readonly #known: Known;
   /** Written by the command under way, by key: many go together. */
   readonly #written = new Map<string, { readonly version: number; readonly value: string }>();
@@ -79,6 +81,7 @@ export class SqliteState {
   /** The new version. */
   write({ key, value }: StateWrite): number {
     const version = this.#known.nextToken();
+    this.recent.wrote(key);
     if (value !== null) this.#written.set(key, { version, value });
     else {
       this.#written.delete(key);

@@ -78,7 +78,7 @@ export class SqliteThread implements SqliteCaller {
       if (this.#gone !== undefined) return;
       if (wrote) this.commits += 1;
       if (this.#sync === undefined) this.#answered(answers);
-      else this.#sync.hold(answers, wrote);
+      else this.#hold(this.#sync, answers, wrote);
     });
     this.#worker.on('messageerror', (thrown) => this.#fail(toError(thrown)));
     this.#worker.on('error', (thrown) => this.#end(toError(thrown)));
@@ -143,6 +143,17 @@ export class SqliteThread implements SqliteCaller {
       // Nothing of it has gone out.
       this.#answered(envelopes.map(({ ticket }) => ({ ticket, failure: { at: 'failed', cause: toError(thrown) } })));
     }
+  }
+
+  /** Of what is on the disk can be told at once. */
+  #hold(sync: LogSync<Answer>, answers: readonly Answer[], wrote: boolean): void {
+    const isEarly = (answer: Answer): boolean => 'since' in answer && answer.since !== undefined && sync.isSynced(answer.since);
+    if (!answers.some(isEarly)) return sync.hold(answers, wrote);
+    sync.hold(
+      answers.filter((answer) => !isEarly(answer)),
+      wrote,
+    );
+    this.#answered(answers.filter(isEarly));
   }
 
   #answered(answers: readonly Answer[]): void {

@@ -153,5 +153,10 @@ export interface Answers {
 
 /** One of them. */
 export type Answer =
-  | { readonly ticket: number; readonly value: Replies[keyof Replies] }
+  | {
+      readonly ticket: number;
+      readonly value: Replies[keyof Replies];
+      /** It tells of the first so many commits since the opening, and of none after; not said: of all until now. */
+      readonly since?: number;
+    }
   | { readonly ticket: number; readonly failure: Failure };

@@ -64,8 +64,8 @@ import { decodeClaimed, decodeStarted, encodeRemember, encodeRenew, encodeSettle
 
 export interface SqliteOptions {
   /**
-   * `full`, the default: what was acknowledged survives a power failure. `normal`: it survives the
-   * end of the process, but a power failure may take the newest commits; several times faster.
+   * `full`, the default: what was acknowledged survives a power failure, all but a claim whose run has not
+   * started. `normal`: it survives the end of the process, but a power failure may take the newest commits.
    */
   readonly synchronous?: 'full' | 'normal';
 }
@@ -84,7 +84,7 @@ type State =
   | { readonly at: 'open'; readonly thread: SqliteCaller }
   | { readonly at: 'closed'; readonly done: Promise<void> };
 
-/** How a store gets its thread. `durable`: answers come only when what they say is on the disk. */
+/** How a store gets its thread. `durable`: answers come only when what they say is on the disk; a claim's says nothing that must be. */
 export type MakeThread = (name: string, path: string, durable: boolean) => SqliteCaller;
 
 /** What `sqlite` makes, with a way to end it as a crash would. For tests. */
