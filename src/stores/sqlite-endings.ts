@@ -22,6 +22,7 @@ import type { FreeRow, FreeTask, TaskOptions } from './sqlite-rows.ts';
 import type { Cell } from './sqlite-rows-statement.ts';
 import { hasCompensations } from './sqlite-undo.ts';
 import { SqliteWaits } from './sqlite-waits.ts';
+import type { Parked } from './sqlite-waits.ts';
 import { STATUS, statusOf } from './task-status.ts';
 
 type ParkedOutcome = Extract<SettledOutcome, { at: 'parked' }>;
@@ -184,13 +185,18 @@ export class Endings {
     this.queued(task.seq, task.kind, task.tenant, resumed, task.orderKey);
   }
 
-  /** What it waited for is there, if it still waits under this fence. */
-  wake(seq: number, fence: number): void {
-    // None, when it was woken by another child or by time, and may even wait for other things by now.
-    const woken = this.#known.sql.wake.get(this.#nowMs, seq, fence) as unknown as [string, string, string | null] | undefined;
-    if (woken === undefined) return;
-    this.waits.forget(seq);
-    this.#woken(seq, woken);
+  /** What these waited for is there, for those who still wait under this fence. */
+  wake(parked: readonly Parked[]): void {
+    const cells = parked.flatMap(({ seq, fence }) => [seq, fence]);
+    const rows = this.#known.sql.wake.all(cells, this.#nowMs) as (readonly [number, string, string, string | null])[];
+    const woken = new Map(rows.map((row) => [row[0], row]));
+    for (const { seq } of parked) {
+      const row = woken.get(seq);
+      // None, when it was woken by another child or by time, and may even wait for other things by now.
+      if (row === undefined || !woken.delete(seq)) continue;
+      this.waits.forget(seq);
+      this.#woken(seq, [row[1], row[2], row[3]]);
+    }
   }
 
   /** These may try to take their locks again. */
@@ -217,7 +223,7 @@ export class Endings {
       sql.completeInLine.run(this.#completedInLine.splice(0), this.#nowMs);
       sql.end.run(this.#endedRows.splice(0), this.#nowMs);
       if ((sql.anyWait.get() as unknown as [number])[0] === 1) {
-        for (const id of ids) for (const { seq, fence } of this.waits.wokenByChild(id)) this.wake(seq, fence);
+        this.wake(this.waits.wokenByChildren(ids));
       }
     }
     this.#forget(this.#forgotten.splice(0), this.#closed.splice(0));
@@ -226,7 +232,10 @@ export class Endings {
   /** Writes what is left, in the order that the head of this file tells. */
   write(): void {
     this.writeEnded();
-    for (const { task, outcome } of this.#parkings.splice(0)) this.#park(task, outcome);
+    const parkings = this.#parkings.splice(0);
+    this.waits.expect(parkings.map(({ outcome }) => outcome));
+    for (const { task, outcome } of parkings) this.#park(task, outcome);
+    this.waits.flush();
     for (let out = this.order.arrange(); out.length > 0; out = this.order.arrange()) {
       const { table } = this.#known.locks;
       for (const seq of out) this.wakeForLocks([...table.forget(seq, this.#nowMs), ...table.release(seq, this.#nowMs)]);

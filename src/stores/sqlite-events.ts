@@ -78,7 +78,7 @@ export class SqliteEvents {
     if (run !== undefined) run.fresh = false;
     story.append(seq, { at: 'event', atMs: nowMs, name });
     const fence = endings.waits.wokenByEvent(seq, { name, n });
-    if (fence !== undefined) endings.wake(seq, fence);
+    if (fence !== undefined) endings.wake([{ seq, fence }]);
     return TOLD;
   }
 }

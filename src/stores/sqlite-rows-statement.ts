@@ -31,6 +31,21 @@ export class RowsStatement {
   /** `cells` are the rows one after the other; `first` is bound ahead of each piece. Returns how many rows changed. */
   run(cells: readonly Cell[], ...first: readonly Cell[]): number {
     let changed = 0;
+    for (const [statement, piece] of this.#piecesOf(cells)) changed += Number(statement.run(...first, ...piece).changes);
+    return changed;
+  }
+
+  /** The rows that it returns, each as an array. */
+  all(cells: readonly Cell[], ...first: readonly Cell[]): unknown[] {
+    const rows: unknown[] = [];
+    for (const [statement, piece] of this.#piecesOf(cells)) {
+      statement.setReturnArrays(true);
+      for (const row of statement.all(...first, ...piece)) rows.push(row);
+    }
+    return rows;
+  }
+
+  *#piecesOf(cells: readonly Cell[]): Generator<readonly [statement: StatementSync, cells: readonly Cell[]]> {
     let size = 0;
     for (let at = 0; at < cells.length;) {
       const length = SIZES[size]! * this.#width;
@@ -38,11 +53,9 @@ export class RowsStatement {
         size += 1;
         continue;
       }
-      const piece = length === cells.length ? cells : cells.slice(at, at + length);
-      changed += Number(this.#statement(size).run(...first, ...piece).changes);
+      yield [this.#statement(size), length === cells.length ? cells : cells.slice(at, at + length)];
       at += length;
     }
-    return changed;
   }
 
   #statement(size: number): StatementSync {

@@ -9,6 +9,17 @@ import { STATUS, statusOf } from './task-status.ts';
 
 type Started = Extract<StartOutcome, { at: 'started' }>;
 
+/** What a run begins with beside its row. */
+interface More {
+  readonly memory: Remembered[];
+  readonly children: ChildRecord[];
+  readonly events: TaskEvent[];
+}
+
+type MemoryRow = readonly [seq: number, place: string, hash: string, value: string, failed: number, version: string | null];
+type ChildRow = readonly [parent: string, id: string, place: string, status: number, result: string | null, error: string | null];
+
+const NOTHING_MORE: More = { memory: [], children: [], events: [] };
 const STALE = { at: 'stale' } as const;
 const NOTHING: readonly never[] = [];
 
@@ -41,12 +52,13 @@ export class SqliteStarts {
     });
     this.#known.sql.start.run(cells, nowMs);
     endings.write();
+    const more = this.#moreOf(begun.filter((task): task is HeldTask => task !== undefined && 'seq' in task && !task.fresh));
     let first: Started | undefined;
     return begun.map((task): StartOutcome => {
       if (task === undefined) return STALE;
       if ('at' in task) return task;
       const { attempt, losses } = task;
-      if (!task.fresh || task.options !== null) return this.#started(task);
+      if (!task.fresh || task.options !== null) return this.#started(task, more.get(task.seq));
       // Most are alike: many references to one cost nothing on the way between threads.
       if (first?.attempt === attempt && first.losses === losses) return first;
       return (first = {
@@ -84,7 +96,7 @@ export class SqliteStarts {
     return { at: 'blocked', resource: taken.resource, holder };
   }
 
-  #started(task: HeldTask): Started {
+  #started(task: HeldTask, more: More = NOTHING_MORE): Started {
     const { sql, locks } = this.#known;
     const holder = task.options?.locks === undefined ? undefined : locks.table.holderOf(task.seq);
     const { attempt, losses } = task;
@@ -92,9 +104,7 @@ export class SqliteStarts {
       at: 'started',
       attempt,
       losses,
-      memory: task.fresh ? NOTHING : this.#memoryOf(task),
-      children: task.fresh ? NOTHING : this.#childrenOf(task),
-      events: task.fresh ? NOTHING : this.#eventsOf(task),
+      ...more,
       locks: holder?.wants ?? NOTHING,
       lockFence: holder?.token ?? 0,
       undo:
@@ -107,23 +117,26 @@ export class SqliteStarts {
     };
   }
 
-  #memoryOf(task: HeldTask): Remembered[] {
-    const rows = this.#known.sql.memory.all(task.seq) as unknown as [string, string, string, number, string | null][];
-    return rows.map(([place, hash, value, failed, version]) => ({
-      place,
-      hash,
-      value,
-      ...(failed === 1 ? { failed: true } : {}),
-      ...(version === null ? {} : { version }),
-    }));
-  }
-
-  #childrenOf(task: HeldTask): ChildRecord[] {
-    const rows = this.#known.sql.children.all(task.id) as unknown as [string, string, number, string | null, string | null][];
-    return rows.map(([id, place, status, result, error]) => ({ id, place, status: statusOf(status), result, error }));
-  }
-
-  #eventsOf(task: HeldTask): TaskEvent[] {
-    return (this.#known.sql.events.all(task.seq) as unknown as [string, number, string][]).map(([name, n, value]) => ({ name, n, value }));
+  /** What lies beside the rows of these. */
+  #moreOf(tasks: readonly HeldTask[]): ReadonlyMap<number, More> {
+    const found = new Map<number, More>();
+    if (tasks.length === 0) return found;
+    const { sql } = this.#known;
+    const byId = new Map<string, More>();
+    for (const { seq, id } of tasks) {
+      const more: More = { memory: [], children: [], events: [] };
+      found.set(seq, more);
+      byId.set(id, more);
+    }
+    const seqs = [...found.keys()];
+    for (const [seq, place, hash, value, failed, version] of sql.memories.all(seqs) as MemoryRow[]) {
+      const named = version === null ? {} : { version };
+      found.get(seq)!.memory.push({ place, hash, value, ...(failed === 1 ? { failed: true } : {}), ...named });
+    }
+    for (const [parent, id, place, status, result, error] of sql.children.all([...byId.keys()]) as ChildRow[])
+      byId.get(parent)!.children.push({ id, place, status: statusOf(status), result, error });
+    for (const [seq, name, n, value] of sql.events.all(seqs) as [number, string, number, string][])
+      found.get(seq)!.events.push({ name, n, value });
+    return found;
   }
 }

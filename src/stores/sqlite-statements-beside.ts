@@ -2,13 +2,18 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { RowsStatement } from './sqlite-rows-statement.ts';
 import type { PrepareRows } from './sqlite-rows-statement.ts';
+import { FIRST_TERMINAL, STATUS } from './task-status.ts';
 
 /** A part of `prepareStatements`. */
 export function prepareBesideStatements(db: DatabaseSync, rows: PrepareRows) {
   return {
     remember: new RowsStatement(db, '(?,?,?,?,?,?)', (values) => `insert into memory values ${values} on conflict do nothing`),
     rememberAgain: db.prepare('replace into memory values (?,?,?,?,?,?)'),
-    memory: rows('select place, hash, value, failed, version from memory where task = ?'),
+    memories: new RowsStatement(
+      db,
+      '?',
+      (seqs) => `select task, place, hash, value, failed, version from memory where task in (${seqs}) order by task, place`,
+    ),
     rememberedAt: rows('select value from memory where task = ? and place = ?'),
     /** Those whose name begins so; the third is the first name that does not any more. */
     anyRemembered: rows('select exists (select 1 from memory where task = ? and place >= ? and place < ?)'),
@@ -16,12 +21,23 @@ export function prepareBesideStatements(db: DatabaseSync, rows: PrepareRows) {
     forgetFailures: db.prepare('delete from memory where task = ? and failed = 1'),
     forgetMemory: new RowsStatement(db, '?', (seqs) => `delete from memory where task in (${seqs})`),
 
-    addWait: db.prepare('insert into wait values (?, ?, ?) on conflict do update set fence = excluded.fence'),
+    addWaits: new RowsStatement(
+      db,
+      '(?,?,?)',
+      (values) => `insert into wait values ${values} on conflict do update set fence = excluded.fence`,
+    ),
     anyWait: rows('select exists (select 1 from wait)'),
-    takeWaits: rows('delete from wait where child = ? returning parent, fence'),
+    takeWaits: new RowsStatement(db, '?', (ids) => `delete from wait where child in (${ids}) returning child, parent, fence`),
+    endedOf: new RowsStatement(db, '?', (ids) => `select id from task where id in (${ids}) and status >= ${FIRST_TERMINAL}`),
     anyGather: rows('select exists (select 1 from gather)'),
-    setGather: db.prepare('replace into gather values (?, ?, ?, ?)'),
-    gatherOf: rows('select gather_ms, missing from gather where task = ? and fence = ?'),
+    setGather: new RowsStatement(db, '(?,?,?,?)', (values) => `replace into gather values ${values}`),
+    /** Of those that still wait under the same fence, and when they come due. */
+    gathersOf: new RowsStatement(
+      db,
+      '?',
+      (seqs) => `select g.task, g.fence, g.gather_ms, g.missing, t.at_ms from gather g join task t on t.seq = g.task and t.fence = g.fence
+      where g.task in (${seqs}) and t.status = ${STATUS.parked} and t.parked_for <> 'operator'`,
+    ),
     endGather: db.prepare('delete from gather where task = ?'),
 
     tell: db.prepare('insert into event values (?, ?, ?, ?, ?, ?)'),
@@ -30,7 +46,7 @@ export function prepareBesideStatements(db: DatabaseSync, rows: PrepareRows) {
     toldOf: rows('select coalesce(max(n) + 1, 0) from event where task = ? and name = ?'),
     toldWith: rows('select exists (select 1 from event where task = ? and name = ? and key = ?)'),
     hasEvent: rows('select exists (select 1 from event where task = ? and name = ? and n = ?)'),
-    events: rows('select name, n, value from event where task = ? order by at'),
+    events: new RowsStatement(db, '?', (seqs) => `select task, name, n, value from event where task in (${seqs}) order by task, at`),
     forgetEvents: new RowsStatement(db, '?', (seqs) => `delete from event where task in (${seqs})`),
     addEventWait: db.prepare('insert into event_wait values (?, ?, ?, ?) on conflict do update set fence = excluded.fence'),
     anyEventWait: rows('select exists (select 1 from event_wait)'),

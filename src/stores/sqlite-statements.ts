@@ -124,7 +124,12 @@ export function prepareStatements(db: DatabaseSync) {
     note: db.prepare('update task set noted = ? where seq = ?'),
     raise: db.prepare('update task set priority = ?1, rank = submitted_ms - ?1 * ?2 where seq = ?3'),
 
-    children: rows('select id, place, status, result, error from task indexed by task_child where parent = ? order by seq'),
+    children: new RowsStatement(
+      db,
+      '?',
+      (ids) =>
+        `select parent, id, place, status, result, error from task indexed by task_child where parent in (${ids}) order by parent, seq`,
+    ),
     unfinishedChildren: rows(`select seq from task indexed by task_child where parent = ? and ${UNFINISHED} order by seq`),
 
     complete: new RowsStatement(
@@ -162,11 +167,15 @@ export function prepareStatements(db: DatabaseSync) {
     requeue: db.prepare(`update task set attempt = 0, losses = 0, error = null, result = null, order_key = ?,
       rank = submitted_ms - priority * ? where seq = ?`),
 
-    wake: rows(`update task set status = ${STATUS.queued}, resumed = 1, at_ms = ?, parked_for = null
-      where seq = ? and status = ${STATUS.parked} and fence = ? and parked_for <> 'operator' returning kind, tenant, order_key`),
+    wake: new RowsStatement(
+      db,
+      '(?,?)',
+      (values) => `update task set status = ${STATUS.queued}, resumed = 1, at_ms = ?1, parked_for = null
+      from (values ${values}) as new where seq = new.column1 and fence = new.column2
+        and status = ${STATUS.parked} and parked_for <> 'operator' returning seq, kind, tenant, order_key`,
+    ),
     wakeForLocks: rows(`update task set status = ${STATUS.queued}, resumed = 1, at_ms = ?, parked_for = null
       where seq = ? and status = ${STATUS.parked} and parked_for = 'locks' returning kind, tenant, order_key`),
-    dueAt: rows(`select at_ms from task where seq = ? and status = ${STATUS.parked} and fence = ? and parked_for <> 'operator'`),
     setDue: db.prepare('update task set at_ms = ? where seq = ?'),
 
     due: rows(`select ${FREE} from task indexed by task_due
