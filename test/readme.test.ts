@@ -54,7 +54,7 @@ test('the statechart that the README shows is run as an agent', () => {
 
 const ERRORS = [
   'actors/budget/errors.ts',
-  'actors/host/host.ts',
+  'actors/host/asks.ts',
   'actors/ports/store-errors.ts',
   'src/admission/call-errors.ts',
   'src/admission/errors.ts',

@@ -1,6 +1,7 @@
 /** A task that is undone comes by its compensations over whatever it did with rows. */
 import { expect, test } from 'vitest';
 import { agent } from 'drover';
+import { z } from 'zod';
 import type { State } from '../../src/topology/context.ts';
 import { Testbed } from '../runtime/harness.ts';
 
@@ -58,30 +59,40 @@ test('a run that read a row, is to be retried and is cancelled meanwhile is undo
   expect(await bed.rejection(handle.result())).toMatchObject({ code: 'DROVER_TASK_CANCELLED' });
 });
 
-test('a run that caught the failure of a child, is to be retried and is cancelled meanwhile is undone', async () => {
-  await using bed = new Testbed();
-  const undone: string[] = [];
-  const child = agent({
-    attempts: 1,
-    run: async () => {
+test.each(['a call', 'a step', 'a wait', 'a child'])(
+  'a run that caught the failure of %s, is to be retried and is cancelled meanwhile is undone',
+  async (what) => {
+    await using bed = new Testbed();
+    const undone: string[] = [];
+    const no = async (): Promise<never> => {
       throw new Error('no');
-    },
-  });
-  const work = agent({
-    asks: { child },
-    backoff: () => 3_600_000,
-    run: async (_: null, ctx) => {
-      await ctx.ask('child', undefined).catch(() => {});
-      await ctx.compensate('paid', () => undone.push('paid'));
-      throw new Error('not yet');
-    },
-  });
-  const fleet = await bed.start({ agents: { work, child } });
-  const retrying = bed.record(fleet, 'task.retrying');
-  const handle = await bed.drive(fleet.submit('work', null, { id: 'x' }));
-  await bed.until(() => retrying.length === 1);
-  await bed.drive(fleet.cancel('x'));
-  await bed.advance(36_000_000);
-  expect(undone).toEqual(['paid']);
-  expect(await bed.rejection(handle.result())).toMatchObject({ code: 'DROVER_TASK_CANCELLED' });
-});
+    };
+    const child = agent({ attempts: 1, run: no });
+    const service = bed.service({ attempts: 1 }, () => ({ error: new Error('no') }));
+    const work = agent({
+      asks: { child },
+      uses: { service: service.dependency },
+      events: { go: z.number() },
+      backoff: () => 3_600_000,
+      run: async (_: null, ctx) => {
+        const failing = {
+          'a call': () => ctx.call('service', 1),
+          'a step': () => ctx.step('s', no),
+          'a wait': () => ctx.waitFor('go', { withinMs: 10 }),
+          'a child': () => ctx.ask('child', undefined),
+        }[what] as () => Promise<unknown>;
+        await failing().catch(() => {});
+        await ctx.compensate('paid', () => undone.push('paid'));
+        throw new Error('not yet');
+      },
+    });
+    const fleet = await bed.start({ agents: { work, child } });
+    const retrying = bed.record(fleet, 'task.retrying');
+    const handle = await bed.drive(fleet.submit('work', null, { id: 'x' }));
+    await bed.until(() => retrying.length === 1);
+    await bed.drive(fleet.cancel('x'));
+    await bed.advance(36_000_000);
+    expect(undone).toEqual(['paid']);
+    expect(await bed.rejection(handle.result())).toMatchObject({ code: 'DROVER_TASK_CANCELLED' });
+  },
+);

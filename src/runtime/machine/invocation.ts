@@ -211,6 +211,7 @@ export class Invocation implements Context, RunPart {
     return this.#stopped ? new Promise(() => {}) : this.#run.operate(operation, name, begin, this);
   }
 
+  /** What it has failed with is not asked for: an invocation is restored with what it remembers. */
   mayAct(): boolean {
     if (this.#run.undoing === undefined) return !this.#stopped;
     this.#options.onStuck?.();

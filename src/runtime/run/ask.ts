@@ -33,7 +33,7 @@ export function ask(run: Run, kind: string, input: unknown, options: AskOptions,
   }
   // A retry has forgotten that it failed; who is undone has to come by what was done because of that.
   const hasFailed = known !== undefined && isTerminal(known.status) && run.mayRepeat();
-  if (!hasFailed && !run.mayAct()) return;
+  if (!hasFailed && !run.mayAct(reject)) return;
   const asked = new Asked(run, child, place, resolve, reject);
   // One that is asked already is not new.
   if (run.memory.isBefore(place) && known === undefined) run.holdBack(place, () => asked.begin(undefined), reject);

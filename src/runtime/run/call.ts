@@ -24,7 +24,7 @@ export function call(run: Run, name: string, request: unknown, options: CallOpti
   const hash = hashText(text);
   const known = run.memory.recall(place, hash, () => text);
   if (known !== undefined) return run.give(known, resolve, reject);
-  if (!run.mayAct()) return;
+  if (!run.mayAct(reject)) return;
   const caller = new Calling(run, place, hash, resolve, reject);
   if (run.memory.isBefore(place)) run.holdBack(place, () => begin(run, dependency, request, caller), reject);
   else begin(run, dependency, request, caller);

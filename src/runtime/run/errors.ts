@@ -195,6 +195,20 @@ export class DeadlinePassedError extends DroverError {
 }
 
 /**
+ * What an operation has failed with is not known any more: the attempt was retried, and then the task was to be undone.
+ * Only a run that undoes sees it, where an earlier one has caught the failure.
+ */
+export class FailureForgottenError extends DroverError {
+  readonly code = 'DROVER_FAILURE_FORGOTTEN';
+  readonly retryable = false;
+  override readonly detail: { readonly id: string };
+  constructor(detail: FailureForgottenError['detail']) {
+    super(`task ${detail.id}: this has failed in an earlier attempt; with what has been forgotten`);
+    this.detail = detail;
+  }
+}
+
+/**
  * Some of what a task has done could not be undone, though all of it was tried. It is tried again; when its attempts are
  * used up, the task is dead. Put the cause right, and `requeue` it: what is left is undone then, and nothing else is run.
  */

@@ -238,9 +238,12 @@ export abstract class RunOperations {
     return watchdog === undefined ? act() : watchdog.within(this.#holding(), act);
   }
 
-  /** Whether it may do what no earlier run has done. One that is being undone may not, and goes no further there. */
-  mayAct(): boolean {
-    this.undoing?.stuck();
+  /**
+   * Whether it may do what no earlier run has done. One that is being undone may not, and goes no further there, unless
+   * an earlier run has: `reject` is of an operation that may have failed there.
+   */
+  mayAct(reject?: Settle): boolean {
+    this.undoing?.stuck(reject);
     return this.undoing === undefined;
   }
 

@@ -19,7 +19,7 @@ export function step<T>(
   const place = run.memory.once('step', placedIn(run, name), key);
   const known = run.memory.recall(place, '');
   if (known !== undefined) return run.give(known, resolve, reject);
-  if (!run.mayAct()) return;
+  if (!run.mayAct(reject)) return;
   if (run.memory.isBefore(place)) return run.holdBack(place, () => perform(run, name, place, fn, resolve, reject), reject);
   perform(run, name, place, fn, resolve, reject);
 }

@@ -15,7 +15,7 @@ import type { StepContext } from '../../topology/context.ts';
 import type { Rest } from '../engine/settlements.ts';
 import type { Run, Settle } from '../run.ts';
 import { readErrorRecord } from '../task-error.ts';
-import { CompensateInStepError, CompensationFailedError } from './errors.ts';
+import { CompensateInStepError, CompensationFailedError, FailureForgottenError } from './errors.ts';
 import { inStep, stepAround } from './in-step.ts';
 import { remember } from './keeping.ts';
 import { Pending } from './operation.ts';
@@ -67,6 +67,8 @@ export class Undo {
   /** Counts what the run does; two looks compare. */
   #moves = 0;
   #isStuck = false;
+  /** What the run has come to that is not remembered. */
+  #unknown: Settle[] = [];
   #cause: unknown;
   #isFrozen = false;
   /** What is being undone now, and what gives that up. */
@@ -136,9 +138,10 @@ export class Undo {
     this.#look();
   }
 
-  /** The run has come to something that no earlier run has done. */
-  stuck(): void {
+  /** The run has come to something that no earlier run has done, as far as is remembered. */
+  stuck(reject?: Settle): void {
     this.#isStuck = true;
+    if (reject !== undefined) this.#unknown.push(reject);
     this.#look();
   }
 
@@ -191,8 +194,20 @@ export class Undo {
     this.#cancelLook = engine.alarm(quietMs, () => {
       this.#cancelLook = undefined;
       if (moves !== this.#moves) this.#look();
-      else if (this.#isStuck && !this.#run.occupied) this.#freeze();
+      else if (this.#isStuck && !this.#run.occupied) this.#passUnknown();
     });
+  }
+
+  /**
+   * What is missing lies behind what is not remembered. So an earlier run has been there, and has caught that it failed,
+   * which its retry has forgotten.
+   */
+  #passUnknown(): void {
+    const unknown = this.#unknown.splice(0);
+    if (!this.isIncomplete || unknown.length === 0) return this.#freeze();
+    for (const reject of unknown) reject(new FailureForgottenError({ id: this.#run.task.id }));
+    // An alarm that is due is rung within this one, before the run can take note of it.
+    queueMicrotask(() => this.#look());
   }
 
   #freeze(): void {

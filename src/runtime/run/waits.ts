@@ -124,7 +124,7 @@ export class EventWait extends Pending {
       if (failureIn(known.value) !== undefined) return run.give(known, reject, reject);
       return run.inOrder(known.hash, () => this.#give((decode(known.value) as Taken).value));
     }
-    if (!run.mayAct()) return;
+    if (!run.mayAct(reject)) return;
     const until = run.memory.recall(`until:${place}`, '');
     // Which event it gets follows from when it begins, so it begins at once, and is looked at all the same.
     if (run.memory.isBefore(place) && until === undefined && kind === 'event') run.holdBack(place, () => {}, reject);
