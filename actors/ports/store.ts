@@ -34,8 +34,8 @@
  *   - No two runs hold locks that exclude each other. Each start's locks carry one token, greater than
  *     every token before it. A run that lets go of its lease, however, has let go of its locks, unless
  *     its task is to be undone now: who is to be undone keeps what it holds while it is queued,
- *     retried and run, over restarts and losses, until it has ended. While it is parked, for whatever
- *     reason, it holds nothing, and then gets its locks like anybody else. So nobody waits for others
+ *     retried and run, over restarts and losses, until it has ended. A run that parks, or a task that is parked,
+ *     for whatever reason, lets go, and then gets its locks like anybody else. So nobody waits for others
  *     with locks in his hand: what it holds is all that it needs.
  *   - Whoever waits for locks is passed by at most `mostPassed` younger ones that take what it wants,
  *     while it is there to be run: one that is parked for its turn (`order`) meanwhile has left the line,

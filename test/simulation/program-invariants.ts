@@ -26,19 +26,13 @@ export const SAID: Invariant = {
   promise: 'a result is made of what is remembered',
   check(_topology, broken) {
     const remembered = new Map<string, string>();
-    /** As the store does with whoever was cancelled or undone: put back, it begins anew. */
+    /** As the store does with whoever was undone. */
     const forget = (id: string): void => {
       for (const key of remembered.keys()) if (key.startsWith(`${id}/`)) remembered.delete(key);
     };
     return {
-      'store.settled': ({ settlement: { id, outcome: asked }, outcome: { status } }) => {
-        if (status === 'cancelled' || asked.at === 'undone') forget(id);
-      },
-      'store.expired': ({ held: { id, status } }) => {
-        if (status === 'cancelled') forget(id);
-      },
-      'store.ended': ({ id, status }) => {
-        if (status === 'cancelled') forget(id);
+      'store.settled': ({ settlement: { id, outcome: asked } }) => {
+        if (asked.at === 'undone') forget(id);
       },
       'store.remembered': ({ item: { id, place, value } }) => {
         const key = `${id}/${place}`;

@@ -25,7 +25,6 @@ const ANSWERS = [
   'rejected',
   'settled',
   'refused',
-  'undoing',
   'conflict',
   'written',
   'read',

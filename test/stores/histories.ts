@@ -181,13 +181,13 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 7, arbitrary: fc.record({ op: fc.constant('go' as const), leaseMs: fc.constantFrom(10, 100, 100_000) }) },
   { weight: 4, arbitrary: fc.record({ op: fc.constant('start' as const), picks: fc.array(pick, { minLength: 1, maxLength: 5 }) }) },
   {
-    weight: 2,
+    weight: 4,
     arbitrary: fc.record({
       op: fc.constant('remember' as const),
       items: fc.array(
         fc.record({
           pick,
-          place: fc.constantFrom('p', 'q', 'compensate:p'),
+          place: fc.constantFrom('p', 'q', 'compensate:p', 'compensate:p'),
           value: fc.string({ maxLength: 3 }),
           failed: fc.constantFrom(false, false, true),
           replace: fc.constantFrom(false, false, true),
@@ -245,6 +245,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
         fc.record({
           id,
           action: fc.constantFrom(
+            'cancel' as const,
             'cancel' as const,
             'pause' as const,
             'unpause' as const,

@@ -40,6 +40,8 @@ export function settleOne(world: ModelWorld, task: ModelTask, outcome: SettledOu
       return undefined;
     case 'parked':
       if (started) task.attempt -= 1;
+      // Who parks lets go, also of what it holds to be undone, and even where what it parks for is there.
+      if (task.undo !== null) task.lockFence = 0;
       // Who is cancelled, and to be undone, needs no more than it has.
       if (task.noted !== 'cancel' || !isCompensated(task)) task.grown = [...task.grown, ...(outcome.locks ?? [])];
       world.letGo(task, () => park(world, task, outcome));
