@@ -200,7 +200,7 @@ export const MUTANTS: readonly Mutant[] = [
     what: 'a store forgets what was remembered',
     internals: lying((store) => ({
       start: async (items, nowMs) =>
-        (await store.start(items, nowMs)).map((outcome) => (outcome.at === 'started' ? { ...outcome, memory: [] } : outcome)),
+        (await store.start(items, nowMs)).map((outcome) => (outcome.at === 'started' ? { ...outcome, memory: [], children: [] } : outcome)),
     })),
   },
   {
