@@ -114,6 +114,8 @@ export const LOCK_TURNS: Invariant = {
     const line = new Map<string, Waiter>();
     const seen = new Starts();
     let submitted = 0;
+    /** When the latest of them came, also of those who have left: who comes by a clock that is behind came after them. */
+    let latestMs = -Infinity;
     const leave = (id: string): void => void line.delete(id);
     const forget = (id: string): void => {
       leave(id);
@@ -121,6 +123,10 @@ export const LOCK_TURNS: Invariant = {
       seen.forget(id);
     };
     return {
+      'store.opened': () => {
+        latestMs = -Infinity;
+        for (const { sinceMs } of line.values()) latestMs = Math.max(latestMs, sinceMs);
+      },
       'store.accepted': ({ task: { id, locks = [], orderKey } }) => {
         submitted += 1;
         tasks.set(id, { wants: locks, seq: submitted, keyed: orderKey !== undefined });
@@ -134,16 +140,15 @@ export const LOCK_TURNS: Invariant = {
           waiter.wants = task.wants;
           return;
         }
-        let sinceMs = nowMs;
-        for (const other of line.values()) sinceMs = Math.max(sinceMs, other.sinceMs);
-        line.set(id, { ...task, id, sinceMs, blockedMs: nowMs, passed: 0 });
+        latestMs = Math.max(latestMs, nowMs);
+        line.set(id, { ...task, id, sinceMs: latestMs, blockedMs: nowMs, passed: 0 });
       },
       'store.started': ({ held, start: { locks, undo }, nowMs }) => {
         const { id } = held;
         if (locks.length === 0 || seen.isKnown(held)) return;
         // It may have kept them, and so passed nobody.
         if (undo !== null) return leave(id);
-        const place: Place = line.get(id) ?? { sinceMs: nowMs, seq: tasks.get(id)?.seq ?? 0 };
+        const place: Place = line.get(id) ?? { sinceMs: Math.max(nowMs, latestMs), seq: tasks.get(id)?.seq ?? 0 };
         leave(id);
         for (const waiter of line.values()) {
           if (!isBefore(waiter, place) || !waiter.wants.some((want) => locks.some((taken) => excludes(want, taken)))) continue;
