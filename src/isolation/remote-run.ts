@@ -2,6 +2,7 @@
  * Remote run: the fleet's end of a run that executes in a child. What the run asks for is done here, on
  * the real `ctx`: limits, memory and parking never leave the fleet.
  */
+import { inStep } from '../runtime/run/in-step.ts';
 import type { Context } from '../topology/context.ts';
 import { NotTransferableError } from './errors.ts';
 import { fromWire, toWire } from './wire.ts';
@@ -38,6 +39,12 @@ export class RemoteRun {
   }
 
   heard(said: FromRun): void {
+    const { within } = said;
+    if (within === undefined) this.#heard(said);
+    else inStep(this.#run.ctx, within, () => this.#heard(said));
+  }
+
+  #heard(said: FromRun): void {
     const { ctx } = this.#run;
     switch (said.at) {
       case 'call':

@@ -52,8 +52,10 @@ export type ToChild =
 
 export type Level = 'debug' | 'info' | 'warn' | 'error';
 
-/** What a run says. */
-export type FromRun =
+/** What a run says. `within`: in which of its steps. */
+export type FromRun = Spoken & { readonly within?: string };
+
+type Spoken =
   | { readonly at: 'call'; readonly ticket: number; readonly name: string; readonly request: unknown; readonly options: CallOptions }
   | { readonly at: 'step'; readonly ticket: number; readonly name: string; readonly options: KeyOptions }
   /** Answered by `do-step` once there is a place; ends as a step does. */

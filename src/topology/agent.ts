@@ -153,8 +153,8 @@ export interface AgentSpec<
   /** Version of the code, kept with each task and with what it remembers. Default '1'. */
   readonly version?: string;
   /**
-   * What becomes of a task that was begun under another version: it goes on over what is remembered, as far as the names
-   * still fit (`replay`), begins again as if nothing had been (`restart`), or fails with `VersionRefusedError`, to be put
+   * What becomes of a task that was begun under another version: it goes on over what is remembered, as far as names and
+   * requests still fit (`replay`; a request that does not is told as another way), begins again as if nothing had been (`restart`), or fails with `VersionRefusedError`, to be put
    * back when the old version runs (`refuse`). Default `replay`.
    */
   readonly onVersionChange?: 'replay' | 'restart' | 'refuse';

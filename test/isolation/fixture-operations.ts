@@ -4,7 +4,7 @@ import { agent, defineFleet } from 'drover';
 import type { Context } from 'drover';
 import { z } from 'zod';
 
-export const operations = ['waits', 'writes', 'widens', 'undoes', 'undoes late', 'misuses'] as const;
+export const operations = ['waits', 'writes', 'widens', 'nests', 'undoes', 'undoes late', 'misuses'] as const;
 
 const input = z.object({ operation: z.enum(operations), file: z.string().default('') });
 const events = { go: z.object({ at: z.number() }) };
@@ -45,6 +45,11 @@ async function act({ operation, file }: Given, ctx: Ctx): Promise<unknown> {
     case 'widens':
       await ctx.widen(['more']);
       return ctx.state.update<string>('more', () => 'widened');
+    case 'nests': {
+      const inside = await ctx.step('outer', () => ctx.step('inner', () => 'inside'));
+      await ctx.sleep(100);
+      return [inside, await ctx.step('inner', () => 'outside')];
+    }
     case 'undoes':
       await ctx.compensate('book', note('cancel'));
       await ctx.step('book', note('book'));

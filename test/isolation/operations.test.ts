@@ -48,6 +48,11 @@ describe.each(['thread', 'process'] as const)('in a %s', (kind) => {
     expect(await fleet.state.get('more')).toMatchObject({ value: 'widened' });
   });
 
+  test('what a step does within itself has places of its own, and a later run does not miss it', async () => {
+    const fleet = await start();
+    expect(await (await fleet.submit(kind, { operation: 'nests' })).result()).toEqual(['inside', 'outside']);
+  });
+
   test('what undoes a step is called where the run is, in reverse', async () => {
     const fleet = await start();
     const file = join(folder(), 'deeds');

@@ -70,6 +70,36 @@ test('what is called within a step has places of its own: a step that is remembe
   await bed.drive(handle.result());
 });
 
+test('a step with a key has its own places for what is called in it', async () => {
+  await using bed = new Testbed();
+  const way = async (ctx: Ctx) => {
+    const got: unknown[] = [];
+    for (const key of ['a', 'b']) {
+      const one = ctx as unknown as { step(name: string, fn: () => Promise<unknown>, options: { key: string }): Promise<unknown> };
+      got.push(await one.step('process', () => ctx.call('service', 'new ticket'), { key }));
+      await ctx.sleep(1_000);
+    }
+    return got;
+  };
+  const { service, handle } = await replayed(bed, way, way);
+  await bed.drive(handle.result());
+  expect(service.calls.map(({ key }) => key)).toEqual(['x/call:service~in:process[a]#1', 'x/call:service~in:process[b]#1']);
+});
+
+test('what a step brought and JSON cannot hold is a failure that is come by again', async () => {
+  await using bed = new Testbed();
+  let made = 0;
+  const way = async (ctx: Ctx) => {
+    const bad = await ctx.step('bad', () => ((made += 1), new Map())).catch((error: { code: string }) => error.code);
+    await ctx.step('instead', () => 1);
+    await ctx.sleep(1_000);
+    return bad;
+  };
+  const { handle } = await replayed(bed, way, way);
+  expect(await bed.drive(handle.result())).toBe('DROVER_PAYLOAD_NOT_JSON');
+  expect(made).toBe(1);
+});
+
 describe('a later run of the same version', () => {
   test('that comes to another step does not make it', async () => {
     await using bed = new Testbed();

@@ -257,6 +257,23 @@ describe('a compensation', () => {
     expect(bank.done).toEqual(['cancel x/undo:book']);
   });
 
+  test('has no operations of the run: it is told so at once', async () => {
+    await using bed = new Testbed();
+    const service = bed.service();
+    const work = agent({
+      attempts: 1,
+      uses: { service: service.dependency },
+      async run(_input: null, ctx) {
+        await ctx.compensate('refund', () => ctx.call('service', 'refund'));
+        throw new Error('no');
+      },
+    });
+    const fleet = await bed.start({ agents: { work } });
+    const handle = await bed.drive(fleet.submit('work', null, { id: 'x' }));
+    expect((await bed.rejection(handle.result())).message).toContain('ctx.call in what undoes "refund"');
+    expect(service.calls).toEqual([]);
+  });
+
   test('is registered outside of steps, and each under a name of its own', async () => {
     await using bed = new Testbed();
     const inside = agent({

@@ -10,7 +10,7 @@ import type { Held } from '../../runtime/holding.ts';
 import { checkQuality, decode, encode } from '../../runtime/payload.ts';
 import { Begins, newBegun } from '../../runtime/run/begun.ts';
 import { CompensateInStepError } from '../../runtime/run/errors.ts';
-import { inStep, stepAround } from '../../runtime/run/in-step.ts';
+import { inStep, stepAround, stepOf } from '../../runtime/run/in-step.ts';
 import type {
   AskOptions,
   CallOptions,
@@ -64,7 +64,9 @@ export class ChildRun implements Context {
     this.#plan = plan;
     this.#bounds = bounds;
     this.#post = (said) => {
-      if (this.#over === undefined) post(said);
+      if (this.#over !== undefined) return;
+      const within = stepAround(this);
+      post(within === undefined ? said : { ...said, within });
     };
     this.task = order.task;
     this.log = { debug: this.#logs('debug'), info: this.#logs('info'), warn: this.#logs('warn'), error: this.#logs('error') };
@@ -119,7 +121,7 @@ export class ChildRun implements Context {
       'step',
       name,
       (ticket) => this.#post({ at: 'step', ticket, name, options }),
-      (key: string) => inStep(this, name, () => fn(this.#step(key))),
+      (key: string) => inStep(this, stepOf(key.slice(this.task.id.length + 1)), () => fn(this.#step(key))),
     );
   }
 

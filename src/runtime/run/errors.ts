@@ -18,7 +18,7 @@ export class ReplayDivergedError extends DroverError {
     const { id, place, remembered, came, version } = detail;
     const under = version === undefined ? '' : ` (version ${version})`;
     super(
-      `task ${id}: at ${place} an earlier run${under} ${remembered}; now came ${came}; what a run does must follow from its input and from ctx alone (no clock, random or outside state), and changed code needs another version of its kind`,
+      `task ${id}: at ${place} an earlier run${under} ${remembered}; now came ${came}; what a run does must follow from its input and from ctx alone (no clock, random or outside state), operations side by side that may begin in another order need a { key }, and changed code needs another version of its kind`,
     );
     this.detail = detail;
   }
@@ -190,6 +190,20 @@ export class DeadlinePassedError extends DroverError {
   override readonly detail: { readonly id: string; readonly deadlineMs: number };
   constructor(detail: DeadlinePassedError['detail']) {
     super(`task ${detail.id}: had not ended by its deadline, ${new Date(detail.deadlineMs).toISOString()}`);
+    this.detail = detail;
+  }
+}
+
+/** What undoes has its `StepContext`, and no operation of the run: it calls clients itself, with the idempotency key that it is given. */
+export class OperationInUndoError extends DroverError {
+  readonly code = 'DROVER_OPERATION_IN_UNDO';
+  readonly retryable = false;
+  override readonly detail: { readonly id: string; readonly operation: string; readonly compensation: string };
+  constructor(detail: OperationInUndoError['detail']) {
+    const { id, operation, compensation } = detail;
+    super(
+      `task ${id}: ctx.${operation} in what undoes ${describe(compensation)}; there, call the client itself, with the idempotencyKey given`,
+    );
     this.detail = detail;
   }
 }

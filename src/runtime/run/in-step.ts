@@ -14,6 +14,11 @@ export function stepAround(run: object): string | undefined {
   return around?.run === run ? around.step : undefined;
 }
 
+/** How a step is called within itself: its name and its key, and the step around it. */
+export function stepOf(place: string): string {
+  return place.slice(place.indexOf(':') + 1);
+}
+
 /** What marks places within a step. */
 const IN_STEP = '~in:';
 

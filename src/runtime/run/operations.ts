@@ -14,7 +14,7 @@ import type { Run } from '../run.ts';
 import { readFailure, writeFailure } from '../task-error.ts';
 import { isHolding } from '../holding.ts';
 import { Begins, newBegun } from './begun.ts';
-import { BoundReachedError } from './errors.ts';
+import { BoundReachedError, OperationInUndoError } from './errors.ts';
 import { RunEvents } from './events.ts';
 import { stepAround } from './in-step.ts';
 import { remember } from './keeping.ts';
@@ -214,7 +214,12 @@ export abstract class RunOperations {
     begin: (resolve: Settle, reject: Settle) => void,
     part: { readonly begins: Begins } = this,
   ): Promise<T> {
-    if (this.#over !== undefined || this.undoing?.isFrozen === true) return new Promise(() => {});
+    if (this.#over !== undefined) return new Promise(() => {});
+    if (this.undoing?.isFrozen === true) {
+      const undone = stepAround(this);
+      if (undone === undefined) return new Promise(() => {});
+      return Promise.reject(new OperationInUndoError({ id: this.task.id, operation, compensation: undone.replace(/^undo:/, '') }));
+    }
     if (this.lettingGo !== undefined && stepAround(part) === undefined && !isHolding(part)) return new Promise(() => {});
     this.#signs += 1;
     this.undoing?.moved();
@@ -327,7 +332,8 @@ export abstract class RunOperations {
         resolve(decode(text)),
       );
     } catch (error) {
-      if (this.done(operation)) reject(error);
+      // The run may catch it, and a later one has to come by that.
+      this.keepFailure(operation, place, hash, error, reject);
     }
   }
 

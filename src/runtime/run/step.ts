@@ -2,7 +2,7 @@
 import type { KeyOptions, StepContext } from '../../topology/context.ts';
 import type { Run, Settle } from '../run.ts';
 import { PayloadInvalidError } from '../errors.ts';
-import { inStep, placedIn } from './in-step.ts';
+import { inStep, placedIn, stepOf } from './in-step.ts';
 import { Pending } from './operation.ts';
 
 const LONGEST_NAME = 512;
@@ -20,24 +20,17 @@ export function step<T>(
   const known = run.memory.recall(place, '');
   if (known !== undefined) return run.give(known, resolve, reject);
   if (!run.mayAct(reject)) return;
-  if (run.memory.isBefore(place)) return run.holdBack(place, () => perform(run, name, place, fn, resolve, reject), reject);
-  perform(run, name, place, fn, resolve, reject);
+  if (run.memory.isBefore(place)) return run.holdBack(place, () => perform(run, place, fn, resolve, reject), reject);
+  perform(run, place, fn, resolve, reject);
 }
 
-function perform<T>(
-  run: Run,
-  name: string,
-  place: string,
-  fn: (step: StepContext) => T | Promise<T>,
-  resolve: Settle,
-  reject: Settle,
-): void {
+function perform<T>(run: Run, place: string, fn: (step: StepContext) => T | Promise<T>, resolve: Settle, reject: Settle): void {
   run.engine.checkLeases(run.engine.nowMs());
   if (run.over !== undefined) return;
   const operation = run.opened(new Pending());
   run.engine.operated(run);
   const context = new Step(run, `${run.task.id}/${place}`);
-  new Promise<T>((settle) => settle(run.within(() => inStep(run, name, () => fn(context))))).then(
+  new Promise<T>((settle) => settle(run.within(() => inStep(run, stepOf(place), () => fn(context))))).then(
     (value) => run.keep(operation, place, '', value, resolve, reject),
     (error: unknown) => run.keepFailure(operation, place, '', error, reject),
   );
