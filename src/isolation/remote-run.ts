@@ -2,7 +2,6 @@
  * Remote run: the fleet's end of a run that executes in a child. What the run asks for is done here, on
  * the real `ctx`: limits, memory and parking never leave the fleet.
  */
-import { inStep } from '../runtime/run/in-step.ts';
 import type { Context } from '../topology/context.ts';
 import { NotTransferableError } from './errors.ts';
 import { fromWire, toWire } from './wire.ts';
@@ -17,6 +16,8 @@ export interface IsolatedRun {
   readonly input: string;
   readonly depth: number;
   readonly priority: number;
+  /** Does it as something that happens within that step. */
+  inStep(step: string, act: () => void): void;
   /** It has returned this JSON text. */
   returned(result: string): void;
   threw(error: unknown): void;
@@ -41,7 +42,7 @@ export class RemoteRun {
   heard(said: FromRun): void {
     const { within } = said;
     if (within === undefined) this.#heard(said);
-    else inStep(this.#run.ctx, within, () => this.#heard(said));
+    else this.#run.inStep(within, () => this.#heard(said));
   }
 
   #heard(said: FromRun): void {

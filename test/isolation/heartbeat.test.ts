@@ -82,6 +82,7 @@ class Bench {
     };
     this.worker.execute({
       ctx: ctx as unknown as Context,
+      inStep: (_step, act) => act(),
       ended: this.end.signal,
       input: '',
       depth: 0,

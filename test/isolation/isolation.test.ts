@@ -33,6 +33,7 @@ function bench() {
       const { signal: ended } = ctx;
       isolation.execute(plan, WORKER, {
         ctx: ctx as unknown as Context,
+        inStep: (_step, act) => act(),
         ended,
         input,
         depth: 0,

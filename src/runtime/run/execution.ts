@@ -3,6 +3,7 @@ import type { Isolation } from '../../isolation/isolation.ts';
 import { joining } from '../../admission/joining.ts';
 import { decode, encode, parse } from '../payload.ts';
 import type { Run } from '../run.ts';
+import { inStep } from './in-step.ts';
 
 /** Says to the run how its function ends, unless the thread or process dies first: then the queue says what becomes of the task. */
 export function execute(run: Run): void {
@@ -33,6 +34,7 @@ function executeIsolated(run: Run, isolation: Isolation): void {
   const { priority } = run;
   isolation.execute(run.plan, run.worker, {
     ctx: run as never,
+    inStep: (step, act) => inStep(run, step, act),
     ended: run.ended,
     input: input ?? '',
     depth,
