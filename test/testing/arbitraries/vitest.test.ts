@@ -8,7 +8,16 @@ import { inbox } from './fleets.ts';
 const said = new Map<string, string | undefined>();
 
 beforeAll(async () => {
-  const vitest = await startVitest('test', [], { watch: false, include: ['test/testing/arbitraries/fixture-*.ts'], reporters: [{}] });
+  // Not by the configuration of the repository, whose projects say themselves what they include.
+  const options = {
+    watch: false,
+    config: false as const,
+    include: ['test/testing/arbitraries/fixture-*.ts'],
+    reporters: [{}],
+    testTimeout: 20_000,
+  };
+  const resolve = { conditions: ['drover-source'] };
+  const vitest = await startVitest('test', [], options, { resolve, ssr: { resolve } });
   for (const file of vitest.state.getTestModules()) {
     for (const { name, result } of [...file.children.allTests()].map((one) => ({ name: one.name, result: one.result() }))) {
       const messages = (result.errors ?? []).flatMap(({ message, cause }) => [message, (cause as Error | undefined)?.message ?? '']);
