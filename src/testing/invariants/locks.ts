@@ -122,8 +122,12 @@ export const LOCK_TURNS: Invariant = {
       tasks.delete(id);
       seen.forget(id);
     };
+    /** On their way to a worker when an operator wanted them: a store that is opened does it, and nobody says so. */
+    const noted = new Set<string>();
     return {
       'store.opened': () => {
+        for (const id of noted) leave(id);
+        noted.clear();
         latestMs = -Infinity;
         for (const { sinceMs } of line.values()) latestMs = Math.max(latestMs, sinceMs);
       },
@@ -168,6 +172,7 @@ export const LOCK_TURNS: Invariant = {
         if (status !== 'queued') leave(id);
       },
       'store.steered': ({ steering: { id, action }, outcome }) => {
+        if (outcome.at === 'noted') noted.add(id);
         if (action === 'unpause' || outcome.at !== 'done') return;
         // What is cancelled and is to be undone first keeps its place.
         if (action !== 'cancel' || isTerminal(outcome.status)) leave(id);
