@@ -63,6 +63,11 @@ export class Run extends RunOperations implements Context {
     return this.#state !== undefined || this.isReplay;
   }
 
+  /** It, or an earlier run, has asked or sent something. */
+  get hasAsked(): boolean {
+    return this.offspring > 0 || this.memory.hasChildren;
+  }
+
   /** All that it does is wait for permits. */
   get waitsForAdmission(): boolean {
     return this.over === undefined && this.occupied && this.open.every(({ waitsFor }) => waitsFor === 'admission');

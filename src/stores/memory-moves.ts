@@ -21,6 +21,7 @@ import { hasCompensations, isHeld, moreOf } from './memory-task.ts';
 import type { MemoryKind, MemoryTask, Undo } from './memory-task.ts';
 import { MemoryWaits } from './memory-waits.ts';
 import type { Arrival } from './memory-waits.ts';
+import type { CancelOrder } from './parent-end.ts';
 import { ReadyQueue } from './ready-queue.ts';
 import { noCounts, rankOf } from './task-status.ts';
 
@@ -54,6 +55,10 @@ export class MemoryMoves {
   unfinished = 0;
   /** No lease ends before this: a sweep before it need not look. */
   noLeaseEndsBeforeMs = Infinity;
+  /** Those that end without success by the command under way: whom they have asked is still to be cancelled. */
+  readonly fallen: { readonly task: MemoryTask; readonly order: CancelOrder }[] = [];
+  /** Those that have ended with who had asked for them, other than by a cancel that has said so: for the next sweep to tell. */
+  readonly endedBeside: string[] = [];
   /** Those that got something of what they wait for by the command under way, and wait for more. */
   readonly #gathering = new Set<MemoryTask>();
   #limits: ReadonlyMap<string, KindLimits> = new Map();
@@ -369,7 +374,9 @@ export class MemoryMoves {
   /** When the next of those comes due that gather by the command under way. */
   takeGathering(): { readonly nextAtMs?: number } {
     if (this.#gathering.size === 0) return {};
-    const untilMs = [...this.#gathering].filter(({ more }) => more?.wait !== undefined).map((task) => task.untilMs);
+    // Other commands let some begin, which may wait for something else by now.
+    const stillWait = ({ more, untilMs }: MemoryTask): boolean => more?.wait !== undefined && untilMs < Infinity;
+    const untilMs = [...this.#gathering].filter(stillWait).map((task) => task.untilMs);
     this.#gathering.clear();
     return untilMs.length === 0 ? {} : { nextAtMs: Math.min(...untilMs) };
   }

@@ -2,13 +2,14 @@
 import { grown } from '../../actors/conflicts/lock-wants.ts';
 import { isTerminal } from '../../actors/ports/store.ts';
 import type { SettledOutcome, SettleOutcome, StateWrite, StoryEntry } from '../../actors/ports/store.ts';
-import { cancelChildren } from './memory-cancel.ts';
+import { cancelNoted, fall, fallen } from './memory-cancel.ts';
 import type { MemoryMoves } from './memory-moves.ts';
 import type { MemoryRows } from './memory-rows.ts';
 import { addTask } from './memory-submit.ts';
 import { hasCompensations, moreOf } from './memory-task.ts';
 import type { MemoryTask } from './memory-task.ts';
 import { waitFor } from './memory-waits.ts';
+import { orderOf } from './parent-end.ts';
 import { STATE_PLACE } from './task-status.ts';
 
 type Of<At extends SettledOutcome['at']> = Extract<SettledOutcome, { at: At }>;
@@ -32,6 +33,7 @@ export function settleRun(
       if (undo === undefined) return STALE;
       moves.letGo(task, 'undone', null, nowMs);
       moves.end(task, undo.status, null, undo.error, nowMs, true);
+      fallen(moves, task, orderOf(task.id, undo.status));
       return undefined;
     }
     case 'lost':
@@ -41,7 +43,7 @@ export function settleRun(
     case 'failed':
     case 'dead':
       moves.letGo(task, outcome.at, outcome.error, nowMs, { keepsLocks: keepsLocks(task, 'ends') });
-      if (!isCancelled(moves, task, nowMs)) moves.endBadly(task, outcome.at, outcome.error, nowMs);
+      if (!isCancelled(moves, task, nowMs)) fall(moves, task, outcome.at, outcome.error, nowMs);
       return undefined;
     case 'retry':
       retry(moves, task, outcome, nowMs);
@@ -81,7 +83,7 @@ export function giveBack(moves: MemoryMoves, task: MemoryTask, outcome: GivenBac
     task.resumed = true;
   }
   if (isCancelled(moves, task, nowMs)) return;
-  if (isLast) return moves.endBadly(task, 'dead', error, nowMs);
+  if (isLast) return fall(moves, task, 'dead', error, nowMs);
   if (started) task.error = error;
   if (!isPaused(moves, task)) moves.enqueue(task, nowMs);
 }
@@ -191,8 +193,7 @@ export function isSteered(moves: MemoryMoves, task: MemoryTask, nowMs: number): 
 function isCancelled(moves: MemoryMoves, task: MemoryTask, nowMs: number): boolean {
   const note = task.more?.noted;
   if (note?.action !== 'cancel') return false;
-  moves.endBadly(task, 'cancelled', null, nowMs);
-  cancelChildren(moves, task, note, nowMs);
+  cancelNoted(moves, task, note, nowMs);
   return true;
 }
 

@@ -88,6 +88,13 @@ function requeue(moves: MemoryMoves, task: MemoryTask, item: Steering, nowMs: nu
   if (task.status === 'completed') return refused(task, 'ended');
   const isUndone = task.more?.undo !== undefined;
   if (isUndone && !hasCompensations(task)) return refused(task, 'undone');
+  putBack(moves, task, item, nowMs);
+  return DONE;
+}
+
+/** With those that were cancelled since it ended: it finds them where they were. */
+function putBack(moves: MemoryMoves, task: MemoryTask, item: Steering, nowMs: number): void {
+  const isUndone = task.more?.undo !== undefined;
   told(task, item, nowMs);
   task.attempt = 0;
   task.losses = 0;
@@ -99,13 +106,17 @@ function requeue(moves: MemoryMoves, task: MemoryTask, item: Steering, nowMs: nu
   moves.count(task, 1);
   const { more } = task;
   if (more !== undefined) {
+    more.fellWithParent = false;
     if (more.orderKey !== null) more.line = moves.lines.lineFor(more.orderKey, task.parent);
     if (more.line !== undefined) more.line.size += 1;
     if (more.deadlineMs !== null && !isUndone) moves.deadlines.add(task);
     if (more.told !== undefined) moves.approvals.reopen(task, more.told);
   }
   moves.enqueue(task, nowMs);
-  return DONE;
+  // What has been undone cannot be put back.
+  if (isUndone) return;
+  for (const child of task.children ?? [])
+    if (child.more?.fellWithParent === true && child.more.undo === undefined) putBack(moves, child, item, nowMs);
 }
 
 function isPaused({ status, parkedFor }: MemoryTask): boolean {

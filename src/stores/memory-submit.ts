@@ -88,7 +88,7 @@ export function addTask(moves: MemoryMoves, task: NewTask, parent: MemoryTask | 
 function moreOfNew(moves: MemoryMoves, task: NewTask, parent: MemoryTask | undefined): MemoryMore | undefined {
   const { orderKey, locks, notBeforeMs, deadlineMs } = task;
   const nothing = orderKey === undefined && (locks === undefined || locks.length === 0) && notBeforeMs === undefined;
-  if (nothing && deadlineMs === undefined) return undefined;
+  if (nothing && deadlineMs === undefined && task.onConflict !== 'reject') return undefined;
   return {
     ...NOTHING_MORE,
     orderKey: orderKey ?? null,

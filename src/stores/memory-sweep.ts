@@ -1,5 +1,6 @@
 /** What time does to the tasks of the memory store. */
 import type { SweepReply } from '../../actors/ports/store.ts';
+import { closeFamilies, fall } from './memory-cancel.ts';
 import type { MemoryMoves } from './memory-moves.ts';
 import type { MemorySchedules } from './memory-schedules.ts';
 import { giveBack } from './memory-settle.ts';
@@ -20,6 +21,7 @@ export function sweep(moves: MemoryMoves, schedules: MemorySchedules, nowMs: num
   }
   moves.wakeBlocked(moves.locks.lapse(nowMs), nowMs);
   moves.followUp(nowMs);
+  closeFamilies(moves, nowMs);
   const nextAtMs = Math.min(
     moves.due.nextAtMs ?? Infinity,
     moves.deadlines.first?.more!.deadlineMs ?? Infinity,
@@ -28,7 +30,7 @@ export function sweep(moves: MemoryMoves, schedules: MemorySchedules, nowMs: num
   return {
     ready: moves.takeReady(),
     expired: expired.map(({ id, fence, status }) => ({ id, fence, status })),
-    ended,
+    ended: [...ended, ...moves.endedBeside.splice(0)],
     nextAtMs: nextAtMs === Infinity ? null : nextAtMs,
     raised: takeRaised(moves),
     noted: notedRuns(moves),
@@ -40,7 +42,7 @@ export function sweep(moves: MemoryMoves, schedules: MemorySchedules, nowMs: num
 function endLate(moves: MemoryMoves, nowMs: number): readonly string[] {
   const ended: string[] = [];
   for (let task = moves.deadlines.first; task !== undefined && task.more!.deadlineMs! <= nowMs; task = moves.deadlines.first) {
-    moves.endBadly(task, 'failed', deadlinePassed(task.id), nowMs);
+    fall(moves, task, 'failed', deadlinePassed(task.id), nowMs);
     // Unless it is to be undone.
     if (task.finishedAtMs !== null) ended.push(task.id);
     moves.followUp(nowMs);

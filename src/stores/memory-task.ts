@@ -43,6 +43,8 @@ export interface Note {
   readonly action: Extract<SteerAction, 'cancel' | 'pause'>;
   readonly by: string;
   readonly reason: string | null;
+  /** A cancel that comes from the end of the task that asked for it. */
+  readonly withParent?: boolean;
 }
 
 /** What most tasks have not. */
@@ -62,6 +64,8 @@ export interface MemoryMore {
   box: string | undefined;
   undo: Undo | undefined;
   noted: Note | undefined;
+  /** It has ended cancelled since the task that asked for it ended: it is put back with that. */
+  fellWithParent: boolean;
   told: MemoryTold | undefined;
   /** What it is parked for, while it waits for children or events. */
   wait: MemoryWait | undefined;
@@ -126,6 +130,7 @@ export const NOTHING_MORE: Readonly<MemoryMore> = {
   box: undefined,
   undo: undefined,
   noted: undefined,
+  fellWithParent: false,
   told: undefined,
   wait: undefined,
 };

@@ -33,6 +33,7 @@ import type {
 } from '../../actors/ports/store.ts';
 import { AGING_MS, MOST_PASSED } from '../../actors/ports/store.ts';
 import { unknownAfter } from './checks.ts';
+import { closeFamilies } from './memory-cancel.ts';
 import { MemoryMoves } from './memory-moves.ts';
 import { MemoryRows } from './memory-rows.ts';
 import { MemorySchedules } from './memory-schedules.ts';
@@ -71,11 +72,14 @@ export class MemoryTasks {
     moves.locks.mostPassed = mostPassed;
     moves.limitKinds(kinds);
     for (const { name, boxes } of moves.kinds.values()) for (const box of boxes.keys()) moves.unbox(name, box);
+    // Whoever was to be told is gone.
+    moves.endedBeside.length = 0;
     const orphans = [...moves.held.values()];
     for (const task of orphans) {
       giveBack(moves, task, 'owner-gone', OWNER_GONE_ERROR, nowMs);
       moves.followUp(nowMs);
     }
+    closeFamilies(moves, nowMs);
     moves.noLeaseEndsBeforeMs = Infinity;
     moves.takeReady();
     return orphans.length;
@@ -106,6 +110,7 @@ export class MemoryTasks {
 
   start(items: readonly StartItem[], nowMs: number): StartOutcome[] {
     const outcomes = items.map((item) => startRun(this.#moves, item, nowMs));
+    closeFamilies(this.#moves, nowMs);
     // A child may be started by a later item than its parent: it is told how it stands after all of them.
     return outcomes.map((outcome) => ('at' in outcome ? outcome : toStarted(outcome)));
   }
@@ -148,6 +153,7 @@ export class MemoryTasks {
       moves.followUp(nowMs);
       return refused ?? task;
     });
+    closeFamilies(moves, nowMs);
     // A later item may have woken a task that an earlier one parked.
     const outcomes = held.map((one): SettleOutcome => ('at' in one ? one : { at: 'settled', status: one.status }));
     return { outcomes, ready: moves.takeReady(), ...moves.takeGathering() };

@@ -39,7 +39,7 @@ import { SqliteStarts } from './sqlite-starts.ts';
 import { SqliteState } from './sqlite-state.ts';
 import { SqliteSteering } from './sqlite-steering.ts';
 import { earliest, MOST_SWEPT, sweepTasks } from './sqlite-sweep.ts';
-import { OWNER_GONE_ERROR, STATUS, STATUSES, statusOf } from './task-status.ts';
+import { FIRST_TERMINAL, OWNER_GONE_ERROR, STATUS, STATUSES, statusOf } from './task-status.ts';
 
 const STALE = { at: 'stale' } as const;
 /** One object for each status: many references to one cost nothing on the way between threads. */
@@ -187,18 +187,24 @@ export class SqliteTasks {
     this.state.begin();
     /** Those whose status is seen when all is written. */
     const open: { readonly at: number; readonly seq: number }[] = [];
+    /** Those that are back for all that is known, unless who has asked for them ends by the same command. */
+    const back: { readonly at: number; readonly seq: number }[] = [];
     const outcomes = items.map((item, at): SettleOutcome => {
       const task = held.get(item);
       // Nothing can have been undone of a run that was not told to.
       if (task === undefined || (item.outcome.at === 'undone' && task.undo === null)) return STALE;
       if (item.outcome.at === 'completed') return this.#complete(task, item.outcome, nowMs, endings);
       const status = letGo(task, item.outcome, endings);
-      if (status !== undefined && task.noted === null && orderKeyOf(task.options) === null) return SETTLED[status];
+      if (status !== undefined && task.noted === null && orderKeyOf(task.options) === null) {
+        if (STATUS[status] < FIRST_TERMINAL) back.push({ at, seq: task.seq });
+        return SETTLED[status];
+      }
       open.push({ at, seq: task.seq });
       return STALE;
     });
     this.state.flush();
     endings.write();
+    if (endings.hasClosedFamilies) open.push(...back);
     for (const { at, seq } of open) outcomes[at] = SETTLED[statusOf((sql.statusOf.get(seq) as unknown as [number])[0])];
     const { nextAtMs } = endings.waits;
     return { outcomes, ready: [...endings.ready], ...(nextAtMs === undefined ? {} : { nextAtMs }) };

@@ -9,21 +9,24 @@
  *    them yet.
  * 4. Then it parks: a child that has ended is found whether it ended years ago or in step 2, so no
  *    wake-up can fall between.
- * 5. Last it puts the lines of order keys right.
+ * 5. Then it cancels those who were asked by tasks that end without success.
+ * 6. Last it puts the lines of order keys right.
  */
 import { grown } from '../../actors/conflicts/lock-wants.ts';
 import type { Held, LockWant, SettledOutcome, StoryEntry, TaskStatus } from '../../actors/ports/store.ts';
+import { fateOf, orderOf } from './parent-end.ts';
+import type { CancelOrder } from './parent-end.ts';
 import type { HeldTask } from './sqlite-held.ts';
 import type { Known } from './sqlite-known.ts';
 import { SqliteOrder } from './sqlite-order.ts';
 import { raise } from './sqlite-raise.ts';
-import { NOTED, orderKeyOf, toFree } from './sqlite-rows.ts';
+import { isCancelNoted, NOTED, orderKeyOf, toFree } from './sqlite-rows.ts';
 import type { FreeRow, FreeTask, TaskOptions } from './sqlite-rows.ts';
 import type { Cell } from './sqlite-rows-statement.ts';
 import { hasCompensations } from './sqlite-undo.ts';
 import { SqliteWaits } from './sqlite-waits.ts';
 import type { Parked } from './sqlite-waits.ts';
-import { STATUS, statusOf } from './task-status.ts';
+import { FIRST_TERMINAL, STATUS, statusOf } from './task-status.ts';
 
 type ParkedOutcome = Extract<SettledOutcome, { at: 'parked' }>;
 type RunOutcome = Extract<StoryEntry, { at: 'run' }>['outcome'];
@@ -65,6 +68,10 @@ export class Endings {
   readonly #parkings: Parking[] = [];
   /** Those that were queued, and are not any more. */
   readonly #gone: FreeTask[] = [];
+  /** Those that end without success: whom they have asked is still to be cancelled. */
+  readonly #fallen: { readonly id: string; readonly order: CancelOrder }[] = [];
+  /** Whether children were cancelled: they may stand elsewhere than an earlier word about them said. */
+  hasClosedFamilies = false;
 
   constructor(known: Known, nowMs: number) {
     this.#known = known;
@@ -90,9 +97,10 @@ export class Endings {
   ): void {
     const keepsLocks = task.options?.locks !== undefined && task.noted !== NOTED.pause && this.#isToBeUndone(task);
     this.#letsGo(task, as, error, keepsLocks);
-    if (task.noted === NOTED.cancel) this.#cancelled(task, losses, task.options);
+    if (isCancelNoted(task.noted)) this.#cancelled(task, losses);
     else {
       const ended = this.#endBadly(task, status, error, losses, task.options);
+      this.#fell(task, orderOf(task.id, status));
       if (!ended) this.#pauseNoted(task);
     }
   }
@@ -101,7 +109,9 @@ export class Endings {
   undone(task: HeldTask): void {
     this.#letsGo(task, 'undone', null);
     const [error] = this.#known.sql.undoError.get(task.seq) as unknown as [string | null];
-    this.#endNow(task, statusOf(task.undo!), error, task.losses);
+    const status = statusOf(task.undo!) as BadStatus;
+    this.#endNow(task, status, error, task.losses);
+    this.#fell(task, orderOf(task.id, status));
     this.#forgotten.push(task.seq);
   }
 
@@ -138,7 +148,7 @@ export class Endings {
   park(task: HeldTask, outcome: ParkedOutcome): void {
     const { children, events = [], wakeAtMs, locks = [] } = outcome;
     // Who is to be undone needs no more than it has.
-    const isOver = task.noted === NOTED.cancel && this.#isToBeUndone(task);
+    const isOver = isCancelNoted(task.noted) && this.#isToBeUndone(task);
     const wants = locks.length === 0 || isOver ? undefined : this.#grow(task, locks);
     if (task.noted !== null) {
       return this.#back(task, STATUS.parked, { attempt: attemptGivenBack(task), atMs: null }, 'parked', outcome.reason);
@@ -149,18 +159,20 @@ export class Endings {
   }
 
   /** Ends a task that nobody holds, and with it what it has asked for. Says who has ended and which runs are to let go. */
-  cancel(task: FreeTask): { readonly ended: readonly string[]; readonly held: readonly Held[] } {
-    const ended: string[] = [];
-    const held: Held[] = [];
+  cancel(task: FreeTask, order: CancelOrder): { readonly ended: readonly string[]; readonly held: readonly Held[] } {
+    const told = { ended: [], held: [] };
     this.#unplace(task);
-    this.#cancelRow(task, task.losses, task.options, { ended, held });
-    return { ended, held };
+    this.#cancelRow(task, task.losses, NOTED.cancel, told);
+    this.#cancelChildren(task.id, order, told);
+    return told;
   }
 
   /** It fails, though nobody holds it: whether it has ended by that. */
   fail(task: FreeTask, error: string): boolean {
     this.#unplace(task);
-    return this.#endBadly(task, 'failed', error, task.losses, task.options);
+    const ended = this.#endBadly(task, 'failed', error, task.losses, task.options);
+    this.#fell(task, orderOf(task.id, 'failed'));
+    return ended;
   }
 
   /** Nobody holds it: it waits for an operator from now on. */
@@ -236,6 +248,7 @@ export class Endings {
     this.waits.expect(parkings.map(({ outcome }) => outcome));
     for (const { task, outcome } of parkings) this.#park(task, outcome);
     this.waits.flush();
+    this.#closeFamilies();
     for (let out = this.order.arrange(); out.length > 0; out = this.order.arrange()) {
       const { table } = this.#known.locks;
       for (const seq of out) this.wakeForLocks([...table.forget(seq, this.#nowMs), ...table.release(seq, this.#nowMs)]);
@@ -317,29 +330,48 @@ export class Endings {
     this.#endedIds.push(task.id);
   }
 
-  #cancelled(task: HeldTask, losses: number, options: TaskOptions | null): void {
-    this.#cancelRow(task, losses, options, { ended: [], held: [] });
+  /** What was noted of it is done: nobody holds it any more. */
+  #cancelled(task: HeldTask | FreeTask, losses: number, noted = task.noted): void {
+    const order = this.#known.story.cancelOf(task.id);
+    this.#cancelRow(task, losses, noted, { ended: [] });
+    this.#fell(task, order);
   }
 
-  #cancelRow(
-    task: HeldTask | FreeTask,
-    losses: number,
-    options: TaskOptions | null,
-    told: { readonly ended: string[]; readonly held: Held[] },
-  ): void {
-    if (this.#endBadly(task, 'cancelled', null, losses, options)) told.ended.push(task.id);
+  #cancelRow(task: HeldTask | FreeTask, losses: number, noted: number | null, told: { readonly ended: string[] }): void {
+    const ended = this.#endBadly(task, 'cancelled', null, losses, task.options);
     this.writeEnded();
-    for (const [seq] of this.#known.sql.unfinishedChildren.all(task.id) as unknown as [number][]) {
-      const child = this.#known.held.of(seq);
-      if (child === undefined) {
-        const free = this.#free(seq);
-        if (free.undo !== null) continue;
-        this.#unplace(free);
-        this.#cancelRow(free, free.losses, free.options, told);
-      } else if (child.undo === null) {
-        this.note(child, NOTED.cancel);
-        told.held.push({ id: child.id, fence: child.fence });
+    if (!ended) return;
+    if (noted === NOTED.withParent) this.#known.sql.note.run(noted, task.seq);
+    told.ended.push(task.id);
+  }
+
+  #fell(task: HeldTask | FreeTask, order: CancelOrder): void {
+    // It has asked for nothing.
+    if (!('fresh' in task && task.fresh)) this.#fallen.push({ id: task.id, order });
+  }
+
+  #closeFamilies(): void {
+    const told = { ended: this.#known.endedBeside, held: [] };
+    for (const { id, order } of this.#fallen.splice(0)) this.#cancelChildren(id, order, told);
+    this.writeEnded();
+  }
+
+  #cancelChildren(id: string, order: CancelOrder, told: { readonly ended: string[]; readonly held: Held[] }): void {
+    for (const [seq] of this.#known.sql.unfinishedChildren.all(id) as unknown as [number][]) {
+      const run = this.#known.held.of(seq);
+      const child = run ?? this.#free(seq);
+      const fate = fateOf({ hasEnded: child.status >= FIRST_TERMINAL, isHeld: run !== undefined, isUndoing: child.undo !== null });
+      if (fate === 'left') continue;
+      this.hasClosedFamilies = true;
+      this.#known.story.append(seq, { at: 'steered', atMs: this.#nowMs, action: 'cancel', by: order.by, reason: order.reason });
+      if (run !== undefined) {
+        this.note(run, NOTED.withParent);
+        told.held.push({ id: run.id, fence: run.fence });
+        continue;
       }
+      this.#unplace(child as FreeTask);
+      this.#cancelRow(child, child.losses, NOTED.withParent, told);
+      this.#cancelChildren(child.id, order, told);
     }
   }
 
@@ -359,10 +391,10 @@ export class Endings {
   #back(task: HeldTask, status: Back, change: Change, as: RunOutcome, detail: string | null, box?: string): void {
     const isLost = as === 'lost' || as === 'expired' || as === 'owner-gone';
     const isUndoing = task.undo !== null && task.noted === null && status !== STATUS.parked;
-    const keepsLocks = isUndoing || (task.noted === NOTED.cancel && this.#isToBeUndone(task));
-    if (task.noted === NOTED.cancel && isLost) {
+    const keepsLocks = isUndoing || (isCancelNoted(task.noted) && this.#isToBeUndone(task));
+    if (isCancelNoted(task.noted) && isLost) {
       this.#letsGo(task, as, detail, keepsLocks);
-      return this.#cancelled(task, change.losses ?? task.losses, task.options);
+      return this.#cancelled(task, change.losses ?? task.losses);
     }
     this.#letsGo(task, as, detail, keepsLocks);
     this.#putBack(task, status, change, task.noted === null ? box : undefined);
@@ -371,7 +403,7 @@ export class Endings {
     this.#known.sql.note.run(null, task.seq);
     const free = this.#free(task.seq);
     this.#unplace(free);
-    this.#cancelRow(free, free.losses, free.options, { ended: [], held: [] });
+    this.#cancelled(free, free.losses, task.noted);
   }
 
   /** What it wants from now on. */

@@ -33,6 +33,8 @@ export class Known {
   readonly paused = new Set<string>();
   /** Runs that have inherited a priority since the last sweep, by row. */
   readonly raised = new Map<number, number>();
+  /** Those that have ended with who had asked for them, other than by a cancel that has said so: for the next sweep to tell. */
+  readonly endedBeside: string[] = [];
   /** Of the tasks that have arrived last and were not claimed yet: new ones, and those before them. */
   #options = { young: new Map<number, TaskOptions>(), old: new Map<number, TaskOptions>() };
   lastSeq = 0;

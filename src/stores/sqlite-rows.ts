@@ -27,6 +27,7 @@ export function optionsOf(task: NewTask): TaskOptions | null {
     affinity === undefined &&
     orderKey === undefined &&
     (locks === undefined || locks.length === 0) &&
+    onConflict !== 'reject' &&
     notBeforeMs === undefined &&
     deadlineMs === undefined
   )
@@ -156,8 +157,16 @@ export type RecordRow = readonly [
   noted: number | null,
 ];
 
-/** What an operator may want of a run, by the number that a row keeps. */
-export const NOTED = { cancel: 1, pause: 2 } as const;
+/**
+ * What is wanted of a run, by the number that a row keeps. `withParent`: a cancel that comes from the end of the task that
+ * asked for it; one that has ended by that keeps it, to be put back with that.
+ */
+export const NOTED = { cancel: 1, pause: 2, withParent: 3 } as const;
+
+/** Whether it is to be cancelled. */
+export function isCancelNoted(noted: number | null): boolean {
+  return noted === NOTED.cancel || noted === NOTED.withParent;
+}
 
 /** Rows of several kinds in the order that the port promises; those of one kind have theirs already. */
 export function mergeBest(lists: readonly (readonly BestRow[])[]): readonly BestRow[] {
@@ -232,7 +241,7 @@ export function toRecord(row: RecordRow): TaskRecord {
     locks: options?.locks ?? [],
     dueAtMs: status === STATUS.retrying || status === STATUS.parked ? atMs : null,
     undone: undone === 1,
-    noted: noted === null ? null : noted === NOTED.cancel ? 'cancel' : 'pause',
+    noted: noted === null || status >= FIRST_TERMINAL ? null : isCancelNoted(noted) ? 'cancel' : 'pause',
   };
 }
 

@@ -1,5 +1,6 @@
 /** The SQL over tasks, prepared once. */
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { NOTED } from './sqlite-rows.ts';
 import { RowsStatement } from './sqlite-rows-statement.ts';
 import type { PrepareRows } from './sqlite-rows-statement.ts';
 import { prepareBesideStatements } from './sqlite-statements-beside.ts';
@@ -131,6 +132,9 @@ export function prepareStatements(db: DatabaseSync) {
         `select parent, id, place, status, result, error from task indexed by task_child where parent in (${ids}) order by parent, seq`,
     ),
     unfinishedChildren: rows(`select seq from task indexed by task_child where parent = ? and ${UNFINISHED} order by seq`),
+    /** Those that ended with it, and can be put back with it. */
+    fellWithParent: rows(`select seq from task indexed by task_child
+      where parent = ? and status = ${STATUS.cancelled} and noted = ${NOTED.withParent} order by seq`),
 
     complete: new RowsStatement(
       db,
@@ -164,7 +168,7 @@ export function prepareStatements(db: DatabaseSync) {
       at_ms = ?, parked_for = null, box = null, noted = null, deadline_ms = null where seq = ?`),
     undoError: rows('select undo_error from task where seq = ?'),
     /** What a task that has ended begins anew with; then it is moved. */
-    requeue: db.prepare(`update task set attempt = 0, losses = 0, error = null, result = null, order_key = ?,
+    requeue: db.prepare(`update task set attempt = 0, losses = 0, error = null, result = null, noted = null, order_key = ?,
       rank = submitted_ms - priority * ? where seq = ?`),
 
     wake: new RowsStatement(

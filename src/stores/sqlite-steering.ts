@@ -52,15 +52,16 @@ export class SqliteSteering {
     return { outcomes, ready: [...this.#endings.ready], ended: this.#ended, held: this.#held };
   }
 
-  #steer(seq: number, { action }: Steering): Steered {
+  #steer(seq: number, item: Steering): Steered {
+    const { action } = item;
     const run = this.#known.held.of(seq);
     if (run !== undefined) return this.#steerRun(run, action);
     const task = toFree(this.#known.sql.free.get(seq) as unknown as FreeRow);
-    if (action === 'requeue') return this.#requeue(task);
+    if (action === 'requeue') return this.#requeue(task, item);
     if (task.status >= FIRST_TERMINAL) return refused('ended', task);
     switch (action) {
       case 'cancel':
-        return this.#cancel(task);
+        return this.#cancel(task, item);
       case 'pause':
         if (!isPaused(task)) this.#endings.pause(task);
         return DONE;
@@ -92,27 +93,41 @@ export class SqliteSteering {
     return { at: 'noted', fence: run.fence };
   }
 
-  #cancel(task: FreeTask): Steered {
+  #cancel(task: FreeTask, item: Steering): Steered {
     if (task.undo !== null) return undoing(task.undo, task);
-    const { ended, held } = this.#endings.cancel(task);
+    const { ended, held } = this.#endings.cancel(task, item);
     this.#ended.push(...ended);
     this.#held.push(...held);
     return DONE;
   }
 
-  #requeue(task: FreeTask): Steered {
+  #requeue(task: FreeTask, item: Steering): Steered {
     if (task.status < FIRST_TERMINAL) return refused('not-ended', task);
     if (task.status === STATUS.completed) return refused('ended', task);
+    if (task.undo !== null && !hasCompensations(this.#known, task.seq)) return refused('undone', task);
+    this.#putBack(task, item);
+    return DONE;
+  }
+
+  /** With those that were cancelled since it ended: it finds them where they were. */
+  #putBack(task: FreeTask, item: Steering): void {
+    const { sql, families, agingMs, story } = this.#known;
     const isUndone = task.undo !== null;
-    if (isUndone && !hasCompensations(this.#known, task.seq)) return refused('undone', task);
-    const { sql, families, agingMs } = this.#known;
     // What is undone is found by going the way that it went, failures included.
     if (!isUndone) sql.forgetFailures.run(task.seq);
     sql.openApprovals.run(task.seq);
     sql.requeue.run(task.orderKey, agingMs, task.seq);
     families.add(task.options?.rootId, 1);
     this.#endings.queue(task, isUndone ? 1 : 0);
-    return DONE;
+    // What has been undone cannot be put back.
+    if (isUndone) return;
+    const { action, by, reason } = item;
+    for (const [seq] of sql.fellWithParent.all(task.id) as unknown as [number][]) {
+      const child = toFree(sql.free.get(seq) as unknown as FreeRow);
+      if (child.undo !== null) continue;
+      story.append(seq, { at: 'steered', atMs: this.#nowMs, action, by, reason });
+      this.#putBack(child, item);
+    }
   }
 }
 

@@ -4,6 +4,8 @@
  */
 import { STORY_LENGTH } from '../../actors/ports/store.ts';
 import type { StoryEntry } from '../../actors/ports/store.ts';
+import { orderOf } from './parent-end.ts';
+import type { CancelOrder } from './parent-end.ts';
 import type { HeldTask } from './sqlite-held.ts';
 import type { Statements } from './sqlite-statements.ts';
 import { STATUS } from './task-status.ts';
@@ -39,6 +41,12 @@ export class SqliteStory {
   /** A run has let go of its lease, otherwise than by completing. */
   ran({ seq, fence, worker, claimedAtMs, startedAtMs }: HeldTask, atMs: number, outcome: RunEntry['outcome'], detail: string | null): void {
     this.append(seq, { at: 'run', atMs, fence, worker, claimedAtMs, startedAtMs, outcome, detail });
+  }
+
+  /** By whom and why it was cancelled last. */
+  cancelOf(id: string): CancelOrder {
+    const order = this.tell(id).findLast((entry) => entry.at === 'steered' && entry.action === 'cancel');
+    return order?.at === 'steered' ? order : orderOf(id, 'cancelled');
   }
 
   tell(id: string): StoryEntry[] {

@@ -9,7 +9,7 @@
 import type { SweepReply } from '../../actors/ports/store.ts';
 import type { Endings } from './sqlite-endings.ts';
 import type { Known } from './sqlite-known.ts';
-import { NOTED, toFree } from './sqlite-rows.ts';
+import { isCancelNoted, toFree } from './sqlite-rows.ts';
 import type { FreeRow, FreeTask } from './sqlite-rows.ts';
 import { deadlinePassed, LEASE_EXPIRED_ERROR, STATUS, statusOf } from './task-status.ts';
 
@@ -40,7 +40,7 @@ export function sweepTasks(known: Known, endings: Endings, nowMs: number): TaskS
       const [status] = sql.statusOf.get(seq) as unknown as [number];
       return { id, fence, status: statusOf(status) };
     }),
-    ended,
+    ended: [...ended, ...known.endedBeside.splice(0)],
     nextAtMs: earliest(sql.nextDue.get() as unknown as [number | null], sql.nextDeadline.get() as unknown as [number | null]),
     raised: takeRaised(known),
     noted: notedRuns(known),
@@ -56,7 +56,7 @@ export function earliest(...times: readonly (readonly [number | null])[]): numbe
 function notedRuns({ held }: Known): SweepReply['noted'] {
   return held.all().flatMap(({ id, fence, noted }) => {
     if (noted === null) return [];
-    return [{ id, fence, what: noted === NOTED.cancel ? 'cancel' : 'pause' }];
+    return [{ id, fence, what: isCancelNoted(noted) ? 'cancel' : 'pause' }];
   });
 }
 

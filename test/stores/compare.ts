@@ -1,6 +1,16 @@
 /** Says every step of a history to the model and to an adapter, and compares what they answer. */
 import { expect } from 'vitest';
-import type { ClaimCommand, Firing, Held, SettledOutcome, Settlement, StartOutcome, StateWrite, Store } from '../../actors/ports/store.ts';
+import type {
+  ClaimCommand,
+  Firing,
+  Held,
+  SettledOutcome,
+  Settlement,
+  StartOutcome,
+  StateWrite,
+  Store,
+  SweepReply,
+} from '../../actors/ports/store.ts';
 import { plain, Tokens } from './answers.ts';
 import { compareShared, SharedModels } from './compare-shared.ts';
 import type { Place } from './conformance.ts';
@@ -146,7 +156,7 @@ export class Comparison {
         return;
       }
       case 'sweep':
-        return this.same(model.sweep(nowMs), await this.store.sweep(nowMs));
+        return this.#sweep();
       case 'unbox':
         model.unbox([step]);
         return this.store.unbox([{ kind: step.kind, box: step.box }]);
@@ -168,6 +178,7 @@ export class Comparison {
       }
       case 'steer': {
         const items = step.items.map((item) => ({ ...item, by: 'ann', reason: null }));
+        this.#invariants.steered(items);
         return this.same(model.steer(items, nowMs), await this.store.steer(items, nowMs));
       }
       case 'pause': {
@@ -186,7 +197,7 @@ export class Comparison {
       case 'wait':
         this.nowMs += step.ms;
         // Promises to those who wait for locks end by the next sweep: nobody says what other commands make of it before.
-        if (step.ms >= PROMISE_MS) this.same(model.sweep(this.nowMs), await this.store.sweep(this.nowMs));
+        if (step.ms >= PROMISE_MS) await this.#sweep();
         return;
       case 'reopen': {
         if (step.crash) await this.#place.crash(this.store);
@@ -198,6 +209,11 @@ export class Comparison {
       default:
         return compareShared(this, step);
     }
+  }
+
+  /** In which order it tells of tasks is not said. */
+  async #sweep(): Promise<void> {
+    this.same(sorted(this.model.sweep(this.nowMs)), sorted(await this.store.sweep(this.nowMs)));
   }
 
   async #claim(wants: ClaimCommand['wants'], leaseMs: number): Promise<void> {
@@ -252,6 +268,11 @@ export class Comparison {
     const missing = expected.ready.filter((kind) => !paused.includes(kind) && !answered.ready.includes(kind));
     return missing.length === 0 ? { ...answered, ready: expected.ready } : answered;
   }
+}
+
+function sorted({ expired, ended, noted, ...reply }: SweepReply): SweepReply {
+  const byId = (a: Held, b: Held): number => (a.id < b.id ? -1 : 1);
+  return { ...reply, expired: expired.toSorted(byId), ended: ended.toSorted(), noted: noted.toSorted(byId) };
 }
 
 function hasReady(answer: unknown): answer is { readonly ready: readonly string[] } {

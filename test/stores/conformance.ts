@@ -18,6 +18,7 @@ import { standingInLine } from './conformance/lock-line.ts';
 import { locking } from './conformance/locks.ts';
 import { ordering } from './conformance/order.ts';
 import { looking, owning, sweeping } from './conformance/owning.ts';
+import { endingParents } from './conformance/parent-ends.ts';
 import { parking } from './conformance/parking.ts';
 import type { MakePlace } from './conformance/place.ts';
 import { rememberingMore } from './conformance/remembering.ts';
@@ -37,7 +38,7 @@ export type { MakePlace, Place } from './conformance/place.ts';
 /** Declares the suite for the store called `name`. Each test gets a place of its own. */
 export function storeConformance(name: string, makePlace: MakePlace): void {
   describe(`${name} keeps the promises of the port`, () => {
-    const lives = [submitting, claiming, running, rememberingMore, settling, parking, gathering, undoing, sweeping, looking];
+    const lives = [submitting, claiming, running, rememberingMore, settling, parking, gathering, undoing, endingParents, sweeping, looking];
     const conflicts = [ordering, locking, standingInLine, keepingLocks, keepingState];
     const outside = [signalling, approving, steering, holdingBack, waitingForTimes, scheduling, telling];
     const shared = [bounding, sharingOut, budgeting, intending, leasing];

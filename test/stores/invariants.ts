@@ -7,6 +7,7 @@ import type {
   Settlement,
   SettleOutcome,
   StartOutcome,
+  Steering,
   Store,
   TaskCounts,
   TaskRecord,
@@ -17,6 +18,8 @@ import { overlap } from './model-locks.ts';
 export class Invariants {
   readonly #fences = new Map<string, number>();
   readonly #completed = new Set<string>();
+  /** By an operator: such a one goes on, whatever has become of its parent. */
+  readonly #putBack = new Set<string>();
   readonly #starts = new Map<string, { readonly locks: readonly LockWant[]; readonly token: number }>();
   #lastToken = 0;
 
@@ -52,15 +55,29 @@ export class Invariants {
     }
   }
 
+  steered(items: readonly Steering[]): void {
+    for (const { id, action } of items) if (action === 'requeue') this.#putBack.add(id);
+  }
+
   async look(store: Store): Promise<readonly TaskRecord[]> {
     const tasks = await store.list({ limit: 1_000 });
     expect(new Set(tasks.map(({ id }) => id)).size, 'S13: each task is there once').toBe(tasks.length);
     countsAgree(tasks, await store.counts());
     this.#noTwoWriters(tasks);
     keysAreKept(tasks);
+    this.#familiesAreClosed(tasks);
     for (const { id, fence } of tasks) expect(fence, `S3: the fence of ${id}`).toBe(this.#fences.get(id) ?? 0);
     for (const id of this.#completed) expect(tasks.find((task) => task.id === id)?.status, `S2: ${id}`).toBe('completed');
     return tasks;
+  }
+
+  /** Nobody goes on for a task that has ended without success, but to be undone or to let go. */
+  #familiesAreClosed(tasks: readonly TaskRecord[]): void {
+    for (const { id, parentId, status, undone, noted } of tasks) {
+      if (isTerminal(status) || undone || noted === 'cancel' || this.#putBack.has(id)) continue;
+      const parent = tasks.find((task) => task.id === parentId);
+      expect(parent === undefined || parent.status === 'completed' || !isTerminal(parent.status), `${id} is asked by nobody`).toBe(true);
+    }
   }
 
   /** S10: no two runs hold what excludes one another. */

@@ -25,7 +25,7 @@ export function settleOne(world: ModelWorld, task: ModelTask, outcome: SettledOu
     }
     case 'failed':
     case 'dead':
-      world.letGo(task, () => world.endBadly(task, outcome.at, outcome.error));
+      world.letGo(task, () => world.fall(task, outcome.at, outcome.error));
       return undefined;
     case 'undone':
       world.letGo(task, () => world.end(task, task.undo!.status, task.undo!.error, true));

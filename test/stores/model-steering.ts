@@ -24,17 +24,14 @@ export function steerOne(world: ModelWorld, { id, action }: Steering): Steered {
   };
   const noted = (what: 'cancel' | 'pause'): Steered => {
     task.noted = task.noted === 'cancel' ? 'cancel' : what;
+    if (what === 'cancel') task.withParent = false;
     return { outcome: () => ({ at: 'noted', fence: task.fence }), held: [task] };
   };
   if (action === 'requeue') {
     if (!hasEnded(task)) return refused('not-ended');
     if (task.status === 'completed') return refused('ended');
     if (task.undo !== null && !isCompensated(task)) return refused('undone');
-    // What could not be undone is to be undone once more, over all that it remembers.
-    const isUndone = task.undo !== null;
-    Object.assign(task, { attempt: 0, losses: 0, error: null, result: null, finishedAtMs: null, resumed: isUndone });
-    if (!isUndone) task.memory = task.memory.filter(({ failed }) => failed !== true);
-    world.queue(task);
+    putBack(world, task);
     return done;
   }
   if (hasEnded(task)) return refused('ended');
@@ -44,7 +41,9 @@ export function steerOne(world: ModelWorld, { id, action }: Steering): Steered {
         const { status, undo } = task;
         return { outcome: () => ({ at: 'refused', why: 'undoing', status, ends: undo.status }) };
       }
-      return isHeld(task) ? noted('cancel') : { ...done, ...world.cancel(task) };
+      if (isHeld(task)) return noted('cancel');
+      task.withParent = false;
+      return { ...done, ...world.cancel(task) };
     case 'pause':
       if (isHeld(task)) return noted('pause');
       world.pause(task);
@@ -55,4 +54,16 @@ export function steerOne(world: ModelWorld, { id, action }: Steering): Steered {
       else return refused('not-paused');
       return done;
   }
+}
+
+/** With those that ended with it. */
+function putBack(world: ModelWorld, task: ModelTask): void {
+  // What could not be undone is to be undone once more, over all that it remembers.
+  const isUndone = task.undo !== null;
+  Object.assign(task, { attempt: 0, losses: 0, error: null, result: null, finishedAtMs: null, resumed: isUndone, withParent: false });
+  if (!isUndone) task.memory = task.memory.filter(({ failed }) => failed !== true);
+  world.queue(task);
+  const isBack = ({ task: { parent }, status, undo, withParent }: ModelTask): boolean =>
+    parent?.id === task.task.id && status === 'cancelled' && undo === null && withParent;
+  if (!isUndone) for (const child of world.tasks.filter(isBack)) putBack(world, child);
 }

@@ -64,6 +64,8 @@ export interface ModelTask {
   line: InLine | null;
   undo: Started['undo'];
   noted: 'cancel' | 'pause' | null;
+  /** It was told to end, or has ended, with who had asked for it. */
+  withParent: boolean;
   runs: ModelRun[];
 }
 
@@ -95,6 +97,7 @@ export function modelTask(task: NewTask, seq: number, orderKey: string | null, n
     line: null,
     undo: null,
     noted: null,
+    withParent: false,
     runs: [],
   };
 }

@@ -20,6 +20,10 @@ export class ModelWorld {
   readonly state = new StateModel(() => this.locks.nextToken());
   /** Those that have begun to gather in the command under way. */
   gathered: ModelTask[] = [];
+  /** Those that end without success by the command under way. */
+  #fallen: ModelTask[] = [];
+  /** Those that ended with who had asked for them, since the last sweep. */
+  endedBeside: ModelTask[] = [];
 
   /** One command: what it made ready is whoever could not be claimed before, and now can. */
   command<T>(nowMs: number, run: () => T): { readonly reply: T; readonly ready: string[] } {
@@ -27,6 +31,8 @@ export class ModelWorld {
     this.gathered = [];
     const before = new Set(this.tasks.filter(({ status }) => status === 'queued'));
     const reply = run();
+    // Each item is judged for itself, then families are closed.
+    for (const task of this.#fallen.splice(0)) this.endedBeside.push(...this.#cancelChildren(task).ended);
     this.#arrange();
     const ready = this.tasks.filter((task) => task.status === 'queued' && task.box === null && !before.has(task));
     return { reply, ready: [...new Set(ready.map(({ task }) => task.kind))] };
@@ -105,7 +111,7 @@ export class ModelWorld {
     task.status = 'queued';
     const noted = task.noted;
     task.noted = null;
-    if (noted === 'cancel') this.cancel(task);
+    if (noted === 'cancel') this.fall(task, 'cancelled', null);
     else then();
     if (noted === 'pause' && !hasEnded(task)) this.pause(task);
     if (!keepsLocks(task)) task.lockFence = 0;
@@ -119,9 +125,15 @@ export class ModelWorld {
   }
 
   #goOnAfterLoss(task: ModelTask, error: string): void {
-    if (task.losses >= task.task.maxLosses) return this.endBadly(task, 'dead', error);
+    if (task.losses >= task.task.maxLosses) return this.fall(task, 'dead', error);
     task.error = error;
     this.wake(task);
+  }
+
+  /** Nobody waits any more for those that it has asked. */
+  fall(task: ModelTask, status: 'failed' | 'dead' | 'cancelled', error: string | null): void {
+    this.endBadly(task, status, error);
+    this.#fallen.push(task);
   }
 
   /** Failed, dead or cancelled: unless there is something to compensate first. While it is undone, there is only dead. */
@@ -139,13 +151,20 @@ export class ModelWorld {
     if (status === 'completed' || isUndone) Object.assign(task, { memory: [], events: [], approvals: [] });
     this.wakeLockWaiters();
     this.look();
+    if (isUndone) this.#fallen.push(task);
   }
 
   /** With it whatever it asked for. Held ones are told to let go. */
   cancel(task: ModelTask): { readonly ended: ModelTask[]; readonly held: ModelTask[] } {
     this.endBadly(task, 'cancelled', null);
-    const told = { ended: hasEnded(task) ? [task] : [], held: [] as ModelTask[] };
+    const { ended, held } = this.#cancelChildren(task);
+    return { ended: hasEnded(task) ? [task, ...ended] : ended, held };
+  }
+
+  #cancelChildren(task: ModelTask): { readonly ended: ModelTask[]; readonly held: ModelTask[] } {
+    const told = { ended: [] as ModelTask[], held: [] as ModelTask[] };
     for (const child of this.tasks.filter((other) => other.task.parent?.id === task.task.id && !hasEnded(other) && other.undo === null)) {
+      child.withParent = true;
       if (isHeld(child)) {
         child.noted = 'cancel';
         told.held.push(child);

@@ -75,6 +75,7 @@ export class Model {
     );
     this.#world.locks.mostPassed = mostPassed ?? MOST_PASSED;
     const held = this.#world.tasks.filter(isHeld);
+    this.#world.endedBeside = [];
     this.#world.command(nowMs, () => {
       for (const task of held) this.#takeBack(task);
       for (const task of this.#world.tasks) task.box = null;
@@ -160,7 +161,7 @@ export class Model {
   sweep(nowMs: number): SweepReply {
     const { reply, ready } = this.#world.command(nowMs, () => {
       const late = this.#world.tasks.filter((task) => this.#deadlineOf(task) <= nowMs);
-      for (const task of late) this.#world.endBadly(task, 'failed', LATE);
+      for (const task of late) this.#world.fall(task, 'failed', LATE);
       const expired = this.#world.tasks.filter((task) => isHeld(task) && task.leaseUntilMs <= nowMs);
       for (const task of expired) this.#takeBack(task);
       for (const task of this.#world.tasks) {
@@ -178,7 +179,7 @@ export class Model {
     return {
       ready,
       expired: reply.expired.map(({ task, fence, status }) => ({ id: task.id, fence, status })),
-      ended: reply.late.filter(hasEnded).map(({ task }) => task.id),
+      ended: [...reply.late.filter(hasEnded), ...this.#world.endedBeside.splice(0)].map(({ task }) => task.id),
       nextAtMs: nextAtMs === Infinity ? null : nextAtMs,
       raised: [],
       noted: this.#world.tasks.flatMap((task) =>

@@ -9,6 +9,8 @@ import type { Witness } from './witness.ts';
 export const LEASE_MS = 3_000;
 /** It takes as long as a lease: that has to be renewed. */
 const LONG_STEP = 's3';
+/** So long an ask that is raced is waited for. */
+const RACE_MS = 40;
 /** Failures that a program may bring about. */
 export const REJECTED = 'as the program says';
 
@@ -60,6 +62,8 @@ export function makeAgents(witness: Witness, sleep: (ms: number) => Promise<void
               },
             ),
           );
+        case 'race':
+          return void (await Promise.race([ctx.ask('helper', op.program).catch(() => {}), ctx.sleep(RACE_MS)]));
         case 'sleep':
           return ctx.sleep(op.ms);
         case 'event':

@@ -53,6 +53,8 @@ export class Books {
   readonly #completed = new Set<string>();
   readonly #ended = new Map<string, string>();
   readonly #cancelled = new Set<string>();
+  /** Tasks that end without success: with them whom they have asked, of which no answer says so here. */
+  readonly #fallen = new Set<string>();
   readonly #line = new Map<string, Waiting>();
   readonly #granted = new Set<string>();
   /** What each task has got with its last start. */
@@ -95,6 +97,7 @@ export class Books {
       if (counted !== accepted) this.#witness.breaks('S14', `${counted} tasks of ${kind} are counted, ${accepted} were accepted`);
     }
     for (const task of tasks) this.#lookAt(task, nowMs);
+    this.#lookAtFamilies(tasks);
     // Who waits for locks waits for somebody who has them, or is about to: never for a time to pass.
     const waits = tasks.find(({ parkedFor }) => parkedFor === 'locks');
     const goesOn = ({ status, undone }: TaskRecord): boolean =>
@@ -116,6 +119,14 @@ export class Books {
     if (status !== 'leased' && status !== 'running') return;
     const sinceMs = Math.max(this.#leases.get(`${id} ${fence}`) ?? 0, this.#upSinceMs);
     if (nowMs > sinceMs + SWEEP_MS + SLACK_MS) this.#witness.breaks('L2', `${id} is ${status} ${nowMs - sinceMs} ms after its lease`);
+  }
+
+  /** Nobody goes on for a task that has ended without success, but to be undone or to let go. */
+  #lookAtFamilies(tasks: readonly TaskRecord[]): void {
+    const fallen = new Set(tasks.flatMap(({ id, status }) => (isTerminal(status) && status !== 'completed' ? [id] : [])));
+    for (const { id, parentId, status, undone, noted } of tasks)
+      if (parentId !== null && fallen.has(parentId) && !isTerminal(status) && !undone && noted !== 'cancel')
+        this.#witness.breaks('family', `${id} is ${status}, and ${parentId}, which asked for it, has ended without success`);
   }
 
   #submitted(tasks: readonly NewTask[], outcomes: readonly SubmitOutcome[]): void {
@@ -153,6 +164,7 @@ export class Books {
       // Whoever waits for something else has left the line for locks.
       if (outcome.at !== 'released' && outcome.at !== 'lost') this.#line.delete(id);
       this.#letsGo(id, outcome.at, (outcomes[at] as Extract<SettleOutcome, { at: 'settled' }>).status);
+      if (outcome.at === 'failed' || outcome.at === 'dead') this.#fallen.add(id);
       if (outcome.at !== 'completed') continue;
       if (this.#completed.has(id)) this.#witness.breaks('S2', `${id} was completed twice`);
       this.#completed.add(id);
@@ -192,8 +204,11 @@ export class Books {
         this.#witness.breaks('undo', `${id} starts while ${other}, which wants the same, is being undone`);
   }
 
+  /** It, or somebody that it works for. */
   #isCancelled(id: string): boolean {
-    return this.#cancelled.has(id.split('/')[0]!);
+    if (this.#cancelled.has(id.split('/')[0]!)) return true;
+    for (let at = id.lastIndexOf('/'); at >= 0; at = id.lastIndexOf('/', at - 1)) if (this.#fallen.has(id.slice(0, at))) return true;
+    return false;
   }
 
   /** Who starts passes everybody who has stood in line for the same for longer. */

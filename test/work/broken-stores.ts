@@ -161,6 +161,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
   },
   'lets go of the locks of who is to be undone': {
     breaks: ['undo'],
+    day: Array.from({ length: 6 }, (): Program => ({ ...PLAIN, ops: [{ at: 'undoable', name: 'u0' }], writes: ['a'], ends: 'badly' })),
     spoil: (store) =>
       override(store, {
         settle: async (items, nowMs) => {
@@ -176,6 +177,23 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
             await store.steer([{ ...by, action: 'pause' }], nowMs);
             await store.steer([{ ...by, action: 'unpause' }], nowMs);
           }
+          return reply;
+        },
+      }),
+  },
+  'leaves the children of a task that fails': {
+    breaks: ['family'],
+    day: Array.from({ length: 4 }, (): Program => ({ ...PLAIN, ops: [{ at: 'race', program: LONG }], ends: 'badly' })),
+    spoil: (store) =>
+      override(store, {
+        settle: async (items, nowMs) => {
+          const reply = await store.settle(items, nowMs);
+          const failed = new Set(items.flatMap(({ id, outcome: { at } }) => (at === 'failed' || at === 'dead' ? [id] : [])));
+          const children = (await store.list({ limit: 1_000 })).filter(({ parentId }) => parentId !== null && failed.has(parentId));
+          await store.steer(
+            children.map(({ id }) => ({ id, action: 'requeue', by: 'nobody', reason: null })),
+            nowMs,
+          );
           return reply;
         },
       }),

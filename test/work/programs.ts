@@ -6,6 +6,8 @@ export type Op =
   /** `fails`: undoing it does at the first time, or until somebody has mended what it needs. */
   | { readonly at: 'undoable'; readonly name: string; readonly fails?: 'once' | 'until mended' }
   | { readonly at: 'ask'; readonly program: Program }
+  /** Asks, and does not wait for it for long. */
+  | { readonly at: 'race'; readonly program: Program }
   | { readonly at: 'sleep'; readonly ms: number }
   /** Waits for the next `go`. */
   | { readonly at: 'event' }
@@ -25,24 +27,30 @@ export interface Program {
 
 export const ROWS = ['a', 'b', 'c'] as const;
 
+interface Chances {
+  readonly failing: Random;
+  readonly racing: Random;
+}
+
 /** How many tasks there are in a drawn day, and what their programs are. */
 export function drawDay(random: Random): readonly Program[] {
-  const failing = random.fork('failing');
-  return Array.from({ length: 4 + random.int(8) }, () => drawProgram(random, failing, 0));
+  const chances = { failing: random.fork('failing'), racing: random.fork('racing') };
+  return Array.from({ length: 4 + random.int(8) }, () => drawProgram(random, chances, 0));
 }
 
 /**
- * @param failing chance of its own for compensations that fail
+ * @param chances of their own: for compensations that fail, and for asks that are not waited for
  * @param depth 0 for a task from outside: only those are told of events, and have order keys
  */
-export function drawProgram(random: Random, failing: Random, depth: number): Program {
+export function drawProgram(random: Random, chances: Chances, depth: number): Program {
+  const { failing, racing } = chances;
   const writes = ROWS.filter(() => random.int(3) === 0);
   const reads = ROWS.filter((row) => !writes.includes(row) && random.int(4) === 0);
   const mine: string[] = [...writes];
   const drawOp = (_: unknown, at: number): Op => {
     const choice = random.int(16);
     if (choice < 4) return { at: 'step', name: `s${at}` };
-    if (choice < 6 && depth < 2) return { at: 'ask', program: drawProgram(random, failing, depth + 1) };
+    if (choice < 6 && depth < 2) return { at: racing.int(3) === 0 ? 'race' : 'ask', program: drawProgram(random, chances, depth + 1) };
     if (choice === 6) return { at: 'sleep', ms: random.int(3) === 0 ? random.int(6_000) : random.int(200) };
     if (choice === 7 && depth === 0) return { at: 'event' };
     if (choice === 8 && depth === 0) return { at: 'approval', name: `p${at}` };
@@ -73,7 +81,7 @@ export function drawProgram(random: Random, failing: Random, depth: number): Pro
 
 /** Whether a task of its order key may go before it has ended: it waits for what that one might bring. */
 export function letsOthersBy({ ops }: Program): boolean {
-  return ops.some(({ at }) => at === 'ask' || at === 'event' || at === 'approval');
+  return ops.some(({ at }) => at === 'ask' || at === 'race' || at === 'event' || at === 'approval');
 }
 
 export function eventsOf({ ops }: Program): number {

@@ -65,9 +65,9 @@ function judgeTask(witness: Witness, { id, status, result, error }: TaskRecord, 
   if (inOrder.join() !== inReverse.join()) witness.breaks('undo', `${id} was undone in the order ${undone.join(', ')}`);
 }
 
-/** It, or whoever asked for it. */
+/** It, or whoever asked for it; or that has ended without success. */
 function isCancelled(task: TaskRecord, tasks: readonly TaskRecord[], cancelled: ReadonlySet<string>): boolean {
   if (cancelled.has(task.id)) return true;
   const parent = tasks.find(({ id }) => id === task.parentId);
-  return parent !== undefined && isCancelled(parent, tasks, cancelled);
+  return parent !== undefined && (parent.status !== 'completed' || isCancelled(parent, tasks, cancelled));
 }

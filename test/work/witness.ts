@@ -4,7 +4,7 @@
  */
 import type { Program } from './programs.ts';
 
-export type Promised = 'S1' | 'S2' | 'S3' | 'S4' | 'S10' | 'S13' | 'S14' | 'L1' | 'L2' | 'L5' | 'undo' | 'end';
+export type Promised = 'S1' | 'S2' | 'S3' | 'S4' | 'S10' | 'S13' | 'S14' | 'L1' | 'L2' | 'L5' | 'undo' | 'family' | 'end';
 
 /** A promise that was not kept. */
 export class BrokenError extends Error {

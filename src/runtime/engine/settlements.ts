@@ -2,7 +2,7 @@
 import { toErrorRecord } from '../../../actors/kernel/errors.ts';
 import type { ErrorRecord } from '../../../actors/kernel/errors.ts';
 import { isTerminal } from '../../../actors/ports/store.ts';
-import type { ClaimedTask, NewTask, SettledOutcome, SettleOutcome, Settlement } from '../../../actors/ports/store.ts';
+import type { ClaimedTask, NewTask, SettledOutcome, SettleOutcome, Settlement, TaskStatus } from '../../../actors/ports/store.ts';
 import type { Random } from '../../../actors/kernel/random.ts';
 import type { KindPlan } from '../../topology/fleet.ts';
 import { Batcher } from '../batcher.ts';
@@ -79,6 +79,8 @@ export class Settlements {
     if (reply.at === 'stale') return upkeep.doubt(task, run);
     upkeep.isSure(task.id);
     this.#note(task, outcome, run!, isTerminal(reply.status));
+    // Whom it had asked is cancelled with it: the next sweep says who has ended, and which runs are to let go.
+    if ((run === undefined || run.hasAsked) && mayHaveFallen(outcome, reply.status, run)) upkeep.sweepBy(core.nowMs());
     if (run?.lettingGo === 'paused' && reply.status === 'parked' && outcome.at !== 'parked') core.paused(task);
     if (outcome.at === 'completed' || !isTerminal(reply.status)) return;
     const error =
@@ -86,8 +88,6 @@ export class Settlements {
     // What was noted of it while it ran has ended it: the store knows how.
     if (error === undefined || reply.status === 'cancelled') upkeep.lookAgain([task.id]);
     else this.#endings.ended(task, reply.status, error);
-    // What it had asked for is cancelled with it: runs among that are told by the next sweep.
-    if (reply.status === 'cancelled') upkeep.sweepBy(core.nowMs());
   }
 
   /** Tells what has become of the run. */
@@ -200,6 +200,12 @@ class Settling implements Requester<SettleOutcome> {
     this.#settlements.settled(this.#task, this.outcome, reply, this.#run);
     this.#settled?.(reply);
   }
+}
+
+/** Whether its task may have ended without success by that, or is to be undone now. */
+function mayHaveFallen({ at }: SettledOutcome, status: TaskStatus, run: Run | undefined): boolean {
+  if (at === 'completed') return false;
+  return at === 'failed' || at === 'dead' || at === 'lost' || isTerminal(status) || run?.lettingGo === 'cancelled';
 }
 
 /** The completion could not be committed: why the run is rejected instead. */

@@ -70,6 +70,11 @@ export class RunMemory {
     return this.#items === undefined && this.#children === undefined && this.events.length === 0;
   }
 
+  /** Something has been asked for. */
+  get hasChildren(): boolean {
+    return this.#children !== undefined;
+  }
+
   /** A version other than the present one under which something was brought; undefined: none was. */
   get otherVersion(): string | undefined {
     if (this.version === undefined && this.#items === undefined) return undefined;

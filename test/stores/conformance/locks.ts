@@ -62,6 +62,12 @@ export function locking(makePlace: MakePlace): void {
       expect((await bench.store.start(claimed, bench.nowMs)).map(({ at }) => at)).toEqual(['started', 'blocked', 'started']);
     });
 
+    test('onConflict reject: also of what one wants only later that wanted nothing when it came', async () => {
+      await bench.running('a', { locks: write('f') });
+      await bench.settle(await bench.running('b', { onConflict: 'reject' }), parked('sleep', { wakeAtMs: bench.nowMs, locks: write('f') }));
+      expect((await bench.tryNext('b')).outcome).toEqual({ at: 'rejected', resource: 'f', holder: 'a' });
+    });
+
     test('onConflict reject: it is told, and still holds its lease, and no lock', async () => {
       const a = await bench.running('a', { locks: write('f') });
       await bench.submit(newTask('b', { locks: write('f', 'g'), onConflict: 'reject' }), newTask('c', { locks: write('g') }));
