@@ -86,6 +86,16 @@ export function gathering(makePlace: MakePlace): void {
       expect(await bench.standing('a')).toEqual(['queued']);
     });
 
+    test('one that has gathered, and waits for something else by now, is not told of any more', async () => {
+      const events = [0, 1].map((n) => ({ name: 'e', n }));
+      await bench.settle(await bench.running('a'), parked('event', { events, gatherMs: 50 }));
+      await bench.store.signal([{ id: 'a', name: 'e', value: '1' }], bench.nowMs);
+      await bench.sweepIn(50);
+      const run = await bench.runNext('a');
+      const outcome = parked('child', { children: ['nobody'] });
+      expect((await bench.store.settle([{ id: 'a', fence: run.fence, outcome }], bench.nowMs)).nextAtMs).toBeUndefined();
+    });
+
     test('it goes on gathering after a crash', async () => {
       await waiting();
       await end(0);
