@@ -131,6 +131,36 @@ describe('a run that races', () => {
     expect(await bed.drive(handle.result())).toBe('DROVER_WAIT_TIMEOUT');
     expect(new Set(seen)).toEqual(new Set(['DROVER_WAIT_TIMEOUT']));
   });
+
+  for (const comes of ['an event that is told', 'a time for waiting that is over'] as const) {
+    for (const does of [[], ['step']] as const) {
+      test(`is not overtaken by ${comes} while it is parked behind the race${does.length === 0 ? '' : ' and a step'}`, async () => {
+        await using bed = new Testbed();
+        const seen: unknown[] = [];
+        const isTold = comes === 'an event that is told';
+        const work = agent({
+          events: { go: z.string() },
+          async run(_input: null, ctx) {
+            const go = ctx.waitFor('go', isTold ? {} : { withinMs: 10_000 }).catch((error: { code: string }) => error.code);
+            const first = await Promise.race([go, ctx.sleep(5_000).then(() => 'slept')]);
+            seen.push(first);
+            // The code's own, however long a chain of promises it has.
+            for (let link = 0; link < 100; link += 1) await null;
+            for (const name of does) await ctx.step(`${name} after ${first}`, () => {});
+            await ctx.sleep(60_000);
+            return first;
+          },
+        });
+        const fleet = await bed.start({ agents: { work } });
+        const handle = await bed.drive(fleet.submit('work', null, { id: 'x' }));
+        await bed.advance(20_000);
+        if (isTold) await bed.drive(fleet.signal('x', 'go', 'told'));
+        expect(await bed.drive(handle.result())).toBe('slept');
+        expect(new Set(seen)).toEqual(new Set(['slept']));
+        expect(seen.length).toBeGreaterThan(1);
+      });
+    }
+  }
 });
 
 describe('an event', () => {

@@ -50,6 +50,7 @@ export interface InvocationOptions {
 /** What the functions behind `ctx` ask of a run, beside its memory. */
 type RunPart = Pick<
   Run,
+  | 'afterSeen'
   | 'claimed'
   | 'done'
   | 'engine'
@@ -259,6 +260,12 @@ export class Invocation implements Context, RunPart {
 
   inOrder(...given: Parameters<Run['inOrder']>): void {
     this.#run.inOrder(...given);
+  }
+
+  afterSeen(act: () => void): void {
+    this.#run.afterSeen(() => {
+      if (!this.#stopped) act();
+    });
   }
 
   unseen(...given: Parameters<Run['unseen']>): void {

@@ -304,6 +304,11 @@ export abstract class RunOperations {
     else this.order.deliver(number, deliver);
   }
 
+  /** Does it after all that earlier runs have seen and that is on its way to this one. */
+  afterSeen(act: () => void): void {
+    this.order.deliver(undefined, act);
+  }
+
   /** Something has ended that no earlier run has seen: it comes after all that they have. */
   unseen(place: string, deliver: () => void): void {
     this.order.deliver(undefined, () => {

@@ -5,7 +5,8 @@
  *                                                              └─ too late ────▶ that is remembered ─────────▶ seen
  *
  * Which event a wait has taken is remembered, so that none is taken twice. Whether one came in time is
- * asked of the task's story when nobody looked by then: a process that was away decides nothing.
+ * asked of the task's story when nobody looked by then: a process that was away decides nothing. What has come or
+ * is over when the run begins no earlier run has seen: it is seen after all that they have.
  */
 import type { Remembered } from '../../../actors/ports/store.ts';
 import type { Approved, KeyOptions, WaitOptions } from '../../topology/context.ts';
@@ -103,6 +104,8 @@ interface EventWaitOptions {
 export class EventWait extends Pending {
   /** It has been told of since the run began: only the next run sees it. */
   isTold = false;
+  /** What it waits for is there, or over, and has yet to be seen in its order. */
+  #isHeld = false;
   readonly #run: Run;
   readonly #options: EventWaitOptions;
 
@@ -150,10 +153,25 @@ export class EventWait extends Pending {
     const run = this.#run;
     const { event, ask } = this.#options;
     this.event = { name: event, n: run.events.claim(event, this) };
-    if (run.events.valueOf(this.event) !== undefined) return this.#decide();
-    if (run.engine.nowMs() >= this.untilMs) return this.#late();
+    if (run.events.valueOf(this.event) !== undefined || run.engine.nowMs() >= this.untilMs) return this.#holdBack();
     if (ask === undefined) return this.#await();
     ask(this.untilMs === Infinity ? null : this.untilMs, () => this.#await());
+  }
+
+  /** An earlier run may have seen another end of the same race, and have gone on from there. */
+  #holdBack(): void {
+    const run = this.#run;
+    const { place, kind, reject } = this.#options;
+    this.#isHeld = true;
+    this.waitsFor = kind;
+    const see = (): void =>
+      run.afterSeen(() => {
+        if (run.over !== undefined) return;
+        if (run.events.valueOf(this.event!) === undefined) this.#late();
+        else this.#decide();
+      });
+    if (run.memory.isBefore(place)) run.holdBack(place, see, reject);
+    else see();
   }
 
   #await(): void {
@@ -167,7 +185,7 @@ export class EventWait extends Pending {
   /** The event before it has been given up: this one waits for that now. */
   moved(n: number): void {
     this.event!.n = n;
-    if (this.#run.events.valueOf(this.event!) !== undefined && !this.settling) this.#decide();
+    if (this.#run.events.valueOf(this.event!) !== undefined && !this.settling && !this.#isHeld) this.#decide();
   }
 
   #due(): void {
