@@ -150,8 +150,9 @@ export interface Context<U extends DependencyMap = DependencyMap, A extends Cont
   /**
    * Submits a child task and waits for its result. The run parks while it waits: it gives back its
    * worker, its lease and its attempt, and starts again over what is remembered.
+   * Should this task end without a result while the child has not ended, the child is cancelled, and undone first.
    *
-   * @throws ChildFailedError when the child failed for good.
+   * @throws ChildFailedError when the child failed for good, or was cancelled.
    */
   ask<N extends keyof A & string>(kind: N, input: InputOf<A[N]>, options?: AskOptions): Promise<OutputOf<A[N]>>;
   /** Submits a child task together with this task's completion, and does not wait. */

@@ -51,7 +51,8 @@ export interface Approval {
 
 /**
  * `requeue` puts back what failed, died or was cancelled: to be run; or, where some of what it had registered could not be
- * undone, to be undone, with fresh attempts, and to end as was kept for it. `unpause` lets go on what was paused.
+ * undone, to be undone, with fresh attempts, and to end as was kept for it. With what is to be run those children are put back
+ * that were cancelled by its end, unless they have been undone, and so on. `unpause` lets go on what was paused.
  */
 export type SteerAction = 'cancel' | 'pause' | 'unpause' | 'requeue';
 
