@@ -164,7 +164,7 @@ export class Scene {
           this.note(2, held.id, -held.fence, 'expired');
           this.see({ at: 'store.expired', held });
           if (isTerminal(held.status)) this.#ended(held.id);
-          if (held.status === 'cancelled') this.#reap();
+          if (this.#hasFallen(held.id)) this.#reap();
           this.statistics.lost += 1;
         }
         for (const id of (reply as SweepReply).ended) this.#endedUnheld(id);
@@ -212,7 +212,7 @@ export class Scene {
           this.statistics.steered += 1;
           this.note(2, steering.id, 0, steering.action);
           this.see({ at: 'store.steered', steering, outcome });
-          if (steering.action === 'requeue') this.unfinished.add(steering.id);
+          if (steering.action === 'requeue') this.#putBack(steering);
         }
         for (const id of ended) this.#endedUnheld(id);
         return;
@@ -241,14 +241,31 @@ export class Scene {
   #lookAgain(id: string): void {
     const status = this.task(id)?.status;
     if (status !== undefined && isTerminal(status)) this.#endedUnheld(id);
-    if (status === 'cancelled') this.#reap();
+    if (this.#hasFallen(id)) this.#reap();
   }
 
-  /** The children of one that was cancelled end with it. */
+  /** It has ended without success, or is to be undone. */
+  #hasFallen(id: string): boolean {
+    const task = this.task(id);
+    return task !== undefined && (task.undone || (isTerminal(task.status) && task.status !== 'completed'));
+  }
+
+  /** The children of one that ends without success end with it. */
   #reap(): void {
     for (const id of this.unfinished) {
       const status = this.task(id)?.status;
       if (status !== undefined && isTerminal(status)) this.#endedUnheld(id);
+    }
+  }
+
+  /** With it those that ended with it. */
+  #putBack(steering: Steering): void {
+    this.unfinished.add(steering.id);
+    for (const id of this.#known) {
+      const status = this.task(id)?.status;
+      if (status === undefined || isTerminal(status) || this.unfinished.has(id)) continue;
+      this.unfinished.add(id);
+      this.see({ at: 'store.steered', steering: { ...steering, id }, outcome: { at: 'done', status } });
     }
   }
 
@@ -305,7 +322,7 @@ export class Scene {
       if (settlement.outcome.at === 'lost') this.statistics.lost += 1;
       this.see({ at: 'store.settled', settlement, outcome });
       if (isTerminal(outcome.status)) this.#ended(settlement.id);
-      if (outcome.status === 'cancelled') this.#reap();
+      if (settlement.outcome.at !== 'completed' && this.#hasFallen(settlement.id)) this.#reap();
     }
   }
 
