@@ -62,7 +62,7 @@ export function inVirtualTime(scene: Scene, seed: number, limits: LimiterLimits 
     const estimate = { inputTokens: job.input, outputTokens: job.mostOutput };
     const used = { inputTokens: job.input, outputTokens: job.output };
     const home = (report: Omit<CallReport, 'latencyMs'>, result: 'success' | 'ignored'): void =>
-      tell({ type: 'limiter.settle', permit, report: { ...report, latencyMs: nowMs - grantedMs }, result });
+      tell({ type: 'limiter.settle', items: [{ permit, report: { ...report, latencyMs: nowMs - grantedMs }, result }] });
     at(nowMs + WAY_MS + JITTER_MS * random.next(), () => {
       const [after, verdict] = admit(provider, estimate, Math.round(nowMs));
       provider = after;

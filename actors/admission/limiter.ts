@@ -50,14 +50,14 @@ import type { Draft, LimiterState } from './limiter-state.ts';
 import { advance, dropped } from './limiter-waiting.ts';
 import { countsTokens, earliestMs, held, largestIfTooLarge, reconfigured, settled, sliced } from './regulator.ts';
 import type { Cost, LimiterLimits } from './regulator.ts';
-import type { LimiterInput, LimiterMessage, LimiterReply } from './messages.ts';
+import type { Homecoming, LimiterInput, LimiterMessage, LimiterReply } from './messages.ts';
 import { aheadOf, joined, leastImportantOf, leveled, waiterOf, withdrawn } from './wait-line.ts';
 import type { Waiter } from './wait-line.ts';
 
 export { initial } from './limiter-recovery.ts';
 export type { LimiterState } from './limiter-state.ts';
 export type { LimiterLimits } from './regulator.ts';
-export type { Book, LimiterEffect, LimiterInput, LimiterLook, LimiterMessage, LimiterReply, Permit } from './messages.ts';
+export type { Book, Homecoming, LimiterEffect, LimiterInput, LimiterLook, LimiterMessage, LimiterReply, Permit } from './messages.ts';
 
 // 1. Messages: see `messages.ts`. 2. State: see `limiter-state.ts`, and `limiter-recovery.ts` for the first one.
 
@@ -75,7 +75,7 @@ export function decide(state: LimiterState, message: LimiterMessage, nowMs: numb
       return waiter === undefined ? [state, NOTHING] : cancel(at(state, nowMs), waiter);
     }
     case 'limiter.settle':
-      return settle(at(state, nowMs), message);
+      return settle(at(state, nowMs), message.items);
     case 'limiter.hold': {
       const now = at(state, nowMs);
       return advance({ ...now, regulator: held(now.regulator, message.untilMs + now.aheadMs) }, []);
@@ -145,23 +145,32 @@ function cancel(state: LimiterState, waiter: Waiter): Decision<LimiterState> {
   return advance({ ...state, line: withdrawn(state.line, waiter.ticket) }, [reply(waiter.replyTo, answer)]);
 }
 
-function settle(draft: Draft, home: Extract<LimiterMessage, { type: 'limiter.settle' }>): Decision<LimiterState> {
-  // A stray one, such as for a limiter that has crashed meanwhile: it must not make room for one more.
-  if (draft.inFlight === 0) return [draft, NOTHING];
-  const { permit, report } = home;
-  const { timeMs, regulator, inFlight } = draft;
-  const demanded = draft.line.size > 0 || inFlight * 2 >= regulator.concurrency;
+function settle(before: Draft, items: readonly Homecoming[]): Decision<LimiterState> {
   const effects: HostEffect[] = [];
+  // They came in the same moment: each of them was in flight with the others.
+  const { inFlight } = before;
+  let draft = before;
+  for (let each = 0; each < items.length; each += 1) draft = settleOne(draft, items[each]!, inFlight, effects);
+  return advance(draft, effects);
+}
+
+/** @param inFlight slots that were taken when it came */
+function settleOne(draft: Draft, home: Homecoming, inFlight: number, effects: HostEffect[]): Draft {
+  // A stray one, such as for a limiter that has crashed meanwhile: it must not make room for one more.
+  if (draft.inFlight === 0) return draft;
+  const { permit, report } = home;
+  const { timeMs, regulator } = draft;
+  const demanded = draft.line.size > 0 || inFlight * 2 >= regulator.concurrency;
   const learned = settled(regulator, permit.book.regulator.plan, permit, report, demanded, timeMs, permit.grantedMs, inFlight);
   // Refused for quota, and told when: that is for everybody.
   const isHeld = report.end === 'rate-limited' && report.retryAfterMs !== undefined;
   draft.regulator = isHeld ? held(learned, timeMs + report.retryAfterMs) : learned;
-  draft.inFlight = Math.max(0, inFlight - permit.slots);
+  draft.inFlight = Math.max(0, draft.inFlight - permit.slots);
   draft.permitMs *= FADING;
   draft.settled = draft.settled * FADING + 1;
   const { breaker } = draft;
-  if (breaker === undefined) return advance(draft, effects);
-  return advance(moved(draft, ended(breaker, home.result, permit.ticket, home.score, timeMs), effects), effects);
+  if (breaker === undefined) return draft;
+  return moved(draft, ended(breaker, home.result, permit.ticket, home.score, timeMs), effects);
 }
 
 function configure(state: LimiterState, limits: LimiterLimits): Decision<LimiterState> {

@@ -31,15 +31,8 @@ export type LimiterMessage =
     }
   /** Stops waiting: nothing is charged, the answer is `cancelled`. No effect on a ticket that does not wait. */
   | { readonly type: 'limiter.cancel'; readonly ticket: number }
-  /** A permit comes home, once, whatever became of the call. No effect when none is out. */
-  | {
-      readonly type: 'limiter.settle';
-      readonly permit: Permit;
-      readonly report: CallReport;
-      readonly result: BreakerResult;
-      /** Quality of the reply, from 0 to 1, when it was scored. */
-      readonly score?: number | undefined;
-    }
+  /** Permits come home, each once, whatever became of the calls. No effect of one when none is out. */
+  | { readonly type: 'limiter.settle'; readonly items: readonly Homecoming[] }
   /** The provider said Retry-After: nothing is admitted before. An earlier time than before has no effect. */
   | { readonly type: 'limiter.hold'; readonly untilMs: number }
   /** Other limits from now on. Debts, holds and calls in flight stay. */
@@ -57,6 +50,15 @@ export type LimiterMessage =
   | { readonly type: 'limiter.look'; readonly replyTo: ReplyTo; readonly ticket?: number }
   /** The limiter's own timer. */
   | { readonly type: 'limiter.due' };
+
+/** A call is over. */
+export interface Homecoming {
+  readonly permit: Permit;
+  readonly report: CallReport;
+  readonly result: BreakerResult;
+  /** Quality of the reply, from 0 to 1, when it was scored. */
+  readonly score?: number | undefined;
+}
 
 /** A permit: room, tokens and the breaker's leave. It comes home by `limiter.settle`. */
 export interface Permit {

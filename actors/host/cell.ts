@@ -1,6 +1,6 @@
 /** Cell: one actor as its host keeps it, and what it is made of. */
 import type { Actor, AnyActorLogic } from 'xstate';
-import type { ActorId, ExitReason, OwnEffect } from '../kernel/effects.ts';
+import type { ActorId, ExitReason, Message, OwnEffect } from '../kernel/effects.ts';
 import type { Timer } from './timers.ts';
 
 /** What an actor needs to be started. */
@@ -40,6 +40,8 @@ export interface Cell {
   readonly resumes: ActorSpec['resumes'];
   /** Each once. A Set only once there is somebody beside those of its spec: most never have one. */
   monitors: readonly ActorId[] | Set<ActorId>;
+  /** On its way: what is told until it is delivered goes with it. */
+  gathering: Gathering | undefined;
   /** Made with the first. */
   timers: Map<string, Timer> | undefined;
   readonly parent: Cell | undefined;
@@ -58,6 +60,11 @@ export interface Cell {
    */
   readonly error: (this: Cell) => void;
   readonly complete: (this: Cell) => void;
+}
+
+/** Several things told in one message. */
+export interface Gathering extends Message {
+  readonly items: unknown[];
 }
 
 /** What a cell needs of its host. */
@@ -84,6 +91,7 @@ export function cellOf(spec: ActorSpec, incarnation: number, parent: Cell | unde
     perform: spec.perform,
     resumes: spec.resumes,
     monitors: monitors.length > 1 ? [...new Set(monitors)] : monitors,
+    gathering: undefined,
     timers: undefined,
     parent,
     children: undefined,

@@ -44,9 +44,7 @@ export class EffectRunner {
           return reach.send(known.to, known.message, known.lane, cell.id);
         case 'reply': {
           const asker = reach.asks.take(known.to);
-          if (asker === undefined) return;
-          reach.pump.goesOutside();
-          return asker.answered(known.value as never);
+          return asker?.answered(known.value as never);
         }
         case 'timer.set': {
           const jitterMs = known.jitterMs === 0 ? 0 : reach.random.next() * known.jitterMs;

@@ -140,6 +140,26 @@ export class Host {
     if (cell !== undefined) this.#push({ from: 'outside', to: cell, toId: to, exact: true, lane, message });
   }
 
+  /**
+   * As `tell`, but what is told before the first of it has been delivered comes with that, in one turn: as `items` of one
+   * message of that type. All that gathers for one actor is of one type.
+   */
+  tellTogether(to: ActorId, type: string, item: unknown): void {
+    const cell = this.#cells.get(to);
+    if (cell === undefined) return;
+    if (cell.gathering !== undefined) {
+      cell.gathering.items.push(item);
+      return;
+    }
+    const message = (cell.gathering = { type, items: [item] });
+    this.#push({ from: 'outside', to: cell, toId: to, exact: true, lane: 'work', message });
+  }
+
+  /** Something outside is about to run within a turn, and may take its time: who reads the clock after it reads it anew. */
+  goesOutside(): void {
+    this.#pump.goesOutside();
+  }
+
   /** Makes an address for one answer: put it into the question, and send that to `asker.asked`. */
   expect<T>(asker: Asker<T>): ReplyTo {
     return this.#asks.add(asker);
@@ -281,6 +301,7 @@ export class Host {
     if (message.type === 'host.stop') return this.#end(cell, { at: 'shutdown' });
     if (message.type === 'host.fire' && (message as Fire).timer.cancelled) return;
     if (message === ENDED) return this.#after(cell, []);
+    if (message === cell.gathering) cell.gathering = undefined;
     if (cell.asleep !== undefined) {
       if (cell.stopping) this.#end(cell, { at: 'shutdown' });
       else this.#enter(cell, this.#create(cell, cell.asleep));

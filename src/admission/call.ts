@@ -211,6 +211,7 @@ export class Call implements Operation, Asker<LimiterReply>, Payer, UnansweredCa
     this.#at = 'try';
     this.#try = tried;
     timeouts.began(tried);
+    host.goesOutside();
     try {
       const perform = () => spec.perform(this.#request, tried) as Promise<unknown> | undefined;
       const replying = this.#caller.within(

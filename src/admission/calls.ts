@@ -5,11 +5,11 @@
  * A limiter that is started again is told what its predecessor knew and how much is out, and every
  * call that waits asks again (`revive`), so a crash of it costs a delay and nothing else.
  */
-import type { Book, LimiterEffect, Permit } from '../../actors/admission/limiter.ts';
+import type { Book, Homecoming, LimiterEffect, Permit } from '../../actors/admission/limiter.ts';
 import type { CallReport } from '../../actors/admission/regulator.ts';
 import type { BreakerLook, BreakerResult } from '../../actors/breaker/breaker.ts';
 import type { Host } from '../../actors/host/host.ts';
-import type { ActorId, Message, OwnEffect } from '../../actors/kernel/effects.ts';
+import type { ActorId, OwnEffect } from '../../actors/kernel/effects.ts';
 import type { Random } from '../../actors/kernel/random.ts';
 import type { DependencySpec, PerformContext } from '../topology/dependency.ts';
 import { BreakerControl } from './breaker-control.ts';
@@ -159,6 +159,6 @@ export class Calls implements Carrier {
   /** For the limiter that granted it: its successor is told how many are out. */
   home(permit: Permit, report: CallReport, result: BreakerResult, score: number | undefined): void {
     this.#handover.home(permit, report);
-    this.host.tell(this.limiter, { type: 'limiter.settle', permit, report, result, score } as Message);
+    this.host.tellTogether(this.limiter, 'limiter.settle', { permit, report, result, score } satisfies Homecoming);
   }
 }

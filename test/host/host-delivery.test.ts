@@ -304,3 +304,62 @@ function stackDepth(): number {
   Error.stackTraceLimit = before;
   return depth;
 }
+
+describe('telling together', () => {
+  interface Heard extends Message {
+    readonly items?: readonly number[];
+  }
+  function listener() {
+    const { host, clock, simulated, spawn } = bench();
+    const heard: unknown[] = [];
+    const logic = scripted((message) => {
+      heard.push((message as Heard).items ?? message.type);
+      return NOTHING;
+    }, clock);
+    const tell = (...items: number[]): void => items.forEach((item) => host.tellTogether('a', 'told', item));
+    return { host, simulated, heard, tell, start: () => spawn('a', { logic }) };
+  }
+
+  test('what is told before the first is delivered comes with it, in one turn', () => {
+    const { host, simulated, heard, tell, start } = listener();
+    start();
+    tell(1, 2, 3);
+    expect(host.pending.messages).toBe(1);
+    simulated.settle();
+    tell(4);
+    tell(5);
+    simulated.settle();
+    expect(heard).toEqual([
+      [1, 2, 3],
+      [4, 5],
+    ]);
+  });
+
+  test('what is told while the others are heard is heard after them', () => {
+    const { host, clock, simulated, spawn } = bench();
+    const heard: unknown[] = [];
+    const logic = scripted((message) => {
+      heard.push([...(message as Heard).items!]);
+      if (heard.length === 1) host.tellTogether('a', 'told', 2);
+      return NOTHING;
+    }, clock);
+    spawn('a', { logic });
+    host.tellTogether('a', 'told', 1);
+    simulated.settle();
+    expect(heard).toEqual([[1], [2]]);
+  });
+
+  test('a successor hears nothing of what its predecessor was told', () => {
+    const { host, simulated, heard, tell, start } = listener();
+    tell(0);
+    start();
+    tell(1);
+    host.stop('a', 0);
+    tell(2);
+    simulated.settle();
+    start();
+    tell(3);
+    simulated.settle();
+    expect(heard).toEqual([[3]]);
+  });
+});

@@ -5,7 +5,15 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { decide, initial } from '../../../actors/admission/limiter.ts';
-import type { LimiterLimits, LimiterLook, LimiterMessage, LimiterReply, LimiterState, Permit } from '../../../actors/admission/limiter.ts';
+import type {
+  Homecoming,
+  LimiterLimits,
+  LimiterLook,
+  LimiterMessage,
+  LimiterReply,
+  LimiterState,
+  Permit,
+} from '../../../actors/admission/limiter.ts';
 
 /** Rates whose time per unit is a power of two: no rounding hides a difference. */
 const RATES = [60_000 / 64, 15_000, 60_000, 240_000] as const;
@@ -267,16 +275,19 @@ class Subject {
   }
 
   settle(ticket: number, used: number | null): void {
-    const permit = this.permits.get(ticket)!;
-    this.permits.delete(ticket);
-    const report = { end: 'ok', usedInput: used, usedOutput: used === null ? null : 0, latencyMs: 0 } as const;
-    this.tell({ type: 'limiter.settle', permit, report, result: 'success' });
+    this.tell({ type: 'limiter.settle', items: [this.#home(ticket, used)] });
   }
 
-  /** Everything that is out now comes home; what that sets going stays out. */
+  /** Everything that is out now comes home, together; what that sets going stays out. */
   settleAll(): void {
-    const out = [...this.permits.keys()];
-    for (const ticket of out) this.settle(ticket, null);
+    const items = [...this.permits.keys()].map((ticket) => this.#home(ticket, null));
+    if (items.length > 0) this.tell({ type: 'limiter.settle', items });
+  }
+
+  #home(ticket: number, used: number | null): Homecoming {
+    const permit = this.permits.get(ticket)!;
+    this.permits.delete(ticket);
+    return { permit, report: { end: 'ok', usedInput: used, usedOutput: used === null ? null : 0, latencyMs: 0 }, result: 'success' };
   }
 
   configure(limits: LimiterLimits): void {

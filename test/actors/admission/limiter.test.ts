@@ -81,7 +81,7 @@ class Bench {
     const at = this.permits.findIndex(({ input }) => cost === undefined || input === cost);
     const [permit = STRAY] = this.permits.splice(Math.max(0, at), 1);
     const report = { end: 'ok', usedInput: used, usedOutput: used === null ? null : 0, latencyMs: 0 } as const;
-    this.tell({ type: 'limiter.settle', permit, report, result: 'success' });
+    this.tell({ type: 'limiter.settle', items: [{ permit, report, result: 'success' }] });
   }
 
   outcome(ticket: number): string {

@@ -36,8 +36,9 @@ const deaf = (probeMs: number): Parts['limiter'] =>
       getInitialSnapshot: (scope: never, input: LimiterInput) =>
         real.getInitialSnapshot(scope, { ...input, breaker: input.breaker && { ...input.breaker, probeMs } }),
       transition: (snapshot: never, message: LimiterMessage, scope: never) => {
-        const isProbe = message.type === 'limiter.settle' && message.permit.ticket > 0;
-        return real.transition(snapshot, isProbe ? { ...message, permit: { ...message.permit, ticket: 0 } } : message, scope);
+        if (message.type !== 'limiter.settle') return real.transition(snapshot, message, scope);
+        const items = message.items.map((home) => (home.permit.ticket > 0 ? { ...home, permit: { ...home.permit, ticket: 0 } } : home));
+        return real.transition(snapshot, { ...message, items }, scope);
       },
     };
   }) as unknown as Parts['limiter'];

@@ -48,7 +48,7 @@ const subject = (internals: () => SimulationInternals): Subject =>
 
 /** Permits come home when the run is over that got them. */
 function permitsOfRuns(host: Host): void {
-  const { send, expect, tell } = host;
+  const { send, expect, tellTogether } = host;
   const holders = new Map<string, string>();
   const kept: { readonly worker: string; readonly home: () => void }[] = [];
   host.expect = (asker) => {
@@ -63,10 +63,11 @@ function permitsOfRuns(host: Host): void {
       },
     } as never);
   };
-  host.tell = (to, message) => {
+  host.tellTogether = (to, type, item) => {
     const worker = holders.get(to);
-    if (message.type !== 'limiter.settle' || worker === undefined) return tell.call(host, to, message);
-    kept.push({ worker, home: () => tell.call(host, to, message) });
+    const home = (): void => tellTogether.call(host, to, type, item);
+    if (type !== 'limiter.settle' || worker === undefined) return home();
+    kept.push({ worker, home });
   };
   host.send = (to, message, ...rest) => {
     if (message.type === 'queue.ended') {

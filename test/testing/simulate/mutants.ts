@@ -5,7 +5,7 @@ import type { Limits, SimulateOptions, Topology } from './kit.ts';
 import { fromDecider, NOTHING } from '../../../actors/kernel/decider.ts';
 import { emit, reply } from '../../../actors/kernel/effects.ts';
 import { limiterLogic } from '../../../actors/admission/limiter.ts';
-import type { LimiterInput, LimiterMessage } from '../../../actors/admission/limiter.ts';
+import type { Homecoming, LimiterInput, LimiterMessage } from '../../../actors/admission/limiter.ts';
 import type { BudgetSpec } from '../../../actors/budget/plan.ts';
 import type { OwnEffect, ReplyTo } from '../../../actors/kernel/effects.ts';
 import type { Settlement, Store } from '../../../actors/ports/store.ts';
@@ -119,14 +119,20 @@ const lastInFirstOut = ((clock: never) =>
     clock,
   )) as unknown as Parts['limiter'];
 
+function isWellProbed({ permit, result }: Homecoming): boolean {
+  return permit.ticket > 0 && result === 'success';
+}
+
 /** Loses one permit that comes home. */
 const forgetful = ((clock: never) => {
   const real = limiterLogic(clock);
   let settled = 0;
   return {
     ...real,
-    transition: (snapshot: never, message: LimiterMessage, scope: never) =>
-      message.type === 'limiter.settle' && (settled += 1) === 5 ? snapshot : real.transition(snapshot, message, scope),
+    transition: (snapshot: never, message: LimiterMessage, scope: never) => {
+      if (message.type !== 'limiter.settle') return real.transition(snapshot, message, scope);
+      return real.transition(snapshot, { ...message, items: message.items.filter(() => (settled += 1) !== 5) }, scope);
+    },
   };
 }) as unknown as Parts['limiter'];
 
@@ -369,8 +375,8 @@ export const MUTANTS: readonly Mutant[] = [
     internals: () => ({
       parts: {
         limiter: hearing((message) =>
-          message.type === 'limiter.settle' && message.permit.ticket > 0 && message.result === 'success'
-            ? { ...message, result: 'failure' }
+          message.type === 'limiter.settle'
+            ? { ...message, items: message.items.map((home) => (isWellProbed(home) ? { ...home, result: 'failure' } : home)) }
             : message,
         ),
       },
