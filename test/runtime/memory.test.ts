@@ -286,16 +286,23 @@ describe('a run that takes another way than the one before it', () => {
   test('is told where, and its task fails', async () => {
     await using bed = new Testbed();
     const service = bed.service();
-    const fickle = agent({
-      uses: { service: service.dependency },
-      backoff: () => 1,
-      async run(_input: null, ctx) {
-        await ctx.call('service', 'same');
-        await ctx.call('service', `attempt ${ctx.task.attempt}`);
-        throw new Error('again');
+    const leaf = agent({
+      async run(_input: null) {
+        await bed.sleep(1_000);
       },
     });
-    const fleet = await bed.start({ agents: { fickle } });
+    let runs = 0;
+    const fickle = agent({
+      uses: { service: service.dependency },
+      asks: { leaf },
+      async run(_input: null, ctx) {
+        runs += 1;
+        await ctx.call('service', 'same');
+        await ctx.call('service', `run ${runs}`);
+        await ctx.ask('leaf', null);
+      },
+    });
+    const fleet = await bed.start({ agents: { fickle, leaf } });
     const handle = await bed.drive(fleet.submit('fickle', null, { id: 'x' }));
     expect(await bed.rejection(handle.result())).toMatchObject({
       detail: {
@@ -304,6 +311,23 @@ describe('a run that takes another way than the one before it', () => {
       },
     });
     expect(service.calls).toHaveLength(2);
+  });
+
+  test('because it is tried again asks what is new at a place of its own', async () => {
+    await using bed = new Testbed();
+    const service = bed.service();
+    const fickle = agent({
+      uses: { service: service.dependency },
+      backoff: () => 1,
+      async run(_input: null, ctx) {
+        await ctx.call('service', 'same');
+        await ctx.call('service', `attempt ${ctx.task.attempt}`);
+        if (ctx.task.attempt < 3) throw new Error('again');
+      },
+    });
+    const fleet = await bed.start({ agents: { fickle } });
+    await bed.run(fleet, 'fickle', null, { id: 'x' });
+    expect(service.calls.map(({ key }) => key)).toEqual([1, 2, 3, 4].map((n) => `x/call:service#${n}`));
   });
 
   test('may do more, or less, than it remembers', async () => {

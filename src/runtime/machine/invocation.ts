@@ -69,6 +69,7 @@ type RunPart = Pick<
   | 'offspring'
   | 'opened'
   | 'operate'
+  | 'otherwise'
   | 'over'
   | 'parkIfPostponed'
   | 'parks'
@@ -252,6 +253,10 @@ export class Invocation implements Context, RunPart {
 
   holdBack(...held: Parameters<Run['holdBack']>): void {
     this.#run.holdBack(...held);
+  }
+
+  otherwise(...asked: Parameters<Run['otherwise']>): void {
+    this.#run.otherwise(...asked);
   }
 
   give(...given: Parameters<Run['give']>): void {

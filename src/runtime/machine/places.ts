@@ -10,7 +10,7 @@ import type { RunMemory } from '../run/memory.ts';
 
 export class InvocationPlaces implements Pick<
   RunMemory,
-  'next' | 'once' | 'stored' | 'childName' | 'recall' | 'has' | 'child' | 'version' | 'isBefore' | 'passed'
+  'next' | 'nextCall' | 'elsewhere' | 'once' | 'stored' | 'childName' | 'recall' | 'has' | 'child' | 'version' | 'isBefore' | 'passed'
 > {
   readonly #memory: RunMemory;
   readonly #label: string;
@@ -37,9 +37,22 @@ export class InvocationPlaces implements Pick<
   next(name: string, key?: string): string {
     // Each key once in an invocation.
     if (key !== undefined) return this.#memory.next(name, key, this.#label);
+    return this.named(`${name}#${this.#count(name)}`);
+  }
+
+  nextCall(name: string, hash: string | undefined, key?: string): string {
+    if (key !== undefined) return this.next(name, key);
+    return this.#memory.callAt((n) => this.named(`${name}#${n}`), this.#count(name), hash);
+  }
+
+  elsewhere(place: string, hash: string): string {
+    return this.#memory.elsewhere(place, hash);
+  }
+
+  #count(name: string): number {
     const count = (this.#counts.get(name) ?? 0) + 1;
     this.#counts.set(name, count);
-    return this.named(`${name}#${count}`);
+    return count;
   }
 
   /** A name within this invocation, as the run has it. */

@@ -7,6 +7,7 @@ import { UndeclaredError } from '../errors.ts';
 import { checkHold, holding } from '../holding.ts';
 import { hashText, textOf } from '../payload.ts';
 import type { Run, Settle } from '../run.ts';
+import { ReplayDivergedError } from './errors.ts';
 import { placedIn } from './in-step.ts';
 
 export function call(run: Run, name: string, request: unknown, options: CallOptions, resolve: Settle, reject: Settle): void {
@@ -14,20 +15,30 @@ export function call(run: Run, name: string, request: unknown, options: CallOpti
   const dependency = Object.hasOwn(uses, name) ? uses[name] : undefined;
   if (dependency === undefined || agent.spec.uses[name].spec.rank !== undefined)
     throw new UndeclaredError({ kind, field: 'uses', name }, Object.keys(uses));
-  const place = run.memory.next(placedIn(run, `call:${name}`), options.key);
+  const placed = placedIn(run, `call:${name}`);
   if (options.remember === false) {
+    const place = run.memory.nextCall(placed, undefined, options.key);
     if (!run.mayRepeat()) return;
     return begin(run, dependency, request, new Calling(run, place, undefined, resolve, reject));
   }
   // It is compared, and comes back to nobody: clients take what JSON cannot hold, such as tools with functions.
   const text = textOf(request, `request to ${name}`, Infinity);
   const hash = hashText(text);
-  const known = run.memory.recall(place, hash, () => text);
-  if (known !== undefined) return run.give(known, resolve, reject);
-  if (!run.mayAct(reject)) return;
-  const caller = new Calling(run, place, hash, resolve, reject);
-  if (run.memory.isBefore(place)) run.holdBack(place, () => begin(run, dependency, request, caller), reject);
-  else begin(run, dependency, request, caller);
+  const at = (place: string): void => {
+    const known = run.memory.recall(place, hash, () => text);
+    if (known !== undefined) return run.give(known, resolve, reject);
+    if (!run.mayAct(reject)) return;
+    const caller = new Calling(run, place, hash, resolve, reject);
+    if (run.memory.isBefore(place)) run.holdBack(place, () => begin(run, dependency, request, caller), reject);
+    else begin(run, dependency, request, caller);
+  };
+  const place = run.memory.nextCall(placed, hash, options.key);
+  try {
+    at(place);
+  } catch (error) {
+    if (!(error instanceof ReplayDivergedError) || options.key !== undefined) throw error;
+    run.otherwise(() => at(run.memory.elsewhere(place, hash)), error, reject);
+  }
 }
 
 export function hold<T>(

@@ -18,8 +18,11 @@ import { isTerminal } from '../../../actors/ports/store.ts';
 import type { ChildRecord, ClaimedTask, Remembered, TaskEvent } from '../../../actors/ports/store.ts';
 import type { KindPlan } from '../../topology/fleet.ts';
 import { PayloadInvalidError } from '../errors.ts';
+import { CallPlaces } from './call-places.ts';
+import type { PlaceAt } from './call-places.ts';
 import { isInStep } from './in-step.ts';
 import { DuplicateKeyError, DuplicateStepError, ReplayDivergedError } from './errors.ts';
+import { numberIn, withoutNumber } from './order.ts';
 
 /** What the store has of a task at the start of a run. */
 export interface Known {
@@ -49,6 +52,8 @@ export class RunMemory {
   readonly #children: ReadonlyMap<string, ChildRecord> | undefined;
   #counters: { readonly name: string; count: number }[] | undefined;
   #names: Set<string> | undefined;
+  /** Undefined: nothing has been brought, and a call stands where it is counted. */
+  readonly #calls: CallPlaces | undefined;
   /** What earlier runs have brought and this one has yet to come by; undefined: nothing. */
   #left: Set<string> | undefined;
   #comeBy: (() => void) | undefined;
@@ -62,6 +67,11 @@ export class RunMemory {
     this.#items = memory.length === 0 ? undefined : new Map(memory.map((item) => [item.place, item]));
     this.#children = children.length === 0 ? undefined : new Map(children.map((child) => [child.place, child]));
     this.events = events;
+    const items = this.#items;
+    if (items !== undefined) {
+      const find = (place: string): Remembered | undefined => items.get(this.stored(place));
+      this.#calls = new CallPlaces(find, items.keys(), known.attempt - known.losses > 1);
+    }
     if (memory.length > 0 || children.length > 0) this.#left = this.#leftOf(known);
   }
 
@@ -95,6 +105,25 @@ export class RunMemory {
    */
   next(name: string, key?: string, label?: string): string {
     return key === undefined ? `${name}#${this.#count(name)}` : this.#keyed(name, key, label);
+  }
+
+  /**
+   * The place of a call that asks with that hash; undefined: one that is not remembered.
+   *
+   * @throws DuplicateKeyError, PayloadInvalidError
+   */
+  nextCall(name: string, hash: string | undefined, key?: string): string {
+    return key === undefined ? this.callAt((n) => `${name}#${n}`, this.#count(name), hash) : this.#keyed(name, key);
+  }
+
+  callAt(at: PlaceAt, n: number, hash: string | undefined): string {
+    return this.#calls === undefined ? at(n) : this.#calls.place(at, n, hash);
+  }
+
+  /** Where a call stands instead: the task has been put back, and its run may go another way than earlier ones did. */
+  elsewhere(place: string, hash: string): string {
+    this.forgive();
+    return this.#calls!.elsewhere(place, hash);
   }
 
   /** The place of a name that is used once, or once with each key. @throws DuplicateStepError, DuplicateKeyError, PayloadInvalidError */
@@ -281,25 +310,6 @@ function checkKey(key: unknown): string {
   if (typeof key === 'string' && key !== '' && key.length <= LONGEST_KEY && key.isWellFormed()) return key;
   const message = `expected a text of 1 to ${LONGEST_KEY} characters of well-formed Unicode`;
   throw new PayloadInvalidError('key of an operation', [{ path: '', message }], key, false);
-}
-
-/** What sets a hash apart from the number of an end. */
-const NUMBER = ';';
-
-/** A hash with the number of the end that is remembered with it. */
-export function numbered(hash: string, number: number): string {
-  return `${hash}${NUMBER}${number}`;
-}
-
-/** Undefined: its operation was alone. */
-export function numberIn(hash: string): number | undefined {
-  const at = hash.indexOf(NUMBER);
-  return at < 0 ? undefined : Number(hash.slice(at + 1));
-}
-
-function withoutNumber(hash: string): string {
-  const at = hash.indexOf(NUMBER);
-  return at < 0 ? hash : hash.slice(0, at);
 }
 
 /** The value under which a failure is remembered. */

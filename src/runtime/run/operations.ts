@@ -15,13 +15,14 @@ import { readFailure, writeFailure } from '../task-error.ts';
 import { isHolding } from '../holding.ts';
 import { Begins, newBegun } from './begun.ts';
 import { BoundReachedError, OperationInUndoError } from './errors.ts';
+import type { ReplayDivergedError } from './errors.ts';
 import { RunEvents } from './events.ts';
 import { stepAround } from './in-step.ts';
 import { remember } from './keeping.ts';
-import { failedValue, failureIn, numbered, numberIn, RunMemory } from './memory.ts';
+import { failedValue, failureIn, RunMemory } from './memory.ts';
 import { Pending } from './operation.ts';
 import type { RunOperation } from './operation.ts';
-import { RunOrder } from './order.ts';
+import { numbered, numberIn, RunOrder } from './order.ts';
 import { RunParks } from './parks.ts';
 import { ReplayCheck } from './replay.ts';
 import type { Undo } from './undo.ts';
@@ -131,6 +132,12 @@ export abstract class RunOperations {
     // The one class there is.
     this.#replay ??= new ReplayCheck(this as unknown as Run);
     this.#replay.hold(what, begin, reject);
+  }
+
+  /** As `begin`, when the task has been put back: its run may go another way. Otherwise that is an error. */
+  otherwise(begin: () => void, error: ReplayDivergedError, reject: Settle): void {
+    this.#replay ??= new ReplayCheck(this as unknown as Run);
+    this.#replay.ask(begin, error, reject);
   }
 
   /** Looks at the run once a tick. */

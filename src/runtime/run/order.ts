@@ -78,3 +78,22 @@ export class RunOrder {
     });
   }
 }
+
+/** What sets a hash apart from the number of an end. */
+const NUMBER = ';';
+
+/** A hash with the number of the end that is remembered with it. */
+export function numbered(hash: string, number: number): string {
+  return `${hash}${NUMBER}${number}`;
+}
+
+/** Undefined: its operation was alone. */
+export function numberIn(hash: string): number | undefined {
+  const at = hash.indexOf(NUMBER);
+  return at < 0 ? undefined : Number(hash.slice(at + 1));
+}
+
+export function withoutNumber(hash: string): string {
+  const at = hash.indexOf(NUMBER);
+  return at < 0 ? hash : hash.slice(0, at);
+}

@@ -13,6 +13,7 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Run, Settle } from '../run.ts';
+import type { ReplayDivergedError } from './errors.ts';
 import { Pending } from './operation.ts';
 
 /** So often the run is looked at; it has to be found without a move so many times. */
@@ -39,18 +40,23 @@ export class ReplayCheck {
 
   /** `what`: a place, or in words. */
   hold(what: string, begin: () => void, reject: Settle): void {
-    const go = (): void => {
-      try {
-        begin();
-      } catch (error) {
-        reject(error);
-      }
-    };
     // As it was called: which step, and which place of a bulkhead, is around it.
-    this.#held.push({ what, go: AsyncLocalStorage.bind(go) });
+    this.#held.push({ what, go: AsyncLocalStorage.bind(() => attempt(begin, reject)) });
     if (this.#guard !== undefined) return;
     this.#guard = this.#run.opened(new Pending());
     this.#look();
+  }
+
+  /** Another way was taken at once. `begin`, when the task has been put back: otherwise it ends there. */
+  ask(begin: () => void, error: ReplayDivergedError, reject: Settle): void {
+    const run = this.#run;
+    const guard = run.opened(new Pending());
+    const answered = (isPutBack: boolean): void => {
+      if (!run.done(guard)) return;
+      if (isPutBack) attempt(begin, reject);
+      else reject(error);
+    };
+    run.engine.requests.hasBeenPutBack(run, AsyncLocalStorage.bind(answered));
   }
 
   #look(): void {
@@ -88,4 +94,12 @@ export class ReplayCheck {
 /** What it waits for is nothing that the run itself does. */
 function isOutside({ waitsFor }: { readonly waitsFor: string | undefined }): boolean {
   return waitsFor !== undefined && waitsFor !== 'admission' && waitsFor !== 'locks';
+}
+
+function attempt(begin: () => void, reject: Settle): void {
+  try {
+    begin();
+  } catch (error) {
+    reject(error);
+  }
 }
