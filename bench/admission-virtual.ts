@@ -22,8 +22,19 @@ interface Event {
   readonly act: () => void;
 }
 
+/** Other limits from then on. */
+interface Change {
+  readonly atMs: number;
+  readonly limits: LimiterLimits;
+}
+
 /** @param limits what the limiter is told; by default nothing at all but to learn */
-export function inVirtualTime(scene: Scene, seed: number, limits: LimiterLimits = { adapt: 'aimd', safetyMargin: 0 }): Tried[] {
+export function inVirtualTime(
+  scene: Scene,
+  seed: number,
+  limits: LimiterLimits = { adapt: 'aimd', safetyMargin: 0 },
+  changes: readonly Change[] = [],
+): Tried[] {
   const random = seededRandom(seed);
   const tried: Tried[] = [];
   const events: Event[] = [];
@@ -83,6 +94,7 @@ export function inVirtualTime(scene: Scene, seed: number, limits: LimiterLimits 
       }
     });
   };
+  for (const change of changes) at(change.atMs, () => tell({ type: 'limiter.configure', limits: change.limits }));
   for (const job of scene.trace.jobs) at(job.atMs, () => ask(job, 0));
   for (let event = pop(events); event !== undefined && event.atMs < scene.trace.forMs; event = pop(events)) {
     nowMs = event.atMs;

@@ -13,6 +13,7 @@ import { elevenAtOnce, overHttp, SUBJECTS } from './admission-http.ts';
 import type { Subject } from './admission-http.ts';
 import { outcomeOf, sceneOf, WORLDS } from './admission-scenes.ts';
 import type { Accounting, Outcome, World } from './admission-scenes.ts';
+import { bestWhenTold } from './admission-told.ts';
 import { AGENTS, traceOf } from './admission-traces.ts';
 import type { Replay } from './admission-traces.ts';
 import { inVirtualTime } from './admission-virtual.ts';
@@ -48,6 +49,8 @@ export async function admissionBench(say: (text: string) => void, { data }: { re
   const cost = await costs();
   const cells = inVirtual(say, data, VIRTUAL);
   const alone = inVirtual(say, data, ALONE);
+  say('beside a neighbour at bursts of 0.1 s: who is told everything but the moment of its calls');
+  const told = [VIRTUAL, ALONE].flatMap((replay) => toldBesideNeighbour(data, replay));
   say(`over HTTP: ${HTTP.forMs / 1_000} s, all scenes at once, and the same for the others`);
   const http = await allOverHttp(data);
   const rows = [
@@ -56,6 +59,7 @@ export async function admissionBench(say: (text: string) => void, { data }: { re
     row('cost: cockatiel, bulkhead and breaker', cost.cockatiel, 'us a call'),
     row('cost: a bare token bucket', cost.bucket, 'us a call'),
     ...[...cells, ...alone].flatMap((cell) => rowsOf(`virtual, ${named(cell)}`, cell.outcomes, cell.world)),
+    ...told,
     ...http.cells.flatMap(({ subject, ...cell }) => rowsOf(`http, ${named(cell)}, ${subject}`, cell.outcomes, cell.world)),
     ...http.eleven.map(([subject, finished]) => row(`http, ${AGENTS} at once on one a second, ${subject}`, [finished], 'finish')),
   ];
@@ -81,6 +85,16 @@ function inVirtual(say: (text: string) => void, data: string | undefined, replay
       }),
     ),
   );
+}
+
+/** For comparison, where Drover misses its goals. */
+function toldBesideNeighbour(data: string | undefined, replay: Replay): Row[] {
+  const trace = traceOf(data, replay);
+  return ACCOUNTINGS.map((accounting) => {
+    const scene = sceneOf('neighbour', SMALL_BURST_MS, accounting, trace);
+    const name = `virtual, ${named({ ...scene, speed: replay.speed })}, fixed rates that are told: goodput with at most 1 % of 429s`;
+    return row(name, [bestWhenTold(scene, SEEDS[0], 0.01)], 'of the optimum');
+  });
 }
 
 interface HttpCell extends Cell {
