@@ -94,3 +94,33 @@ test('`refuse` lets go on what has been begun by no version', async () => {
   const handle = await bed.drive(fleet.submit('work', null, { id: 'x' }));
   expect(await bed.drive(handle.result())).toEqual(['2', 'second', '2']);
 });
+
+test('an older version goes on over what a newer one has asked for and read meanwhile', async () => {
+  await using bed = new Testbed();
+  const child = agent({ run: async (name: string) => name });
+  const at = (version: string) =>
+    agent({
+      version,
+      asks: { child },
+      writes: ['row'],
+      async run(_input: null, ctx) {
+        await ctx.step('make', () => version);
+        await ctx.sleep(5_000);
+        if (version === '2') {
+          await ctx.state.get('row');
+          await ctx.ask('child', 'new');
+          await ctx.step('more', () => null);
+        }
+        await ctx.sleep(5_000);
+        return version;
+      },
+    });
+  const [old, newer] = [{ work: at('1'), child }, { work: at('2'), child }];
+  await begun(bed, old as never);
+  const fleet = await bed.start({ agents: newer });
+  await bed.advance(5_000);
+  await bed.close(fleet);
+  const again = await bed.start({ agents: old });
+  const handle = await bed.drive(again.submit('work', null, { id: 'x' }));
+  expect(await bed.drive(handle.result())).toBe('1');
+});

@@ -222,15 +222,17 @@ export class RunMemory {
   #leftOf({ attempt, losses, undo, children }: Known): Set<string> | undefined {
     if (attempt - losses > 1 || undo !== null) return undefined;
     const present = this.version ?? this.#begun;
+    // Children, and rows that were read, carry no version: where there were several, whose they are is not known.
+    const isMixed = this.otherVersion !== undefined;
     const left = new Set<string>();
     for (const { place, version } of this.#items?.values() ?? []) {
       if (place.startsWith('machine')) return undefined;
-      // Whoever reads rows for runs does not know of versions.
-      if (this.#mark === '' && (place.startsWith('state:') ? this.version !== undefined : (version ?? this.#begun) !== present)) continue;
+      if (this.#mark === '' && (place.startsWith('state:') ? isMixed || this.version !== undefined : (version ?? this.#begun) !== present))
+        continue;
       const plain = this.#plain(place);
       if (plain !== undefined) left.add(plain);
     }
-    for (const { place } of this.version === undefined || this.#mark !== '' ? children : []) {
+    for (const { place } of (this.version === undefined && !isMixed) || this.#mark !== '' ? children : []) {
       const plain = this.#plain(place);
       if (plain !== undefined) left.add(plain);
     }
