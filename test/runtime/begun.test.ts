@@ -29,7 +29,7 @@ describe('a run that returns and does not await', () => {
     expect(end).toMatchObject({
       code: 'DROVER_OPERATIONS_OPEN',
       retryable: false,
-      message: `task x: the run returned while nobody awaited ${label}; await each operation, or race it`,
+      message: `task x: the run returned while nobody awaited ${label}; await each operation; one that you give up on purpose is raced: Promise.race([it, other])`,
     });
   });
 

@@ -115,7 +115,10 @@ test('an older version goes on over what a newer one has asked for and read mean
         return version;
       },
     });
-  const [old, newer] = [{ work: at('1'), child }, { work: at('2'), child }];
+  const [old, newer] = [
+    { work: at('1'), child },
+    { work: at('2'), child },
+  ];
   await begun(bed, old as never);
   const fleet = await bed.start({ agents: newer });
   await bed.advance(5_000);

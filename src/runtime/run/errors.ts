@@ -32,7 +32,9 @@ export class OperationsOpenError extends DroverError {
   override readonly detail: { readonly id: string; readonly open: readonly string[] };
   constructor(detail: OperationsOpenError['detail']) {
     const { id, open } = detail;
-    super(`task ${id}: the run returned while nobody awaited ${open.join(', ')}; await each operation, or race it`);
+    super(
+      `task ${id}: the run returned while nobody awaited ${open.join(', ')}; await each operation; one that you give up on purpose is raced: Promise.race([it, other])`,
+    );
     this.detail = detail;
   }
 }

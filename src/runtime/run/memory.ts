@@ -170,7 +170,7 @@ export class RunMemory {
     throw new ReplayDivergedError({
       id: this.#id,
       place,
-      remembered: `asked for something else (${known.hash || 'without a request'}), which brought ${describe(value)}`,
+      remembered: `asked for something else, which brought ${describe(value)}`,
       came: came === undefined ? hash : describe(came()),
       ...(version === undefined ? {} : { version }),
     });
