@@ -77,6 +77,8 @@ export function decide(state: QueueState, message: QueueMessage): Decided {
       return configured(state, message);
     case 'queue.drain':
       return drain(state);
+    case 'queue.reopen':
+      return reopened(state);
     case 'exited':
       return workerExited(state, message);
     default:
@@ -189,6 +191,15 @@ function drain(before: QueueState): Decided {
   turn.state.line = EMPTY;
   turn.state.draining = true;
   if (waiting.length > 0) turn.effects.push({ type: 'queue.release', tasks: waiting });
+  return settle(turn);
+}
+
+function reopened(before: QueueState): Decided {
+  const turn = begin(before);
+  turn.state.draining = false;
+  turn.state.more = true;
+  // The answer to a claim that is under way may be from before.
+  turn.state.hinted = turn.state.claiming;
   return settle(turn);
 }
 

@@ -47,6 +47,8 @@ export type QueueMessage =
   | ({ readonly type: 'queue.configure' } & Partial<Mailboxes>)
   /** Claims nothing more and gives back what waits. What runs may end. */
   | { readonly type: 'queue.drain' }
+  /** Claims again, after a drain. */
+  | { readonly type: 'queue.reopen' }
   | Exited;
 
 /**

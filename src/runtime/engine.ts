@@ -142,6 +142,16 @@ export class RunEngine {
     this.#core.ready(kinds);
   }
 
+  /** What waits in the mailboxes of a kind goes back to the store, and nothing more is asked of it, until `openKind`. */
+  shutKind(kind: string): void {
+    this.#core.tellQueue(kind, { type: 'queue.drain' }, 'control');
+  }
+
+  openKind(kind: string): void {
+    // A fleet that closes begins nothing more.
+    if (!this.#core.isClosing) this.#core.tellQueue(kind, { type: 'queue.reopen' }, 'control');
+  }
+
   /** Looks for due tasks and schedules at `atMs`, or earlier when that is planned already. */
   sweepBy(atMs: number): void {
     this.#upkeep.sweepBy(atMs);

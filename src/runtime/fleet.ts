@@ -222,7 +222,7 @@ export class Fleet<K extends AgentMap = AgentMap> {
 
   // ── Kinds ────────────────────────────────────────────────────────────────────────────────────
 
-  /** Begins no task of that kind any more, over restarts too; what is held of it goes on. @throws UnknownKindError, FleetClosedError */
+  /** Begins no task of that kind any more, over restarts too; what runs goes on. @throws UnknownKindError, FleetClosedError */
   async pauseKind(kind: keyof K & string): Promise<void> {
     return this.#machinery.open().kinds.pause(kind);
   }

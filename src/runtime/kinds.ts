@@ -1,6 +1,6 @@
 /**
- * Kinds: what an operator does to all tasks of a kind at once. A paused kind is not claimed, over restarts too; what is
- * held of it already goes on.
+ * Kinds: what an operator does to all tasks of a kind at once. A paused kind is not claimed, over restarts too, and what
+ * waits in its mailboxes goes back; what runs already goes on.
  */
 import type { EventEmitter } from 'eventemitter3';
 import type { Logger } from 'pino';
@@ -56,12 +56,13 @@ export class Kinds {
 
   async pause(kind: string): Promise<void> {
     await this.#set(kind, true);
+    this.#options.engine.shutKind(kind);
     this.#emit('kind.paused', kind);
   }
 
   async unpause(kind: string): Promise<void> {
     await this.#set(kind, false);
-    this.#options.engine.ready([kind]);
+    this.#options.engine.openKind(kind);
     this.#emit('kind.unpaused', kind);
   }
 

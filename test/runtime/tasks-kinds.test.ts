@@ -24,6 +24,27 @@ test('a paused kind is not begun, over restarts too, while others go on', async 
   expect(await bed.drive(next.pausedKinds())).toEqual([]);
 });
 
+test('what waits in the mailboxes of a kind that is paused goes back: only what runs goes on', async () => {
+  await using bed = new Testbed();
+  const slow = bed.service({}, () => ({ afterMs: 5_000 }));
+  const work = agent({ uses: { slow: slow.dependency }, replicas: 2, run: async (n: number, ctx) => ctx.call('slow', n) });
+  const fleet = await bed.start({ agents: { work } });
+  await bed.drive(
+    fleet.submitMany(
+      'work',
+      Array.from({ length: 30 }, (_, n) => ({ input: n })),
+    ),
+  );
+  await bed.until(() => slow.inFlight === 2);
+  expect(fleet.load.held).toBeGreaterThan(2);
+  await bed.drive(fleet.pauseKind('work'));
+  await bed.advance(60_000);
+  expect(slow.calls).toHaveLength(2);
+  expect(fleet.load).toMatchObject({ running: 0, held: 0 });
+  await bed.drive(fleet.unpauseKind('work'));
+  await bed.until(() => slow.calls.length === 30);
+});
+
 test('draining a kind pauses it, and resolves when nothing of it is held', async () => {
   await using bed = new Testbed();
   const slow = bed.service({}, () => ({ afterMs: 5_000 }));

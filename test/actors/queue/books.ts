@@ -25,7 +25,8 @@ export type Step =
   | { readonly at: 'configure'; readonly change: Partial<Mailboxes> }
   | { readonly at: 'ended'; readonly which: readonly number[] }
   | { readonly at: 'revoked'; readonly which: readonly number[] }
-  | { readonly at: 'drain' };
+  | { readonly at: 'drain' }
+  | { readonly at: 'reopen' };
 
 /** Where a task is, by what the queue was told and what it answered. */
 type Place = 'here' | 'released' | 'spilled' | 'orphaned' | 'ended' | 'revoked';
@@ -108,6 +109,8 @@ export class Books {
         return this.#tell({ type: 'queue.revoked', tasks: this.#some(step.which) });
       case 'drain':
         return this.#tell({ type: 'queue.drain' });
+      case 'reopen':
+        return this.#tell({ type: 'queue.reopen' });
     }
   }
 

@@ -30,6 +30,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
     { weight: 1, arbitrary: fc.record({ at: fc.constant('configure' as const), change: fc.record(fields, { requiredKeys: [] }) }) },
     { weight: 20, arbitrary: fc.record({ at: fc.constant('ended' as const), which }) },
     { weight: 4, arbitrary: fc.record({ at: fc.constant('revoked' as const), which }) },
+    { weight: 1, arbitrary: fc.constantFrom({ at: 'drain' as const }, { at: 'reopen' as const }, { at: 'reopen' as const }) },
   ),
   { maxLength: 60, size: 'max' },
 );

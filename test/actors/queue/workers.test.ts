@@ -110,4 +110,21 @@ describe('workers', () => {
     expect(of(queue.join('c'), 'queue.claim')).toEqual([]);
     expect(toldTo(queue.leave('a'), 'a')).toEqual(['worker.drained']);
   });
+
+  test('a queue that is opened again after a drain asks for all there is', () => {
+    const queue = new Bench({ capacity: 4, stealAbove: 1 });
+    queue.join('a');
+    queue.give([task(0)], 4);
+    queue.tell({ type: 'queue.drain' });
+    expect(of(queue.tell({ type: 'queue.ready' }), 'queue.claim')).toEqual([]);
+    expect(of(queue.tell({ type: 'queue.reopen' }), 'queue.claim')).toHaveLength(1);
+  });
+
+  test('a queue that is opened again asks once more when the answer to its last claim may be from before', () => {
+    const queue = new Bench({ capacity: 4, stealAbove: 1 });
+    queue.join('a');
+    queue.tell({ type: 'queue.drain' });
+    queue.tell({ type: 'queue.reopen' });
+    expect(of(queue.give([], 4), 'queue.claim')).toHaveLength(1);
+  });
 });
