@@ -139,9 +139,11 @@ test('a task that is put back may go another way than it went before', async () 
   );
   await bed.rejection(handle.result());
   down.clear();
+  const putBackMs = bed.nowMs;
   await bed.drive(fleet.requeue('x'));
   const again = await bed.drive(fleet.submit('work', null, { id: 'x' }));
   expect(await bed.drive(again.result())).toEqual(['facts!', 'sum of large!!']);
+  expect(bed.nowMs - putBackMs).toBeLessThan(500);
   expect(asked()).toEqual(['large #1', 'small #2', 'facts #3', 'sum of small! #4', 'large #1', 'sum of large! #4']);
 });
 

@@ -16,6 +16,8 @@ import type { Run, Settle } from '../run.ts';
 import type { ReplayDivergedError } from './errors.ts';
 import { Pending } from './operation.ts';
 
+/** Then it is asked whether the task has been put back. */
+const SOON_MS = 50;
 /** So often the run is looked at; it has to be found without a move so many times. */
 const LOOK_MS = 1_000;
 const QUIET_LOOKS = 3;
@@ -44,7 +46,7 @@ export class ReplayCheck {
     this.#held.push({ what, go: AsyncLocalStorage.bind(() => attempt(begin, reject)) });
     if (this.#guard !== undefined) return;
     this.#guard = this.#run.opened(new Pending());
-    this.#look();
+    this.#soon();
   }
 
   /** Another way was taken at once. `begin`, when the task has been put back: otherwise it ends there. */
@@ -59,6 +61,19 @@ export class ReplayCheck {
     run.engine.requests.hasBeenPutBack(run, AsyncLocalStorage.bind(answered));
   }
 
+  /** Whoever puts a task back has its failures forgotten, so it may go another way. Most branches side by side have met by then. */
+  #soon(): void {
+    const run = this.#run;
+    this.#guard!.stop = run.engine.alarm(SOON_MS, () => {
+      if (run.over !== undefined) return;
+      run.engine.requests.hasBeenPutBack(run, (isPutBack) => {
+        if (run.over !== undefined || this.#guard === undefined) return;
+        if (isPutBack) run.memory.forgive();
+        else this.#look();
+      });
+    });
+  }
+
   #look(): void {
     const run = this.#run;
     this.#guard!.stop = run.engine.alarm(LOOK_MS, () => {
@@ -67,12 +82,7 @@ export class ReplayCheck {
       this.#seenSigns = run.signs;
       this.#quiet = isQuiet ? this.#quiet + 1 : 0;
       if (this.#quiet < QUIET_LOOKS) return this.#look();
-      // Whoever puts a task back has its failures forgotten, and no run can tell.
-      run.engine.requests.hasBeenPutBack(run, (isPutBack) => {
-        if (run.over !== undefined || this.#guard === undefined) return;
-        if (isPutBack) run.memory.forgive();
-        else run.threw(run.memory.divergence(this.#held[0]!.what));
-      });
+      run.threw(run.memory.divergence(this.#held[0]!.what));
     });
   }
 
