@@ -8,7 +8,7 @@
  *     --philosophers N  evenings of philosophers, for each of 3, 5, 10 and 50 seats (default 50)
  *     --twice N     so many of the seeds again, each in another process: the trace hash must be the same (default 1,000)
  *     --rounds N    as often, each round with the seeds that come after (default 1)
- *     --resume FILE what is done is kept there, a line a seed; what is there already is not done again
+ *     --resume FILE what is done is kept there, a line a seed; what is there already is not done again, unless it was broken
  *     --jobs N      processes (default: cores)
  *
  * Exit code 1 when anything is broken or a hash differs.
@@ -21,6 +21,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { SEATS } from '../testing/philosophers/fleet.ts';
+import type { Dinner } from './philosophers.ts';
 import type { Simulated } from './worker.ts';
 
 interface Job {
@@ -77,13 +78,17 @@ const [seeds, hours, evenings, twice, rounds, jobs] = [
 /** By `what seed`: done by this process, or by an earlier call with the same file. */
 const first = new Map<string, { readonly hash: string; readonly by: number }>();
 const sums = { seeds: 0, hours: 0, evenings: 0, tasks: 0, calls: 0, deliveries: 0, twice: 0, skipped: 0 };
+/** By seats and guests: of those evenings, also of an earlier call, how many, the worst Jain of meals, the least that anybody ate. */
+const dinners = new Map<string, { evenings: number; worstJain: number; leastMeals: number }>();
 const broken: string[] = [];
 const began = performance.now();
 
 if (values.resume !== undefined && existsSync(values.resume)) {
   for (const line of readFileSync(values.resume, 'utf8').split('\n').filter(Boolean)) {
-    const { what, seed, hash } = JSON.parse(line) as Simulated;
+    const { what, seed, hash, dinner, broken: before } = JSON.parse(line) as Simulated;
+    if (before !== undefined) continue;
     first.set(`${what} ${seed}`, { hash, by: -1 });
+    noteDinner(dinner);
   }
 }
 
@@ -94,6 +99,10 @@ console.log(
 );
 const seconds = (performance.now() - began) / 1_000;
 console.log(`${seconds.toFixed(0)} s, ${(sums.seeds / seconds).toFixed(1)} seeds/s, ${(sums.hours / seconds).toFixed(2)} fleet-hours/s`);
+for (const [who, { evenings: count, worstJain, leastMeals }] of dinners)
+  console.log(
+    `${count} evenings of ${who} philosophers: Jain of meals at least ${worstJain.toFixed(3)}, everybody ate ${leastMeals} times or more`,
+  );
 console.log(`violations: ${broken.length}`);
 for (const text of broken) console.log(text);
 process.exit(broken.length === 0 ? 0 : 1);
@@ -141,12 +150,25 @@ function note({ what, seed, again }: Job, done: Simulated, by: number): void {
   if (what === 'programs') sums.seeds += 1;
   else if (what === 'fleet') sums.hours += done.hours;
   else sums.evenings += 1;
+  noteDinner(done.dinner);
   sums.tasks += done.tasks;
   sums.calls += done.calls;
   sums.deliveries += done.deliveries;
   if (values.resume === undefined) return;
   mkdirSync(dirname(values.resume), { recursive: true });
   appendFileSync(values.resume, `${JSON.stringify(done)}\n`);
+}
+
+function noteDinner(dinner: Dinner | undefined): void {
+  if (dinner === undefined) return;
+  const { seats, guests, jain, leastMeals } = dinner;
+  const who = `${seats} ${guests}`;
+  const before = dinners.get(who) ?? { evenings: 0, worstJain: 1, leastMeals: Infinity };
+  dinners.set(who, {
+    evenings: before.evenings + 1,
+    worstJain: Math.min(before.worstJain, jain),
+    leastMeals: Math.min(before.leastMeals, leastMeals),
+  });
 }
 
 /** Said at once, too: the other seeds may take long. */

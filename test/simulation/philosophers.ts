@@ -9,11 +9,22 @@ const LEAST_JAIN = 0.95;
 /** Of the most that is possible. */
 const LEAST_THROUGHPUT = 0.7;
 
+/** How an evening went, beside what the simulation says. */
+export interface Dinner {
+  readonly seats: number;
+  /** `hungry`: hungry again at once, and to eat alike; `thoughtful`: with thoughts between meals; `faulty`: with those, under faults. */
+  readonly guests: 'hungry' | 'thoughtful' | 'faulty';
+  /** Of the meals. */
+  readonly jain: number;
+  /** What the one ate who ate least. */
+  readonly leastMeals: number;
+}
+
 /**
  * One evening: four in a row have 3, 5, 10 and 50 seats. Of eight evenings with as many seats, at four everybody is hungry
  * again at once, and is to eat as often as the others; one has faults.
  */
-export async function simulatePhilosophers(evening: number): Promise<SimulationResult> {
+export async function simulatePhilosophers(evening: number): Promise<SimulationResult & { readonly dinner: Dinner }> {
   const seats = SEATS[evening % SEATS.length]!;
   const seed = Math.floor(evening / SEATS.length);
   const faults = seed % 8 === 7 ? ('drawn' as const) : ('none' as const);
@@ -27,5 +38,7 @@ export async function simulatePhilosophers(evening: number): Promise<SimulationR
     if (jain < LEAST_JAIN) miss(`Jain of meals is ${jain}: ${meals.join(' ')}`);
     if (mealsAStep < LEAST_THROUGHPUT * mostMealsAStep(seats)) miss(`${mealsAStep} meals a step, ${mostMealsAStep(seats)} are possible`);
   }
-  return { ...result, violations: [...result.violations, ...missed] };
+  const guests = faults === 'drawn' ? 'faulty' : thinks ? 'thoughtful' : 'hungry';
+  const dinner: Dinner = { seats, guests, jain, leastMeals: Math.min(...meals) };
+  return { ...result, dinner, violations: [...result.violations, ...missed] };
 }

@@ -4,8 +4,10 @@
  */
 import { createInterface } from 'node:readline';
 import { assertClean } from '../../src/testing/index.ts';
+import type { SimulationResult } from '../../src/testing/index.ts';
 import { simulateFleetHour } from './fleet.ts';
 import { simulatePhilosophers } from './philosophers.ts';
+import type { Dinner } from './philosophers.ts';
 import { simulatePrograms } from './programs.ts';
 
 const SIMULATIONS = { programs: simulatePrograms, fleet: simulateFleetHour, philosophers: simulatePhilosophers } as const;
@@ -19,14 +21,17 @@ export interface Simulated {
   readonly tasks: number;
   readonly calls: number;
   readonly deliveries: number;
+  /** Of an evening of philosophers. */
+  readonly dinner?: Dinner;
   /** What is broken, in words; undefined when it is clean. */
   readonly broken?: string;
 }
 
 async function simulateOne(what: Simulated['what'], seed: number): Promise<Simulated> {
-  const result = await SIMULATIONS[what](seed);
+  const result: SimulationResult & { readonly dinner?: Dinner } = await SIMULATIONS[what](seed);
   const { tasks, calls, deliveries } = result.statistics;
-  const done = { what, seed, hash: result.trace.hash, hours: result.virtualMs / 3_600_000, tasks, calls, deliveries };
+  const dinner = result.dinner === undefined ? {} : { dinner: result.dinner };
+  const done = { what, seed, hash: result.trace.hash, hours: result.virtualMs / 3_600_000, tasks, calls, deliveries, ...dinner };
   try {
     assertClean(result);
     return done;
