@@ -70,6 +70,8 @@ export class MemoryTasks {
     moves.maxFamily = maxFamily;
     moves.agingMs = agingMs;
     moves.locks.mostPassed = mostPassed;
+    // As from a disk: what a new owner knows of the locks is what their rows say.
+    moves.locks.load(moves.locks.holders(), moves.locks.waiters());
     moves.limitKinds(kinds);
     for (const { name, boxes } of moves.kinds.values()) for (const box of boxes.keys()) moves.unbox(name, box);
     // Whoever was to be told is gone.

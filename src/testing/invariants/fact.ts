@@ -100,8 +100,11 @@ export type StoreFact =
   | { readonly at: 'store.unscheduled'; readonly name: string }
   /** The turn of `firing.atMs` has been taken, at the time that the command said. */
   | { readonly at: 'store.fired'; readonly firing: Firing; readonly nowMs: number }
-  /** A new owner has opened the store: every lease of the one before has been taken back. */
-  | { readonly at: 'store.opened'; readonly epoch: number };
+  /**
+   * A new owner has opened the store: every lease of the one before has been taken back, and what was noted of those tasks is
+   * done. `paused`: tasks that wait for an operator since then, or since long.
+   */
+  | { readonly at: 'store.opened'; readonly epoch: number; readonly paused: readonly string[] };
 
 /** Told to whoever submitted. */
 export type ClientFact =

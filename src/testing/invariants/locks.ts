@@ -122,12 +122,9 @@ export const LOCK_TURNS: Invariant = {
       tasks.delete(id);
       seen.forget(id);
     };
-    /** On their way to a worker when they were paused: a store that is opened does it, and nobody says so. */
-    const noted = new Set<string>();
     return {
-      'store.opened': () => {
-        for (const id of noted) leave(id);
-        noted.clear();
+      'store.opened': ({ paused }) => {
+        for (const id of paused) leave(id);
         latestMs = -Infinity;
         for (const { sinceMs } of line.values()) latestMs = Math.max(latestMs, sinceMs);
       },
@@ -162,7 +159,6 @@ export const LOCK_TURNS: Invariant = {
         }
       },
       'store.settled': ({ settlement: { id, outcome: asked }, outcome: { status } }) => {
-        noted.delete(id);
         const task = tasks.get(id);
         if (asked.at === 'parked' && asked.locks !== undefined && task !== undefined) task.wants = [...task.wants, ...asked.locks];
         // What has failed may be put back.
@@ -170,12 +166,9 @@ export const LOCK_TURNS: Invariant = {
         else if (status !== 'queued' || (asked.at !== 'released' && asked.at !== 'lost')) leave(id);
       },
       'store.expired': ({ held: { id, status } }) => {
-        noted.delete(id);
         if (status !== 'queued') leave(id);
       },
       'store.steered': ({ steering: { id, action }, outcome }) => {
-        if (outcome.at === 'noted' && action === 'pause') noted.add(id);
-        if (action === 'unpause') noted.delete(id);
         if (action === 'unpause' || outcome.at !== 'done') return;
         // What is cancelled and is to be undone first keeps its place.
         if (action !== 'cancel' || isTerminal(outcome.status)) leave(id);

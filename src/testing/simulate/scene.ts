@@ -286,7 +286,7 @@ export class Scene {
 
   #opened({ epoch }: Opened): void {
     this.note(2, 'open', epoch);
-    this.see({ at: 'store.opened', epoch });
+    this.see({ at: 'store.opened', epoch, paused: [...this.unfinished].filter((id) => this.task(id)?.parkedFor === 'operator') });
     // Runs that the former owner lost may have been their tasks' last.
     this.#reap();
   }

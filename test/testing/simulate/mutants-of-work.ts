@@ -128,6 +128,29 @@ export const MUTANTS_OF_WORK: readonly Mutant[] = [
     internals: lying((store) => ({ open: (command) => store.open({ ...command, mostPassed: 1_000 }) })),
   },
   {
+    invariant: 'L5',
+    what: 'a store that is opened again forgets by how many those in line may be passed',
+    topology: accounts(),
+    options: {
+      workload: STREAMS,
+      // Some are on their way to a worker then, so that the pause is noted.
+      outside: [0, 1, 2].flatMap((at) => [
+        { at: 'pause' as const, task: `wide ${at}`, atMs: 2_300 + at * 2_050 },
+        { at: 'unpause' as const, task: `wide ${at}`, atMs: 2_800 + at * 2_050 },
+      ]),
+      faults: { store: { delayMs: 40 }, strikes: [{ at: 'kill', atMs: 3_000 }] },
+    },
+    internals: () => {
+      let opened = 0;
+      return {
+        store: (store) => ({
+          ...store,
+          open: (command) => store.open({ ...command, ...((opened += 1) > 1 ? { mostPassed: 1_000 } : {}) }),
+        }),
+      };
+    },
+  },
+  {
     invariant: 'S13',
     what: 'a store does not look at order keys',
     topology: accounts(),
