@@ -77,6 +77,7 @@ export class Drawn {
         ...this.#drawOutside(this.#random.fork('outside'), work),
         ...this.#drawSchedules(this.#random.fork('schedules')),
         ...this.#drawMailboxes(this.#random.fork('mailboxes')),
+        ...this.#drawHolders(this.#random.fork('holders')),
       ],
       provider: Object.fromEntries(this.#dependencies.map((name) => [name, { latencyMs: [0, slowMs] as const, reply }])),
       // Sleeps that nobody sees are a part of the programs.
@@ -172,6 +173,28 @@ export class Drawn {
       },
       atMs: random.next() * 20_000,
     }));
+  }
+
+  /** People and scripts who share locks and an office beside the fleet, in one of three fleets. */
+  #drawHolders(random: Random): readonly OutsideAct[] {
+    if (random.int(3) > 0) return [];
+    const ttlMs = 500 + random.int(4_000);
+    const lockers = Array.from({ length: 2 + random.int(4) }, () => ({
+      at: 'lock' as const,
+      name: `lock ${random.int(2)}`,
+      holdMs: random.int(4_000),
+      ttlMs,
+      atMs: random.next() * 15_000,
+    }));
+    const candidates = Array.from({ length: random.int(4) }, () => ({
+      at: 'stand' as const,
+      name: 'office',
+      forMs: 2_000 + random.int(15_000),
+      termMs: 200 + random.int(5_000),
+      ttlMs,
+      atMs: random.next() * 15_000,
+    }));
+    return [...lockers, ...candidates];
   }
 
   #drawAgents(random: Random, locks: readonly boolean[]): Record<string, AnyKind> {

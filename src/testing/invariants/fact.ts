@@ -8,6 +8,7 @@ import type {
   ClaimedTask,
   Firing,
   Held,
+  LeaseHeld,
   NewTask,
   RememberItem,
   RenewItem,
@@ -100,6 +101,10 @@ export type StoreFact =
   | { readonly at: 'store.unscheduled'; readonly name: string }
   /** The turn of `firing.atMs` has been taken, at the time that the command said. */
   | { readonly at: 'store.fired'; readonly firing: Firing; readonly nowMs: number }
+  /** Somebody has a name to himself, or is told so again; `nowMs`: the time that the command said. */
+  | { readonly at: 'store.leased'; readonly lease: LeaseHeld; readonly untilMs: number; readonly nowMs: number }
+  | { readonly at: 'store.lease-renewed'; readonly lease: LeaseHeld; readonly untilMs: number }
+  | { readonly at: 'store.lease-released'; readonly lease: LeaseHeld }
   /**
    * A new owner has opened the store: every lease of the one before has been taken back, and what was noted of those tasks is
    * done. `paused`: tasks that wait for an operator since then, or since long.
@@ -142,6 +147,12 @@ export type EffectFact =
   | { readonly at: 'step.began'; readonly key: string; readonly task: string; readonly fence: number }
   | { readonly at: 'run.began'; readonly task: string; readonly kind: string; readonly fence: number; readonly worker: string }
   | { readonly at: 'run.ended'; readonly task: string; readonly kind: string; readonly fence: number };
+
+/** Said by whoever shares the store by `drover/coordination`. */
+export type CoordinationFact =
+  /** It has looked whether it has the lease of that name, as the store calls it, and does something that rests on it. */
+  | { readonly at: 'lease.relied-on'; readonly name: string; readonly fence: number }
+  | { readonly at: 'leader.elected'; readonly office: string; readonly epoch: number };
 
 /** Done by the host, or by actors on it. */
 export type HostFact =
@@ -198,4 +209,4 @@ export type SceneFact =
     }
   | { readonly at: 'scene.closed'; readonly left: Leftovers; readonly hung: boolean };
 
-export type Fact = StoreFact | ClientFact | EffectFact | HostFact | SceneFact;
+export type Fact = StoreFact | ClientFact | EffectFact | CoordinationFact | HostFact | SceneFact;

@@ -4,6 +4,7 @@ import { B3, S11, S4 } from './effects.ts';
 import { L2, L3, L7 } from './homecoming.ts';
 import type { Invariant } from './invariant.ts';
 import { L5, S6, S7 } from './limits.ts';
+import { LEASE_TOKENS, LEASES } from './leases.ts';
 import { LOCK_TOKENS, LOCK_TURNS, S10 } from './locks.ts';
 import { B1, S13 } from './mailboxes.ts';
 import { ORDER } from './order.ts';
@@ -20,6 +21,7 @@ export const INVARIANTS: readonly Invariant[] = [
   S2,
   S3,
   LOCK_TOKENS,
+  LEASE_TOKENS,
   S4,
   S5,
   S6,
@@ -28,6 +30,7 @@ export const INVARIANTS: readonly Invariant[] = [
   S9,
   S10,
   S11,
+  LEASES,
   S13,
   ORDER,
   S14,

@@ -30,6 +30,12 @@ export function tellFact(fact: ShownFact): string {
       return `committed: the lease of task ${fact.held.id} has run out: it is ${fact.held.status} now`;
     case 'store.opened':
       return `committed: a process owns the store, epoch ${fact.epoch}`;
+    case 'store.leased':
+      return `committed: ${fact.lease.holder} has ${fact.lease.name}, token ${fact.lease.fence}`;
+    case 'store.lease-released':
+      return `committed: ${fact.lease.holder} gives ${fact.lease.name} back`;
+    case 'leader.elected':
+      return `elected: the leader of ${fact.office}, epoch ${fact.epoch}`;
     case 'client.told':
       return `told: task ${fact.id} has ${fact.outcome}`;
     case 'call.began':

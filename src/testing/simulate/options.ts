@@ -198,6 +198,8 @@ export function checkSeed(seed: unknown): asserts seed is number | string {
 const TASK_ACTS = ['signal', 'cancel', 'pause', 'unpause', 'requeue'];
 const KIND_ACTS = ['pause-kind', 'unpause-kind', 'mailboxes'];
 const SCHEDULE_ACTS: readonly string[] = ['schedule', 'unschedule'];
+/** Of holders: their times. */
+const HOLDER_ACTS: Readonly<Record<string, readonly string[]>> = { lock: ['holdMs'], stand: ['forMs', 'termMs'] };
 
 /** @throws SimulationOptionError */
 export function checkActs(acts: unknown, { kinds, agents }: Topology): asserts acts is readonly OutsideAct[] {
@@ -205,7 +207,7 @@ export function checkActs(acts: unknown, { kinds, agents }: Topology): asserts a
   for (const [index, act] of (acts as (Record<string, unknown> | null)[]).entries()) {
     const path = `outside.${index}`;
     const { at, atMs, task, kind, name, key, change, spec, mailboxes } = act ?? {};
-    const known = [...TASK_ACTS, ...KIND_ACTS, ...SCHEDULE_ACTS, 'set-row'];
+    const known = [...TASK_ACTS, ...KIND_ACTS, ...SCHEDULE_ACTS, 'set-row', ...Object.keys(HOLDER_ACTS)];
     demand(`${path}.at`, at, known.includes(at as string), known.join(', '));
     demand(`${path}.atMs`, atMs, isMs(atMs), 'milliseconds from the start');
     if (TASK_ACTS.includes(at as string)) demand(`${path}.task`, task, typeof task === 'string', 'the id of a task');
@@ -218,11 +220,20 @@ export function checkActs(acts: unknown, { kinds, agents }: Topology): asserts a
     }
     if (SCHEDULE_ACTS.includes(at as string)) demand(`${path}.name`, name, typeof name === 'string', 'the name of a schedule');
     if (at === 'schedule') checkSpec(`${path}.spec`, name as string, spec as ScheduleSpec, agents);
+    if (Object.hasOwn(HOLDER_ACTS, at as string)) checkHolder(path, act!, HOLDER_ACTS[at as string]!);
     if (at === 'set-row') {
       demand(`${path}.key`, key, typeof key === 'string', 'the key of a row');
       demand(`${path}.change`, change, typeof change === 'function', 'a function of the value');
     }
   }
+}
+
+/** @throws SimulationOptionError */
+function checkHolder(path: string, act: Record<string, unknown>, times: readonly string[]): void {
+  demand(`${path}.name`, act['name'], typeof act['name'] === 'string' && act['name'] !== '', 'the name of what is held');
+  for (const time of times) demand(`${path}.${time}`, act[time], isMs(act[time]), 'milliseconds from 0');
+  const { ttlMs } = act;
+  demand(`${path}.ttlMs`, ttlMs, ttlMs === undefined || (isMs(ttlMs) && (ttlMs as number) >= 10), 'milliseconds, at least 10');
 }
 
 /** @throws SimulationOptionError */

@@ -13,6 +13,8 @@ import type { ScheduleSpec } from '../../topology/schedule.ts';
 import { SimulationCallbackError } from '../errors.ts';
 import { placeOf } from '../place.ts';
 import type { VirtualClock } from '../virtual-clock.ts';
+import { holdLock, standFor } from './holders.ts';
+import type { Holder, LockAct, StandAct } from './holders.ts';
 import type { SimulatedProcess } from './process.ts';
 import type { Scene } from './scene.ts';
 
@@ -30,6 +32,8 @@ export type OutsideAct = { readonly atMs: number } &
     | { readonly at: 'unschedule'; readonly name: string }
     /** Writes a row over whatever is there, as often as it takes. */
     | { readonly at: 'set-row'; readonly key: string; readonly change: (value: unknown) => unknown }
+    | LockAct
+    | StandAct
   );
 
 /** What a person does with a request; undefined: never answers it. */
@@ -80,6 +84,7 @@ export class Outside {
   readonly #scheduled = new Set<string>();
   /** Decisions that are on their way, by task and name. */
   readonly #deciding = new Map<string, SimulatedProcess>();
+  #holders = 0;
   #isAsked = false;
   #looking: SimulatedProcess | undefined;
   #lookMs = -Infinity;
@@ -132,7 +137,7 @@ export class Outside {
       if (pending.process !== undefined || pending.notBeforeMs > nowMs) continue;
       pending.process = by;
       begun = true;
-      this.#do(pending, by.fleet).then(
+      this.#do(pending, by, by.fleet).then(
         () => by.isAlive && this.#pending.delete(pending),
         (error: unknown) => by.isAlive && this.#refused(pending, error),
       );
@@ -147,7 +152,7 @@ export class Outside {
     this.#options.world.wakeAt(notBeforeMs, () => {});
   }
 
-  async #do({ act, key }: Pending, fleet: Fleet): Promise<void> {
+  async #do({ act, key }: Pending, by: SimulatedProcess, fleet: Fleet): Promise<void> {
     switch (act.at) {
       case 'signal':
         return fleet.signal(act.task, act.name, act.payload, { key });
@@ -176,8 +181,20 @@ export class Outside {
       case 'set-row': {
         const row = await fleet.state.get(act.key);
         await fleet.state.set(act.key, act.change(row?.value), row?.version ?? null);
+        return;
       }
+      case 'lock':
+        return holdLock(act, this.#holder(key, by));
+      case 'stand':
+        return standFor(act, this.#startMs + act.atMs + act.forMs - this.#options.world.nowMs(), this.#holder(key, by));
     }
+  }
+
+  /** Somebody else each time that it is tried. */
+  #holder(key: string, by: SimulatedProcess): Holder {
+    const { random, scene } = this.#options;
+    const id = `holder ${(this.#holders += 1)} (${key})`;
+    return { by, scene, random: random.fork(id), id };
   }
 
   #refused(pending: Pending, error: unknown): void {

@@ -60,6 +60,8 @@ export class SimulatedProcess implements Caller {
   isAlive = true;
   fleet: Fleet | undefined;
   host: Host | undefined;
+  /** As the fleet has it, with its faults; undefined until it starts. */
+  store: Store | undefined;
   readonly #options: ProcessOptions;
   /** What the world does for this process: never set ahead, gone with it. */
   readonly #outside: ProcessClock;
@@ -88,10 +90,11 @@ export class SimulatedProcess implements Caller {
       committed: (command, items, reply, nowMs) => scene.committed(command, items, reply, nowMs),
     };
     const { parts, parking } = internals;
+    this.store = faultyStore(store, seen, sleep);
     const fleet = await startFleetWith(
       topology,
       {
-        store: faultyStore(store, seen, sleep),
+        store: this.store,
         clock: this.clock,
         random: random.fork('fleet'),
         ids: countingIds(`p${index}-task`),

@@ -7,6 +7,9 @@ import type {
   ClaimedTask,
   Decision,
   Firing,
+  LeaseHeld,
+  LeaseOutcome,
+  LeaseRequest,
   RememberItem,
   RenewItem,
   Settlement,
@@ -231,6 +234,38 @@ export class Scene {
         for (const name of items as readonly string[]) {
           this.note(2, name, 0, 'unscheduled');
           this.see({ at: 'store.unscheduled', name });
+        }
+        return;
+      default:
+        return this.#leased(command, items, reply, nowMs);
+    }
+  }
+
+  /** What users share by leases. */
+  #leased(command: Command, items: unknown, reply: unknown, nowMs: number): void {
+    switch (command) {
+      case 'takeLeases':
+        for (const [at, outcome] of (reply as readonly LeaseOutcome[]).entries()) {
+          if (outcome.at !== 'granted') continue;
+          const { name, holder } = (items as readonly LeaseRequest[])[at]!;
+          const { fence, untilMs } = outcome;
+          this.note(2, name, fence, `leased to ${holder}`);
+          this.see({ at: 'store.leased', lease: { name, holder, fence }, untilMs, nowMs });
+        }
+        return;
+      case 'renewLeases':
+        for (const [at, kept] of (reply as readonly boolean[]).entries()) {
+          if (!kept) continue;
+          const { ttlMs, ...lease } = (items as Parameters<Store['renewLeases']>[0])[at]!;
+          this.see({ at: 'store.lease-renewed', lease, untilMs: nowMs + ttlMs });
+        }
+        return;
+      case 'releaseLeases':
+        for (const [at, held] of (reply as readonly boolean[]).entries()) {
+          if (!held) continue;
+          const lease = (items as readonly LeaseHeld[])[at]!;
+          this.note(2, lease.name, -lease.fence, 'given back');
+          this.see({ at: 'store.lease-released', lease });
         }
         return;
       default:

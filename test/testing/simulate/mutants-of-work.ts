@@ -86,6 +86,15 @@ const EVENTS: SimulateOptions['outside'] = Array.from({ length: 6 }, (_, at) =>
   [0, 1].map((n) => ({ at: 'signal' as const, task: `waiter ${at}`, name: 'go', payload: `go ${n}`, atMs: 500 + at * 300 + n * 1_500 })),
 ).flat();
 
+/** People who share a lock and an office beside a little work. */
+const HOLDERS: Partial<SimulateOptions> = {
+  workload: work('counter', 3, String, 300),
+  outside: [
+    ...Array.from({ length: 6 }, (_, at) => ({ at: 'lock' as const, name: 'report', holdMs: 2_500, ttlMs: 1_000, atMs: at * 400 })),
+    ...[0, 700].map((atMs) => ({ at: 'stand' as const, name: 'office', forMs: 15_000, termMs: 2_000, ttlMs: 1_000, atMs })),
+  ],
+};
+
 export const MUTANTS_OF_WORK: readonly Mutant[] = [
   {
     invariant: 'S10',
@@ -231,6 +240,52 @@ export const MUTANTS_OF_WORK: readonly Mutant[] = [
         return reply;
       },
     })),
+  },
+  {
+    invariant: 'S12',
+    what: 'a store gives a name away nearly a second before its time is over',
+    topology: waiting(),
+    options: HOLDERS,
+    internals: lying((store) => ({ takeLeases: (items, nowMs) => store.takeLeases(items, nowMs + 900) })),
+  },
+  {
+    invariant: 'S12',
+    what: 'a store says that it has renewed leases, and has not',
+    topology: waiting(),
+    options: HOLDERS,
+    internals: lying(() => ({ renewLeases: async (items) => items.map(() => true) })),
+  },
+  {
+    invariant: 'S3',
+    what: 'a store that is opened again counts the tokens of leases anew',
+    topology: waiting(),
+    options: { ...HOLDERS, faults: { strikes: [{ at: 'kill', atMs: 5_000 }] } },
+    internals: () => {
+      let counted = 0;
+      /** Those of the present owner, by the real one. */
+      const tokens = new Map<number, number>();
+      const real = (fence: number): number => [...tokens].find(([, told]) => told === fence)?.[0] ?? fence;
+      const held = <H extends { readonly fence: number }>(items: readonly H[]): H[] =>
+        items.map((item) => ({ ...item, fence: real(item.fence) }));
+      return {
+        store: (store) => ({
+          ...store,
+          open: (command) => {
+            counted = 0;
+            tokens.clear();
+            return store.open(command);
+          },
+          takeLeases: async (items, nowMs) =>
+            (await store.takeLeases(items, nowMs)).map((outcome) => {
+              if (outcome.at !== 'granted') return outcome;
+              if (!tokens.has(outcome.fence)) tokens.set(outcome.fence, (counted += 1));
+              return { ...outcome, fence: tokens.get(outcome.fence)! };
+            }),
+          renewLeases: (items, nowMs) => store.renewLeases(held(items), nowMs),
+          releaseLeases: (items, nowMs) => store.releaseLeases(held(items), nowMs),
+        }),
+      };
+    },
   },
   {
     invariant: 'rows',
