@@ -24,9 +24,13 @@ export class Executor {
     this.#nonce = nonce;
   }
 
-  async execute(program: Program, ctx: Context<never, never>): Promise<readonly Said[]> {
+  /** @param version of the code that does it */
+  async execute(program: Program, ctx: Context<never, never>, version = 1): Promise<readonly Said[]> {
     const said: Said[] = [];
-    for (const op of program.ops) said.push(...(await this.#perform(op, ctx)));
+    for (const op of program.ops) {
+      if (op.at !== 'since') said.push(...(await this.#perform(op, ctx)));
+      else if (op.version <= version) said.push(...(await this.#perform(op.op, ctx)));
+    }
     if (program.hopeless === true) throw Object.assign(new Error('hopeless'), { retryable: false });
     if (ctx.task.attempt <= program.rejects) throw new Error(`rejected at attempt ${ctx.task.attempt}`);
     return said;
@@ -35,7 +39,8 @@ export class Executor {
   async #perform(op: Op, ctx: Context<never, never>): Promise<readonly Said[]> {
     switch (op.at) {
       case 'call': {
-        const options = op.remember === undefined ? {} : { remember: op.remember };
+        const { remember, key } = op;
+        const options = { ...(remember === undefined ? {} : { remember }), ...(key === undefined ? {} : { key }) };
         const said: unknown = await ctx.call(op.dependency as never, op.request as never, options);
         return op.remember === false ? [] : [said as Said];
       }
@@ -81,6 +86,8 @@ export class Executor {
         const low = ctx.hold('low', () => (op.deep ? ctx.hold('high', inner) : inner()));
         return await low;
       }
+      case 'since':
+        throw new Error('versions differ in what a program does one after the other');
       case 'both':
     }
     return (await Promise.all(op.ops.map((inner) => this.#perform(inner, ctx)))).flat();

@@ -2,7 +2,7 @@
 import type { Random } from '../../actors/kernel/random.ts';
 
 export type Op =
-  | { readonly at: 'call'; readonly dependency: string; readonly request: number; readonly remember?: false }
+  | { readonly at: 'call'; readonly dependency: string; readonly request: number; readonly remember?: false; readonly key?: string }
   | { readonly at: 'step'; readonly name: string; readonly ms: number; readonly fails?: true }
   | { readonly at: 'ask'; readonly kind: string; readonly program: Program }
   | { readonly at: 'send'; readonly kind: string; readonly program: Program }
@@ -19,7 +19,9 @@ export type Op =
   | { readonly at: 'count'; readonly row: string; readonly how: 'update' | 'set' }
   /** Registered, then made: what a failed task takes back. */
   | { readonly at: 'undoable'; readonly name: string; readonly ms: number; readonly fails: number }
-  | { readonly at: 'widen'; readonly rows: readonly string[] };
+  | { readonly at: 'widen'; readonly rows: readonly string[] }
+  /** Only code of this version, or of a later one, does it. */
+  | { readonly at: 'since'; readonly version: number; readonly op: Op };
 
 export interface Program {
   readonly ops: readonly Op[];
@@ -43,6 +45,8 @@ export interface ProgramPlan {
   readonly dependencies: readonly string[];
   /** Whether each kind has locks, by its place among the kinds. */
   readonly locks: readonly boolean[];
+  /** Whether later versions of the code do more. */
+  readonly grows: boolean;
 }
 
 /** What a run may be doing meanwhile: everything; one of several at once; something with a bulkhead in hand. */
@@ -127,7 +131,18 @@ export class ProgramDrawer {
       if (choice <= 19) return { at: 'undoable', name: `u${(names += 1)}`, ms: random.int(200), fails: random.int(4) === 0 ? 1 : 0 };
       return choice === 20 ? widen() : row();
     };
-    return Array.from({ length: 1 + random.int(5) }, () => drawOp('none'));
+    const ops = Array.from({ length: 1 + random.int(5) }, () => drawOp('none'));
+    if (!this.#plan.grows) return ops;
+    // What is asked for and read carries no version yet, so going back to older code would be told as another way.
+    const later = (): Op => {
+      const key = `n${(names += 1)}`;
+      const op: Op =
+        random.int(2) === 0
+          ? { at: 'step', name: key, ms: random.int(200) }
+          : { at: 'call', dependency: dependencies[random.int(dependencies.length)]!, request: random.int(1_000), key };
+      return { at: 'since', version: 2 + random.int(2), op };
+    };
+    return ops.flatMap((op) => (random.int(3) === 0 ? [later(), op] : [op]));
   }
 }
 

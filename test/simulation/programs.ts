@@ -11,15 +11,17 @@ import { seededRandom } from '../../actors/kernel/random.ts';
 import type { Random } from '../../actors/kernel/random.ts';
 import { INVARIANTS } from '../../src/testing/index.ts';
 import type { OutsideAct, SimulateOptions, SimulationResult } from '../../src/testing/index.ts';
+import type { SimulationInternals } from '../../src/testing/simulate/internals.ts';
 import { simulateWith } from '../../src/testing/simulate/simulate.ts';
 import type { VirtualClock } from '../../src/testing/virtual-clock.ts';
 import { Executor } from './execute.ts';
 import type { Count, Said } from './execute.ts';
 import { eventsOf, ProgramDrawer, ROWS } from './program.ts';
 import type { Program } from './program.ts';
-import { COUNTED, FAIR, SAID } from './program-invariants.ts';
+import { COUNTED, DEPLOYED, FAIR, SAID } from './program-invariants.ts';
 
 type AnyKind = Agent<Program, readonly Said[]>;
+type AnySpec = Omit<AnyKind['spec'], 'run' | 'version'>;
 
 interface Work {
   readonly id: string;
@@ -32,16 +34,24 @@ interface Work {
 const KINDS = ['k0', 'k1', 'k2'] as const;
 const DEPENDENCIES = ['d0', 'd1'] as const;
 const DURATION_MS = 40_000;
+/** So many processes have versions of their own; those that come after them have those of the last. */
+const DEPLOYS = 6;
+
+/** By kind: what the processes run, one after the other. */
+type Deploys = Readonly<
+  Record<string, { readonly onVersionChange: 'replay' | 'restart' | 'refuse'; readonly versions: readonly number[] }>
+>;
 
 /** Simulates what one seed draws. */
 export function simulatePrograms(seed: number): Promise<SimulationResult> {
   const drawn = new Drawn(seed);
-  return simulateWith(drawn.topology, drawn.options, { onClock: (clock) => (drawn.clock = clock) });
+  return simulateWith(drawn.topology, drawn.options, drawn.internals);
 }
 
 export class Drawn {
   readonly topology: Topology;
   readonly options: SimulateOptions;
+  readonly internals: SimulationInternals;
   clock!: VirtualClock;
   readonly #random: Random;
   readonly #kinds: readonly string[];
@@ -56,16 +66,22 @@ export class Drawn {
     this.#kinds = KINDS.slice(0, 1 + random.int(KINDS.length));
     this.#dependencies = DEPENDENCIES.slice(0, 1 + random.int(DEPENDENCIES.length));
     const locks = this.#kinds.map(() => random.int(3) > 0);
-    this.#programs = new ProgramDrawer({ kinds: this.#kinds, dependencies: this.#dependencies, locks });
+    const versions = this.#drawVersions(this.#random.fork('versions'));
+    this.#programs = new ProgramDrawer({ kinds: this.#kinds, dependencies: this.#dependencies, locks, grows: versions !== undefined });
     this.#executor = new Executor(
       (ms) => new Promise((resolve) => this.clock.wakeAt(this.clock.nowMs() + ms, resolve)),
       () => (this.#nonce += 1),
     );
-    const agents = this.#drawAgents(this.#random.fork('agents'), locks);
+    const specs = this.#drawSpecs(this.#random.fork('agents'), locks, versions);
     const supervision = { intensity: 10_000, periodMs: 1_000, backoff: { baseMs: 5, capMs: 200 } };
     const budget = random.int(3) === 0 ? { budget: this.#drawBudget(this.#random.fork('budget'), 300) } : {};
     const wakeGate = random.int(4) === 0 ? { wakeGate: { most: 1 + random.int(3) } } : {};
-    this.topology = defineFleet({ name: 'test', staggerMs: 0, agents, supervision, ...budget, ...wakeGate });
+    const fleetOf = (process: number): Topology => {
+      const agents = mapped(specs, (kind, spec) => this.#agentOf(spec, versions?.[kind]?.versions[Math.min(process, DEPLOYS) - 1] ?? 1));
+      return defineFleet({ name: 'test', staggerMs: 0, agents, supervision, ...budget, ...wakeGate });
+    };
+    this.topology = fleetOf(1);
+    this.internals = { onClock: (clock) => (this.clock = clock), ...(versions === undefined ? {} : { deployed: fleetOf }) };
     const slowMs = 20 + random.int(400);
     const reply = (_request: number, { idempotencyKey }: { readonly idempotencyKey: string }): Said => [idempotencyKey, (this.#nonce += 1)];
     const work = this.#drawWork(this.#random.fork('work'));
@@ -82,7 +98,7 @@ export class Drawn {
       provider: Object.fromEntries(this.#dependencies.map((name) => [name, { latencyMs: [0, slowMs] as const, reply }])),
       // Sleeps that nobody sees are a part of the programs.
       nondeterminism: 'allow',
-      invariants: [...INVARIANTS, SAID, FAIR, COUNTED],
+      invariants: [...INVARIANTS, SAID, FAIR, COUNTED, DEPLOYED],
       replay: () => `DROVER_SEED=${seed} npx vitest run test/simulation/programs.test.ts`,
     };
   }
@@ -197,15 +213,35 @@ export class Drawn {
     return [...lockers, ...candidates];
   }
 
-  #drawAgents(random: Random, locks: readonly boolean[]): Record<string, AnyKind> {
+  /** Each process may run other versions of the code, in one of three fleets. */
+  #drawVersions(random: Random): Deploys | undefined {
+    if (random.int(3) > 0) return undefined;
+    return mapped(Object.fromEntries(this.#kinds.map((kind) => [kind, kind])), () => {
+      const onVersionChange = (['replay', 'replay', 'restart', 'refuse'] as const)[random.int(4)]!;
+      const versions = Array.from({ length: DEPLOYS }, () => 1 + random.int(3));
+      // What was asked for and read carries no version: going back over that to an older one is told as another way.
+      if (onVersionChange === 'replay') versions.sort((a, b) => a - b);
+      return { onVersionChange, versions };
+    });
+  }
+
+  #agentOf(spec: AnySpec, version: number): AnyKind {
+    return agent({
+      ...spec,
+      version: String(version),
+      run: (program: Program, ctx) => this.#executor.execute(program, ctx as unknown as Context<never, never>, version),
+    });
+  }
+
+  #drawSpecs(random: Random, locks: readonly boolean[], versions: Deploys | undefined): Record<string, AnySpec> {
     const uses = {
       ...Object.fromEntries(this.#dependencies.map((name) => [name, this.#drawDependency(random.fork(name))])),
       low: bulkhead({ concurrency: 1 + random.int(2), rank: 1, holdMs: 8_000 }),
       high: bulkhead({ concurrency: 1 + random.int(2), rank: 2, holdMs: 8_000 }),
     };
-    const agents: Record<string, AnyKind> = {};
+    const specs: Record<string, AnySpec> = {};
     for (const [at, kind] of this.#kinds.entries()) {
-      agents[kind] = agent({
+      specs[kind] = {
         uses,
         events: { go: z.string(), paid: z.string() },
         asks: Object.fromEntries(
@@ -234,10 +270,10 @@ export class Drawn {
           : {}),
         ...(random.int(8) === 0 ? { deadlineMs: 10_000 + random.int(40_000) } : {}),
         ...(random.int(4) === 0 ? { budget: this.#drawKindBudget(random) } : {}),
-        run: (program: Program, ctx) => this.#executor.execute(program, ctx as unknown as Context<never, never>),
-      });
+        ...(versions === undefined ? {} : { onVersionChange: versions[kind]!.onVersionChange }),
+      };
     }
-    return agents;
+    return specs;
   }
 
   #drawDependency(random: Random) {
@@ -277,4 +313,8 @@ export class Drawn {
       task: { tokens: 60 + random.int(2_000) },
     };
   }
+}
+
+function mapped<T, U>(record: Readonly<Record<string, T>>, change: (name: string, value: T) => U): Record<string, U> {
+  return Object.fromEntries(Object.entries(record).map(([name, value]) => [name, change(name, value)]));
 }

@@ -1,5 +1,6 @@
 /** Invariants of effects: none is made again once it is remembered, and none for a task that is not held. */
 import type { Invariant } from './invariant.ts';
+import { markIn, Marks, unmarked } from './marks.ts';
 
 /** Leases are looked at once a tick: an effect may begin so long after its lease ran out, and no longer. */
 const LONGEST_TICK_MS = 1_000;
@@ -7,24 +8,30 @@ const LONGEST_TICK_MS = 1_000;
 export const S4: Invariant = {
   name: 'S4',
   promise: 'one remembered effect a place: what is remembered is never made again, and nothing is made twice at once',
-  check(_topology, broken) {
-    /** By task: keys, each with whether it failed. */
+  check(topology, broken) {
+    const marks = new Marks(topology);
+    /** By task: keys, each with the version that they are set apart for, and with whether it failed. */
     const remembered = new Map<string, Map<string, boolean>>();
     const calls = new Set<string>();
     const forgetFailures = (id: string, andAll: boolean): void => {
       for (const [key, failed] of remembered.get(id) ?? []) if (failed || andAll) remembered.get(id)!.delete(key);
     };
+    // Another version may begin anew. What is undone is undone for every version.
+    const apart = (id: string, key: string, mark: string): string => (key.startsWith('undo:', id.length + 1) ? key : `${key} ${mark}`);
     const begin = (task: string, key: string): void => {
-      if (remembered.get(task)?.has(key) === true) broken(`${key} is made again though it is remembered`);
+      if (remembered.get(task)?.has(apart(task, key, marks.of(task))) === true) broken(`${key} is made again though it is remembered`);
     };
     return {
+      ...marks.checker,
       'store.remembered': ({ item: { id, place, failed = false } }) => {
+        const key = apart(id, `${id}/${unmarked(place)}`, markIn(place));
         const keys = remembered.get(id);
-        if (keys === undefined) remembered.set(id, new Map([[`${id}/${place}`, failed]]));
-        else keys.set(`${id}/${place}`, failed);
+        if (keys === undefined) remembered.set(id, new Map([[key, failed]]));
+        else keys.set(key, failed);
       },
       'store.settled': ({ settlement: { id, outcome: asked }, outcome: { status } }) => {
         // What ended otherwise may be put back, with what it remembers.
+        if (status === 'completed') marks.forget(id);
         if (status === 'completed' || asked.at === 'undone') remembered.delete(id);
         if (asked.at === 'retry') forgetFailures(id, asked.forget === 'everything');
       },

@@ -192,6 +192,8 @@ export type HostFact =
 
 /** The simulation's own doing. */
 export type SceneFact =
+  /** A process begins; `versions`: by kind, that of the code that it runs. */
+  | { readonly at: 'process.started'; readonly versions: Readonly<Record<string, string>> }
   /** A process is gone: what it knew is lost, its calls are broken off. */
   | { readonly at: 'process.killed' }
   /** Nothing moves; seen often, though not after every step. */

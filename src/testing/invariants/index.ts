@@ -14,6 +14,7 @@ import { L1, S1, S14, S2, S3 } from './tasks.ts';
 import { TURNS } from './turns.ts';
 import { UNDO } from './undo.ts';
 import { EVENTS, SLEEPS } from './waiting.ts';
+import { VERSIONS } from './versions.ts';
 import { WAITS } from './waits.ts';
 
 export const INVARIANTS: readonly Invariant[] = [
@@ -49,4 +50,5 @@ export const INVARIANTS: readonly Invariant[] = [
   SLEEPS,
   ROWS,
   TURNS,
+  VERSIONS,
 ];

@@ -2,6 +2,7 @@
 import { isTerminal } from '../../../actors/ports/store.ts';
 import type { TaskStatus } from '../../../actors/ports/store.ts';
 import type { Invariant } from './invariant.ts';
+import { unmarked } from './marks.ts';
 
 const REGISTERED = 'compensate:';
 const UNDONE = 'undo:';
@@ -49,8 +50,9 @@ export const UNDO: Invariant = {
         broken(`${id} ended ${status}, and ${its.names.length - its.undone.length} of its compensations were not made`);
     };
     return {
-      'store.remembered': ({ item: { id, place, failed } }) => {
+      'store.remembered': ({ item: { id, place: stored, failed } }) => {
         if (failed === true) return;
+        const place = unmarked(stored);
         if (place.startsWith(REGISTERED)) registered(id, place.slice(REGISTERED.length));
         if (place.startsWith(UNDONE)) undone(id, place.slice(UNDONE.length));
       },

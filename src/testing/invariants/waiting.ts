@@ -1,5 +1,6 @@
 /** Invariants of waiting: an event is taken once, and no sleep ends early. */
 import type { Checker, Invariant } from './invariant.ts';
+import { markIn } from './marks.ts';
 
 /** `wait:paid#2` waits for `paid`, `approval:refund` for the decision of that name. */
 const EVENT_OF = /^(?:wait(?:@[^:]*)?:(?<event>.*)(?:#\d+|\[.*\])|(?<approval>approval(?:@[^:]*)?:.*))$/s;
@@ -18,7 +19,7 @@ export const EVENTS: Invariant = {
   promise: 'an event that a task was told of is taken by one wait at most, and a wait takes nothing else',
   check(_topology, broken) {
     /** By task and event: what it was told, in order, and which of it was taken where. */
-    const tasks = new Map<string, Map<string, { readonly told: string[]; readonly taken: Map<number, string> }>>();
+    const tasks = new Map<string, Map<string, { readonly told: string[]; readonly taken: Map<string, string> }>>();
     const of = (id: string, event: string) => {
       let events = tasks.get(id);
       if (events === undefined) tasks.set(id, (events = new Map()));
@@ -34,9 +35,11 @@ export const EVENTS: Invariant = {
         if (groups === undefined || failed === true || !value.startsWith('{')) return;
         const its = of(id, groups['event'] ?? groups['approval']!.replace(/^approval@[^:]*/, 'approval'));
         const { n, value: took } = JSON.parse(value) as { readonly n: number; readonly value: string };
-        const before = its.taken.get(n);
+        // A version that begins anew takes them anew.
+        const event = `${n} ${markIn(place)}`;
+        const before = its.taken.get(event);
         if (before !== undefined && before !== place) broken(`${id} took event ${n} at ${place}, which ${before} had taken`);
-        its.taken.set(n, place);
+        its.taken.set(event, place);
         if (its.told[n] !== took) broken(`${id} took ${took} at ${place}, and event ${n} says ${its.told[n] ?? 'nothing'}`);
       },
     };

@@ -2,6 +2,7 @@
 import type { Host } from '../../../actors/host/host.ts';
 import type { Store } from '../../../actors/ports/store.ts';
 import type { Internals } from '../../runtime/internals.ts';
+import type { Topology } from '../../topology/fleet.ts';
 import type { VirtualClock } from '../virtual-clock.ts';
 
 export interface SimulationInternals extends Omit<Internals, 'onHost'> {
@@ -9,6 +10,11 @@ export interface SimulationInternals extends Omit<Internals, 'onHost'> {
   readonly onHost?: (host: Host) => void;
   /** Put between the store and what the simulation sees of it: a store that lies. */
   readonly store?: (store: Store) => Store;
+  /**
+   * What the how-manieth process runs, from 1: the topology that is simulated, with other versions of its kinds' code. Names, bounds
+   * and dependencies are the same. Default: all run what is simulated.
+   */
+  readonly deployed?: (process: number) => Topology;
   /** Only the invariant of this name matters: the simulation is over as soon as it is broken, and closes the fleet only for `L7`. */
   readonly until?: string;
   /** Told of the world's clock before anything happens. */

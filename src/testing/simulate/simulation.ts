@@ -64,6 +64,7 @@ export class Simulation {
   readonly #world = new VirtualClock(START_MS);
   readonly #disk = new MemoryDisk();
   readonly #topology: Topology;
+  readonly #substitute: (topology: Topology, standIn: (name: string, dependency: AnyDependency) => AnyDependency) => Topology;
   readonly #faultPlan: FaultPlan;
   readonly #faults: Faults;
   readonly #providers = new Map<string, Provider>();
@@ -109,14 +110,16 @@ export class Simulation {
       asked: () => this.#outside.asked(),
     };
     const scope = (task: Scope['task']): Scope | undefined => (plan.nondeterminism === 'report' ? this.findings.scope(task) : undefined);
-    this.#topology = substitute(
-      topology,
-      (name, dependency) => this.#standIn(name, dependency),
-      this.#watch,
-      () => this.#process,
-      scope,
-      (kind, error) => this.findings.rejected(kind, error),
-    );
+    this.#substitute = (its, standIn) =>
+      substitute(
+        its,
+        standIn,
+        this.#watch,
+        () => this.#process,
+        scope,
+        (kind, error) => this.findings.rejected(kind, error),
+      );
+    this.#topology = this.#substitute(topology, (name, dependency) => this.#standIn(name, dependency));
     this.#faults = new Faults(this.#faultPlan, this.#random, plan.durationMs, {
       topology,
       scene: this.scene,
@@ -254,9 +257,14 @@ export class Simulation {
     const random = this.#random.fork(`process-${index}`);
     const raw = memoryStore(this.#disk);
     const store: Store = this.#internals.store?.(raw) ?? raw;
+    const topology = this.#deployed(index);
+    this.scene.see({
+      at: 'process.started',
+      versions: Object.fromEntries(Object.entries(topology.kinds).map(([kind, { version }]) => [kind, version])),
+    });
     const process = new SimulatedProcess({
       index,
-      topology: this.#topology,
+      topology,
       store,
       world: this.#world,
       random,
@@ -270,6 +278,12 @@ export class Simulation {
     });
     this.#process = process;
     process.start().catch((error: unknown) => this.#notStarted(process, error));
+  }
+
+  /** Stand-ins answer for all processes. */
+  #deployed(index: number): Topology {
+    const { deployed } = this.#internals;
+    return deployed === undefined ? this.#topology : this.#substitute(deployed(index), (name) => this.#topology.dependencies[name]!);
   }
 
   #choosing(random: Random): Choosing {

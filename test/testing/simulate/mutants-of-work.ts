@@ -81,6 +81,24 @@ function waiting(): Topology {
   });
 }
 
+/** Is not to go on over what another version has begun. */
+function careful(version: string): Topology {
+  return defineFleet({
+    name: 'careful',
+    agents: {
+      careful: agent({
+        version,
+        onVersionChange: 'refuse',
+        run: async (input: string, ctx) => {
+          const first = await ctx.step('first', () => input);
+          await ctx.sleep(2_000);
+          return [first, await ctx.step('second', () => input)];
+        },
+      }),
+    },
+  });
+}
+
 const WAITERS = work('waiter', 6, String, 200);
 const EVENTS: SimulateOptions['outside'] = Array.from({ length: 6 }, (_, at) =>
   [0, 1].map((n) => ({ at: 'signal' as const, task: `waiter ${at}`, name: 'go', payload: `go ${n}`, atMs: 500 + at * 300 + n * 1_500 })),
@@ -283,6 +301,27 @@ export const MUTANTS_OF_WORK: readonly Mutant[] = [
             }),
           renewLeases: (items, nowMs) => store.renewLeases(held(items), nowMs),
           releaseLeases: (items, nowMs) => store.releaseLeases(held(items), nowMs),
+        }),
+      };
+    },
+  },
+  {
+    invariant: 'versions',
+    what: 'a store says that the present version has brought what another one did',
+    topology: careful('1'),
+    options: { workload: work('careful', 6, String, 100), faults: { strikes: [{ at: 'kill', atMs: 1_000 }] } },
+    internals: () => {
+      let process = 0;
+      return {
+        deployed: (index) => careful(String((process = index))),
+        store: (store) => ({
+          ...store,
+          start: async (items, nowMs) =>
+            (await store.start(items, nowMs)).map((outcome) =>
+              outcome.at === 'started'
+                ? { ...outcome, memory: outcome.memory.map((item) => ({ ...item, version: String(process) })) }
+                : outcome,
+            ),
         }),
       };
     },
