@@ -82,6 +82,8 @@ export class SimulatedProcess implements Caller {
   async start(): Promise<void> {
     const { topology, store, random, index, internals, scene, faults } = this.#options;
     scene.statistics.processes += 1;
+    const versions = Object.fromEntries(Object.entries(topology.kinds).map(([kind, plan]) => [kind, plan.version]));
+    scene.see({ at: 'process.started', versions });
     const sleep = (ms: number): Promise<void> => new Promise((resolve) => this.after(ms, resolve));
     const seen: StoreFaults = {
       ...faults,

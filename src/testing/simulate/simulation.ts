@@ -258,10 +258,6 @@ export class Simulation {
     const raw = memoryStore(this.#disk);
     const store: Store = this.#internals.store?.(raw) ?? raw;
     const topology = this.#deployed(index);
-    this.scene.see({
-      at: 'process.started',
-      versions: Object.fromEntries(Object.entries(topology.kinds).map(([kind, { version }]) => [kind, version])),
-    });
     const process = new SimulatedProcess({
       index,
       topology,
