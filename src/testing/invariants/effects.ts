@@ -17,7 +17,8 @@ export const S4: Invariant = {
       for (const [key, failed] of remembered.get(id) ?? []) if (failed || andAll) remembered.get(id)!.delete(key);
     };
     // Another version may begin anew. What is undone is undone for every version.
-    const apart = (id: string, key: string, mark: string): string => (key.startsWith('undo:', id.length + 1) ? key : `${key} ${mark}`);
+    const apart = (id: string, key: string, mark: string): string =>
+      mark === '' || key.startsWith('undo:', id.length + 1) ? key : `${key} ${mark}`;
     const begin = (task: string, key: string): void => {
       if (remembered.get(task)?.has(apart(task, key, marks.of(task))) === true) broken(`${key} is made again though it is remembered`);
     };

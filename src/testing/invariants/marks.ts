@@ -10,12 +10,12 @@ const MARKED = /^([a-z]+)@([^:#]*)/;
 
 /** The place as its run calls it. */
 export function unmarked(place: string): string {
-  return place.replace(MARKED, '$1');
+  return place.includes('@') ? place.replace(MARKED, '$1') : place;
 }
 
 /** The version that the place is set apart for; `''`: none. */
 export function markIn(place: string): string {
-  return MARKED.exec(place)?.[2] ?? '';
+  return place.includes('@') ? (MARKED.exec(place)?.[2] ?? '') : '';
 }
 
 /** Which marks the places of tasks have that run now. */
@@ -32,8 +32,7 @@ export class Marks {
   of(id: string): string {
     const task = this.#tasks.get(id);
     const version = task === undefined ? undefined : this.#deployed[task.kind];
-    const isApart = version !== undefined && version !== task!.version && this.#kinds[task!.kind]!.onVersionChange !== 'replay';
-    return isApart ? encodeURIComponent(version) : '';
+    return version === undefined || version === task!.version ? '' : encodeURIComponent(version);
   }
 
   forget(id: string): void {
@@ -44,6 +43,8 @@ export class Marks {
     'process.started': ({ versions }) => {
       this.#deployed = versions;
     },
-    'store.accepted': ({ task: { id, kind, version } }) => void this.#tasks.set(id, { kind, version }),
+    'store.accepted': ({ task: { id, kind, version } }) => {
+      if (this.#kinds[kind]?.onVersionChange !== 'replay') this.#tasks.set(id, { kind, version });
+    },
   };
 }

@@ -6,7 +6,7 @@ interface Begun {
   readonly kind: string;
   /** Under which it was submitted. */
   readonly version: string;
-  /** What it remembers: by place, under which version that was brought, and whether it is a failure. */
+  /** What it remembers, where its kind refuses what another version has brought: by place, under which version that was brought, and whether it is a failure. */
   readonly brought: Map<string, { readonly version: string; readonly failed: boolean }>;
   undoing: boolean;
 }
@@ -47,7 +47,7 @@ export const VERSIONS: Invariant = {
         const before = task.undoing ? undefined : other(task);
         if (before !== undefined)
           broken(`${id} goes on under version ${version} with ${place}, and ${task.kind} refuses what ${before} has brought`);
-        if (!task.brought.has(place)) task.brought.set(place, { version, failed });
+        if (kinds[task.kind]?.onVersionChange === 'refuse' && !task.brought.has(place)) task.brought.set(place, { version, failed });
       },
       'store.settled': ({ settlement: { id, outcome: asked }, outcome: { status } }) => {
         const task = tasks.get(id);
