@@ -127,3 +127,56 @@ test('an older version goes on over what a newer one has asked for and read mean
   const handle = await bed.drive(again.submit('work', null, { id: 'x' }));
   expect(await bed.drive(handle.result())).toBe('1');
 });
+
+/** Fails for good after two steps, each of which can be undone. The first version does not come to the end of undoing the first. */
+function undoable(bed: Testbed, onVersionChange: 'replay' | 'restart' | 'refuse') {
+  const undone: string[] = [];
+  const at = (version: string, prefix = '') =>
+    agent({
+      version,
+      onVersionChange,
+      async run(_input: null, ctx) {
+        for (const name of [`${prefix}a`, `${prefix}b`]) {
+          await ctx.compensate(name, async () => {
+            if (version === '1' && name === 'a') await bed.sleep(60_000);
+            undone.push(`${name} by ${version}`);
+          });
+          await ctx.step(name, () => null);
+        }
+        if (prefix !== '' && version === '2') await ctx.sleep(20_000);
+        throw Object.assign(new Error('no'), { retryable: false });
+      },
+    });
+  return { undone, at };
+}
+
+test.each(['replay', 'restart', 'refuse'] as const)(
+  'what has begun to be undone is undone to its end under a version that would `%s`',
+  async (how) => {
+    await using bed = new Testbed();
+    const { undone, at } = undoable(bed, how);
+    const fleet = await bed.start({ agents: { work: at('1') } });
+    await bed.drive(fleet.submit('work', null, { id: 'x' }));
+    await bed.until(() => undone.length === 1);
+    await bed.advance(1_000);
+    bed.kill();
+    const next = await bed.start({ agents: { work: at('2') } });
+    const handle = await bed.drive(next.submit('work', null, { id: 'x' }));
+    expect(await bed.rejection(handle.result())).toMatchObject({ detail: { status: 'failed' } });
+    expect(undone).toEqual(['b by 1', 'a by 2']);
+  },
+);
+
+test('what a version that begins again has done is undone the way that it went, under a newer one too', async () => {
+  await using bed = new Testbed();
+  const { undone, at } = undoable(bed, 'restart');
+  await begun(bed, {
+    work: agent({ version: '1', run: async (_: null, ctx) => [await ctx.step('old', () => null), await ctx.sleep(3_000)] }),
+  } as never);
+  await begun(bed, { work: at('2', 'new ') } as never);
+  const fleet = await bed.start({ agents: { work: at('3', 'new ') } });
+  await bed.drive(fleet.cancel('x'));
+  await bed.until(() => undone.length === 2);
+  expect(undone).toEqual(['new b by 3', 'new a by 3']);
+  expect(await bed.drive(fleet.task('x'))).toMatchObject({ status: 'cancelled' });
+});

@@ -9,9 +9,6 @@
  *     over:sleep#1      seen to be over, beside another one
  *     call:model[m-7]   the call of `model` with that key: wherever it is in the run
  *     call:model~in:charge#1   the first call of `model` within that step
- *
- * A kind that does not go on over what another version of its code has brought (`onVersionChange`) has
- * places of its own for each version: `call@2:model#1`.
  */
 import { describe } from '../../../actors/kernel/errors.ts';
 import { isTerminal } from '../../../actors/ports/store.ts';
@@ -23,6 +20,7 @@ import type { PlaceAt } from './call-places.ts';
 import { isInStep } from './in-step.ts';
 import { DuplicateKeyError, DuplicateStepError, ReplayDivergedError } from './errors.ts';
 import { numberIn, withoutNumber } from './order.ts';
+import { VersionMark } from './version-mark.ts';
 
 /** What the store has of a task at the start of a run. */
 export interface Known {
@@ -46,8 +44,7 @@ export class RunMemory {
   /** Of the code that runs now, where that is not the one that the task was begun under. */
   readonly version: string | undefined;
   readonly #begun: string;
-  /** What marks places as those of this version. */
-  readonly #mark: string;
+  readonly #mark: VersionMark;
   readonly #items: ReadonlyMap<string, Remembered> | undefined;
   readonly #children: ReadonlyMap<string, ChildRecord> | undefined;
   #counters: { readonly name: string; count: number }[] | undefined;
@@ -63,7 +60,7 @@ export class RunMemory {
     this.#id = id;
     this.#begun = version;
     this.version = plan.version === version ? undefined : plan.version;
-    this.#mark = this.version === undefined || plan.onVersionChange === 'replay' ? '' : `@${encodeURIComponent(plan.version)}`;
+    this.#mark = new VersionMark(plan, version, known);
     this.#items = memory.length === 0 ? undefined : new Map(memory.map((item) => [item.place, item]));
     this.#children = children.length === 0 ? undefined : new Map(children.map((child) => [child.place, child]));
     this.events = events;
@@ -93,7 +90,8 @@ export class RunMemory {
       // Whoever reads rows for runs does not know of versions.
       if (version !== present && !place.startsWith('state')) return version;
     }
-    for (const place of this.#children?.keys() ?? []) if (this.#mark !== '' && !place.startsWith(`ask${this.#mark}:`)) return this.#begun;
+    for (const place of this.#children?.keys() ?? [])
+      if (!this.#mark.isNone && !place.startsWith(`ask${this.#mark.text}:`)) return this.#begun;
     return undefined;
   }
 
@@ -150,14 +148,12 @@ export class RunMemory {
 
   /** As the store knows the place. */
   stored(place: string): string {
-    if (this.#mark === '' || place.startsWith('compensate:')) return place;
-    // The store knows rows that were read by how their places begin.
-    return place.startsWith('state:') ? `state:${this.#mark}:${place.slice(6)}` : place.replace(/^[a-z]+/, `$&${this.#mark}`);
+    return this.#mark.stored(place);
   }
 
   /** The name of a child within its parent. */
   childName(name: string): string {
-    return this.#mark === '' ? name : name.replace(/(?=#\d+$|\[)/, this.#mark);
+    return this.#mark.childName(name);
   }
 
   /** What stands at the place. `came`: what the run asks for there now. @throws ReplayDivergedError */
@@ -227,12 +223,12 @@ export class RunMemory {
     const left = new Set<string>();
     for (const { place, version } of this.#items?.values() ?? []) {
       if (place.startsWith('machine')) return undefined;
-      if (this.#mark === '' && (place.startsWith('state:') ? isMixed || this.version !== undefined : (version ?? this.#begun) !== present))
+      if (this.#mark.isNone && (place.startsWith('state:') ? isMixed || this.version !== undefined : (version ?? this.#begun) !== present))
         continue;
       const plain = this.#plain(place);
       if (plain !== undefined) left.add(plain);
     }
-    for (const { place } of (this.version === undefined && !isMixed) || this.#mark !== '' ? children : []) {
+    for (const { place } of (this.version === undefined && !isMixed) || !this.#mark.isNone ? children : []) {
       const plain = this.#plain(place);
       if (plain !== undefined) left.add(plain);
     }
@@ -241,18 +237,12 @@ export class RunMemory {
 
   /** As the run names the place, without what is noted beside it; undefined: it need not come by that. */
   #plain(stored: string): string | undefined {
-    const own = this.#mark === '' ? stored : this.#unmarked(stored);
+    const own = this.#mark.named(stored);
     if (own === undefined) return undefined;
     const place = own.replace(/^(?:until|over):/, '');
     return /^(?:ask|approval|call|compensate|state|step|wait):|^sleep#/.test(place) && !isKeyed(place) && !isInStep(place)
       ? place
       : undefined;
-  }
-
-  #unmarked(stored: string): string | undefined {
-    if (stored.startsWith(`state:${this.#mark}:`)) return `state:${stored.slice(7 + this.#mark.length)}`;
-    const at = /^[a-z]+/.exec(stored)?.[0].length ?? 0;
-    return stored.startsWith(this.#mark, at) ? stored.slice(0, at) + stored.slice(at + this.#mark.length) : undefined;
   }
 
   has(place: string): boolean {

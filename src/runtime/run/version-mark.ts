@@ -1,0 +1,56 @@
+/**
+ * Version mark: where a kind does not go on over what another version of its code has brought (`onVersionChange`), what
+ * each version but the first brings has places of its own.
+ *
+ *     call:model#1 ─▶ call@2:model#1        state:stock#1 ─▶ state:@2:stock#1        review#1 ─▶ review@2#1 (a child)
+ */
+import type { Remembered } from '../../../actors/ports/store.ts';
+import type { KindPlan } from '../../topology/fleet.ts';
+
+export class VersionMark {
+  /** `''`: places are as the run names them. */
+  readonly text: string;
+
+  /** Of code of that plan, in a run of a task that was begun under `begun`. */
+  constructor(plan: KindPlan, begun: string, { memory, undo }: { readonly memory: readonly Remembered[]; readonly undo: object | null }) {
+    const { version, onVersionChange } = plan;
+    const own = version === begun || onVersionChange === 'replay' ? '' : `@${encodeURIComponent(version)}`;
+    this.text = own !== '' && undo !== null ? lastOf(memory, own) : own;
+  }
+
+  get isNone(): boolean {
+    return this.text === '';
+  }
+
+  /** As the store knows the place. */
+  stored(place: string): string {
+    // What is registered to be undone, and what has been, is so for every version.
+    if (this.isNone || place.startsWith('compensate:') || place.startsWith('undo:')) return place;
+    // The store knows rows that were read by how their places begin.
+    return place.startsWith('state:') ? `state:${this.text}:${place.slice(6)}` : place.replace(/^[a-z]+/, `$&${this.text}`);
+  }
+
+  /** As the run names the place; undefined: it is another version's. */
+  named(stored: string): string | undefined {
+    if (this.isNone) return stored;
+    if (stored.startsWith(`state:${this.text}:`)) return `state:${stored.slice(7 + this.text.length)}`;
+    const at = /^[a-z]+/.exec(stored)?.[0].length ?? 0;
+    return stored.startsWith(this.text, at) ? stored.slice(0, at) + stored.slice(at + this.text.length) : undefined;
+  }
+
+  /** The name of a child within its parent. */
+  childName(name: string): string {
+    return this.isNone ? name : name.replace(/(?=#\d+$|\[)/, this.text);
+  }
+}
+
+/** What is undone goes the way that was gone last: that of the present version, unless it has gone none. */
+function lastOf(memory: readonly Remembered[], present: string): string {
+  let last = '';
+  for (const { place } of memory) {
+    const mark = /^[a-z]+(?::(?=@))?(@[^:#[]*)/.exec(place)?.[1] ?? '';
+    if (mark === present) return present;
+    if (mark !== '') last = mark;
+  }
+  return last;
+}
