@@ -53,7 +53,7 @@ export function usedOf({ limit, taken, granted, beyond, spent }: Balance): numbe
 export const VERDICTS = ['go', 'take', 'wait', 'exhausted', 'too-large'] as const;
 
 /**
- * What becomes of a call that asks for an upper bound:
+ * What becomes of a call that asks for an upper bound. Who names none (0) goes as long as anything is left:
  *   - `go`: there is room.
  *   - `take`: there is not, but with what nobody has taken there is.
  *   - `wait`: there would be, if calls in flight turn out cheaper than their upper bounds.
@@ -65,11 +65,15 @@ export type Verdict = (typeof VERDICTS)[number];
 /** Of one dimension; see `worse` for both. */
 export function verdictOf(balance: Balance, asked: number): Verdict {
   if (asked > balance.limit) return 'too-large';
+  if (!mayPay(balance, asked)) return 'exhausted';
   const room = roomOf(balance);
-  // What costs nothing may go where more than everything is spent.
   if (asked <= room || asked === 0) return 'go';
-  if (asked > unspentOf(balance)) return 'exhausted';
   return asked <= room + leftOf(balance) ? 'take' : 'wait';
+}
+
+/** Whether this much is left, in hand or outside. Of nothing everything may be spent, and is not used up. */
+export function mayPay(balance: Balance, asked: number): boolean {
+  return asked > 0 ? asked <= unspentOf(balance) : unspentOf(balance) > 0 || usedOf(balance) <= 0;
 }
 
 /** The verdict over two dimensions, or two budgets: each must allow the call. */

@@ -3,7 +3,7 @@
  * under way, and the line of those who wait for it. Mutable, because every call passes here twice for
  * each of its scopes.
  */
-import { freeOf, overOf, roomOf, spentAtShare, stillBeyond, unspentOf, usedOf, verdictOf, worse } from '../../actors/budget/balance.ts';
+import { freeOf, mayPay, overOf, roomOf, spentAtShare, stillBeyond, usedOf, verdictOf, worse } from '../../actors/budget/balance.ts';
 import type { Balance, Verdict } from '../../actors/budget/balance.ts';
 import { toUsd } from '../../actors/budget/amount.ts';
 import { periodEndMs, periodStartMs } from '../../actors/budget/plan.ts';
@@ -56,8 +56,14 @@ export class Purse {
     return roomOf(this.usd) >= nanoUsd && roomOf(this.tokens) >= tokens;
   }
 
+  /** Whether a call of this may go at once. One without an upper bound needs no room, but something that is left. */
+  takes(nanoUsd: number, tokens: number): boolean {
+    return this.hasRoom(nanoUsd, tokens) && (tokens > 0 || this.mayPay(nanoUsd, tokens));
+  }
+
   verdictOf(nanoUsd: number, tokens: number): Verdict {
-    return worse(verdictOf(this.usd, nanoUsd), verdictOf(this.tokens, tokens));
+    const inTokens = verdictOf(this.tokens, tokens);
+    return isFree(nanoUsd, tokens) ? inTokens : worse(verdictOf(this.usd, nanoUsd), inTokens);
   }
 
   /** Something in hand that nobody uses. */
@@ -72,7 +78,7 @@ export class Purse {
 
   /** Whether this much is left, here or outside. */
   mayPay(nanoUsd: number, tokens: number): boolean {
-    return unspentOf(this.usd) >= nanoUsd && unspentOf(this.tokens) >= tokens;
+    return (isFree(nanoUsd, tokens) || mayPay(this.usd, nanoUsd)) && mayPay(this.tokens, tokens);
   }
 
   /** Works out when the next warning is due. After `taken`, `granted`, the limit or `warned` has changed. */
@@ -135,6 +141,11 @@ export interface Waiter {
   readonly asker: BudgetAsker;
   /** In whose line it stands; none when its answer is on the way. */
   standsAt: Budget | undefined;
+}
+
+/** It uses tokens that cost nothing: dollars are no matter, also where none are left. */
+export function isFree(nanoUsd: number, tokens: number): boolean {
+  return nanoUsd === 0 && tokens > 0;
 }
 
 /** How much is taken by everybody. */

@@ -3,6 +3,7 @@ import { toNanoUsd, usedOr } from '../../actors/budget/amount.ts';
 import type { Amount } from '../../actors/budget/amount.ts';
 import { usedOf } from '../../actors/budget/balance.ts';
 import type { Balance } from '../../actors/budget/balance.ts';
+import { isFree } from './budget-purse.ts';
 import type { Purse } from './budget-purse.ts';
 import type { BudgetExceededError } from './errors.ts';
 
@@ -73,7 +74,7 @@ export function settled(held: Held, spent: Amount | null): boolean {
 
 /** Whether it still fits into every purse, now that others have spent. */
 export function stillFits({ purses, nanoUsd, tokens }: Held): boolean {
-  return purses.every(({ usd, tokens: account }) => fits(usd, nanoUsd) && fits(account, tokens));
+  return purses.every(({ usd, tokens: account }) => (isFree(nanoUsd, tokens) || fits(usd, nanoUsd)) && fits(account, tokens));
 }
 
 /** What was taken beyond the limit is booked already. */

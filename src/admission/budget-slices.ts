@@ -128,15 +128,21 @@ export class Slices {
   #flush(): void {
     const takers: Purse[] = [];
     const takes: BudgetTake[] = [];
+    const askers: Purse[] = [];
     for (const [purse, missing] of this.#wanting) {
       this.#wanting.delete(purse);
       const take = takeOf(purse, missing, this.#failures > 0);
-      if (take.wantNanoUsd + take.wantTokens + take.overNanoUsd + take.overTokens === 0) continue;
+      if (take.wantNanoUsd + take.wantTokens + take.overNanoUsd + take.overTokens === 0) {
+        // Whoever names no upper bound needs none of it, but has to know whether anything is left.
+        if (purse.budget.line !== undefined) askers.push(purse);
+        continue;
+      }
       purse.busy = true;
       takers.push(purse);
       takes.push(take);
     }
     if (takers.length > 0) this.#track(this.#take(takers, takes));
+    if (askers.length > 0) this.#track(this.#ask(askers));
     const givers: Purse[] = [];
     const returns: BudgetReturn[] = [];
     for (const purse of this.#returning) {
@@ -150,6 +156,16 @@ export class Slices {
       returns.push(back);
     }
     if (givers.length > 0) this.#track(this.#return(givers, returns));
+  }
+
+  async #ask(purses: readonly Purse[]): Promise<void> {
+    try {
+      await this.refresh(purses);
+      this.#answered();
+    } catch (thrown) {
+      if (!this.#closed) for (const purse of purses) this.want(purse, 0, 0);
+      this.#failed(thrown);
+    }
   }
 
   async #take(purses: readonly Purse[], takes: readonly BudgetTake[]): Promise<void> {

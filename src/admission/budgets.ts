@@ -164,7 +164,7 @@ export class Budgets {
       const budget = this.#budgets.get(scopes[at]!);
       if (budget === undefined) continue;
       purses.push(budget.purse);
-      if (budget.line !== undefined || !budget.purse.hasRoom(nanoUsd, tokens)) isFree = false;
+      if (budget.line !== undefined || !budget.purse.takes(nanoUsd, tokens)) isFree = false;
     }
     if (isFree) return charge(purses, nanoUsd, tokens);
     this.#lines.join(

@@ -188,7 +188,7 @@ export class Call implements Operation, Asker<LimiterReply>, Payer, UnansweredCa
     if (at === 'limiter') host.send(limiter, { type: 'limiter.cancel', ticket: this.ticket } as Message);
     const tried = this.#try;
     if (tried === undefined) return this.#refund();
-    this.#endTry(abandonedEnd(this.#carrier, tried, host.clock.nowMs()));
+    this.#endTry(abandonedEnd(this.#carrier, tried, host.clock.nowMs(), reason));
     tried.abort(reason);
   }
 

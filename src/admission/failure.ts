@@ -1,6 +1,9 @@
 /** Failure: how an error of a dependency is read when the dependency does not say it itself. */
 import type { CallFailure } from '../topology/dependency.ts';
 
+/** Of those below 500, what may pass by itself: a timeout, a conflict, too early. */
+const PASSING: readonly number[] = [408, 409, 425];
+
 /** A longer Retry-After is not obeyed blindly: the call's own backoff applies, as in OpenAI's client. */
 const LONGEST_RETRY_AFTER_MS = 60_000;
 /** A dependency's own `classify` may ask for more, but not for what makes no sense. */
@@ -19,15 +22,21 @@ export function classifyError(error: unknown, wallMs: number): CallFailure {
   }
 }
 
-function read(error: unknown, wallMs: number): CallFailure {
-  const { status, statusCode, retryable, headers, responseHeaders } = (error ?? {}) as Record<string, unknown>;
+function statusOf(error: unknown): number | undefined {
+  const { status, statusCode } = (error ?? {}) as Record<string, unknown>;
   const code = typeof status === 'number' ? status : statusCode;
+  return typeof code === 'number' ? code : undefined;
+}
+
+function read(error: unknown, wallMs: number): CallFailure {
+  const { retryable, headers, responseHeaders } = (error ?? {}) as Record<string, unknown>;
+  const code = statusOf(error);
   const retryAfterMs = readRetryAfter(headers ?? responseHeaders, wallMs);
   const after = retryAfterMs === undefined ? {} : { retryAfterMs };
   if (code === 429) return { at: 'rate-limited', ...after };
   if (code === 503 || code === 529) return { at: 'overloaded', ...after };
-  if (typeof code === 'number' && code >= 400) {
-    const passes = code >= 500 || code === 408 || code === 409 || code === 425;
+  if (code !== undefined && code >= 400) {
+    const passes = code >= 500 || PASSING.includes(code);
     return passes ? { at: 'transient', ...after } : { at: 'permanent' };
   }
   return retryable === false ? { at: 'permanent' } : { at: 'transient', ...after };
@@ -56,6 +65,16 @@ function header(headers: unknown, name: string): string | undefined {
 /** Whether the provider would not have the call, and so has used nothing for it. */
 export function wasTurnedAway(failure: CallFailure): failure is CallFailure & { readonly at: 'rate-limited' | 'overloaded' } {
   return failure.at === 'rate-limited' || failure.at === 'overloaded';
+}
+
+/** Whether the provider found the request itself wrong (a key, a field, an address), and so has done nothing. */
+export function wasRejected(error: unknown): boolean {
+  try {
+    const code = statusOf(error);
+    return code !== undefined && code >= 400 && code < 500 && !PASSING.includes(code);
+  } catch {
+    return false;
+  }
 }
 
 /** How long the provider asks to be left alone; undefined: it does not say, or what makes no sense. */

@@ -120,7 +120,7 @@ export class Admission implements AsyncDisposable {
 
   /**
    * Does `work` once it is admitted, again when it fails for what passes by itself, and within the bounds on second tries.
-   * What the work used is settled when its promise does.
+   * What the work used is settled when its promise does. Not to be nested: an inner `run` may wait for room that the outer one has.
    *
    * @throws AdmissionOptionError when an option of the call is none
    * @throws BreakerOpenError, BudgetExceededError, CallTooLargeError, AdmissionLateError, AdmissionFullError, AdmissionClosedError

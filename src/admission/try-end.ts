@@ -7,7 +7,8 @@ import type { BreakerResult } from '../../actors/breaker/breaker.ts';
 import type { CallFailure, Usage } from '../topology/dependency.ts';
 import type { Amount } from './budgets.ts';
 import type { Carrier } from './carrier.ts';
-import { classifyError, retryAfterOf, wasTurnedAway } from './failure.ts';
+import { classifyError, retryAfterOf, wasRejected, wasTurnedAway } from './failure.ts';
+import { isAmount } from './try.ts';
 import type { Try } from './try.ts';
 
 type Reader = Pick<Carrier, 'spec' | 'readings' | 'score'>;
@@ -32,6 +33,7 @@ export interface FailedEnd extends TryEnd {
   readonly retryAfterMs: number | undefined;
 }
 
+const NOTHING_SPENT: Amount = { usd: 0, tokens: 0 };
 const NO_USAGE: Usage = { inputTokens: 0, outputTokens: 0 };
 
 /** It has been answered. */
@@ -61,15 +63,20 @@ export function failedEnd({ spec, readings }: Reader, request: unknown, error: u
     report: reportOf(spec, tried, end, usage, nowMs, retryAfterMs),
     result: readings.result(error, failure),
     score: undefined,
-    spent: usage === undefined ? null : spentOf(usage, readings.price(usage, request)),
+    // A request that is wrong costs nothing; whether it counts for the rates nobody knows.
+    spent: usage === undefined ? (wasRejected(error) ? NOTHING_SPENT : null) : spentOf(usage, readings.price(usage, request)),
     failure,
     retryAfterMs,
   };
 }
 
-/** Whoever called is gone: what it has used by then nobody knows. */
-export function abandonedEnd({ spec }: Reader, tried: Try, nowMs: number): TryEnd {
-  return { report: reportOf(spec, tried, 'unused', undefined, nowMs), result: 'ignored', score: undefined, spent: null };
+/**
+ * Whoever called is gone: what it has used by then nobody knows, and nothing of how the dependency is. That its
+ * own time limit was over (`AbortSignal.timeout`) says that it was too slow.
+ */
+export function abandonedEnd({ spec }: Reader, tried: Try, nowMs: number, reason?: unknown): TryEnd {
+  const result = (reason as { readonly name?: unknown } | undefined)?.name === 'TimeoutError' ? 'failure' : 'unused';
+  return { report: reportOf(spec, tried, 'unused', undefined, nowMs), result, score: undefined, spent: null };
 }
 
 /** Of the tokens, those that count for the provider's rates. */
@@ -83,7 +90,7 @@ function reportOf(
 ): CallReport {
   const latencyMs = nowMs - beganMs;
   if (usage === undefined) return { end, usedInput: null, usedOutput: null, latencyMs, retryAfterMs, quota };
-  const free = spec.cachedInputIsFree === true ? (usage.cachedInputTokens ?? 0) : 0;
+  const free = spec.cachedInputIsFree === true && isAmount(usage.cachedInputTokens) ? usage.cachedInputTokens : 0;
   const usedInput = Math.max(0, usage.inputTokens - free);
   return { end, usedInput, usedOutput: usage.outputTokens, latencyMs, retryAfterMs, quota };
 }

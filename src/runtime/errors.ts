@@ -203,7 +203,9 @@ export class BulkheadOrderError extends DroverError {
   override readonly detail: { readonly kind: string; readonly held: string; readonly wanted: string };
   constructor(detail: BulkheadOrderError['detail']) {
     const { kind, held, wanted } = detail;
-    super(`${kind}: holds a place of ${held} and wants ${wanted}; nested places rise in rank, and a child is asked without any`);
+    super(
+      `${kind}: holds a place of ${held} and wants ${wanted}; nested places rise in rank, and a child, an event or an approval is waited for without any`,
+    );
     this.detail = detail;
   }
 }

@@ -140,7 +140,8 @@ export interface Context<U extends DependencyMap = DependencyMap, A extends Cont
   step<T>(name: string, fn: (step: StepContext) => T | Promise<T>, options?: KeyOptions): Promise<T>;
   /**
    * Does something with a place of a bulkhead in hand, and gives the place back when it has ended. Waits for it in fairness;
-   * holding nothing else, or places of lower rank only. What it brings is not remembered: put a `step` in it, or it in a step.
+   * holding nothing else, or places of lower rank only; no child, event or approval is waited for with a place in hand, and a
+   * sleep keeps it. What it brings is not remembered: put a `step` in it, or it in a step.
    * In an isolated run it must be JSON.
    *
    * @throws BulkheadOrderError when a place of this or a higher rank is held, and on `ask` while any is.
@@ -158,7 +159,7 @@ export interface Context<U extends DependencyMap = DependencyMap, A extends Cont
   /** Submits a child task together with this task's completion, and does not wait. */
   send<N extends keyof A & string>(kind: N, input: InputOf<A[N]>, options?: AskOptions): void;
   /**
-   * Waits, holding nothing: the run parks. Ends at the same moment whatever restarts meanwhile. A date waits until then.
+   * Waits, holding nothing but what a `hold` around it has taken: the run parks. Ends at the same moment whatever restarts meanwhile. A date waits until then.
    *
    * @throws PayloadInvalidError unless it is a date, or milliseconds from 0 to a hundred years.
    */

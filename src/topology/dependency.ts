@@ -100,7 +100,7 @@ export interface DependencySpec<Req, Rep> {
    * declared limits are its ceiling, it begins with half of them, and none is needed. `gradient`: calls in flight, by latency. Default `none`.
    */
   readonly adapt?: AdaptSpec;
-  /** Stops calls while the dependency fails, for the whole fleet. `false`: never. Default: five failures in a row. */
+  /** Stops calls while the dependency fails, for the whole fleet. `{}`: after five failures in a row. Default: none. */
   readonly breaker?: DependencyBreakerSpec | false;
   /** Second tries that all its callers together may make. Default: a tenth of the first ones, and one a second. */
   readonly retries?: { readonly share?: number; readonly perSecond?: number; readonly most?: number };

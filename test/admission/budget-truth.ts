@@ -71,9 +71,12 @@ export class Truth {
     return scopes.every((scope) => {
       const limit = this.limits.get(scope)!;
       const startMs = this.periodOf(scope, atMs);
-      const gone = sum([this.spent(scope, startMs), ...(reservedToo ? [this.reserved(scope, startMs)] : [])]);
-      const covers = (of: keyof Cost): boolean => asked[of] === 0 || asked[of] <= (limit[of] ?? Infinity) - gone[of];
-      return covers('cents') && covers('tokens');
+      const spent = this.spent(scope, startMs);
+      const gone = sum([spent, ...(reservedToo ? [this.reserved(scope, startMs)] : [])]);
+      const covers = (of: keyof Cost): boolean =>
+        asked[of] === 0 ? spent[of] === 0 || spent[of] < (limit[of] ?? Infinity) : asked[of] <= (limit[of] ?? Infinity) - gone[of];
+      // Tokens that cost nothing need no money.
+      return ((asked.cents === 0 && asked.tokens > 0) || covers('cents')) && covers('tokens');
     });
   }
 

@@ -248,3 +248,10 @@ test('over SQLite a budget outlives the death of its process, slice and all', as
     await place.remove();
   }
 });
+
+test('who names no upper bound is told from what the store knows then that all is spent', async () => {
+  const budgets = world.budgets(specs);
+  await spend(budgets, 100, 110);
+  await world.advance(10_000);
+  expect((await world.ask(budgets, ['fleet'], {})).error).toMatchObject({ code: 'DROVER_BUDGET_EXCEEDED' });
+});

@@ -129,7 +129,12 @@ describe('an open breaker', () => {
     expect(world.began).toEqual(['probe']);
     giveUp.abort(new Error('changed my mind'));
     expect(await world.drive(probe)).toMatchObject({ error: { message: 'changed my mind' } });
-    // Nothing was learned from it, or it was no failure: the next call goes either way.
+    // Nothing was learned from it.
+    expect(await world.gate.look()).toMatchObject({ breaker: { at: 'half-open', probesOut: 0 }, inFlight: 0 });
+    const crowd = Array.from({ length: 10 }, () => world.ending(world.gate.run(world.work('crowd', 500))));
+    await world.settle();
+    expect(world.began).toEqual(['probe', 'crowd']);
+    expect((await world.drive(Promise.all(crowd))).filter((end) => 'error' in end)).toHaveLength(9);
     expect(await world.drive(world.gate.run(world.work('next', 1)))).toBe('next');
     expect(await world.gate.look()).toMatchObject({ breaker: { at: 'closed' }, inFlight: 0 });
     await world.drive(world.gate.close());

@@ -1,6 +1,7 @@
 /** Bulkheads: places for anything, in ranks, so that nobody waits in a ring; and they always come home. */
 import { describe, expect, test } from 'vitest';
 import { agent, bulkhead, dependency } from 'drover';
+import { z } from 'zod';
 import { Testbed } from './harness.ts';
 
 /** Counts who is inside. */
@@ -260,6 +261,19 @@ describe('ranks', () => {
     });
     const fleet = await bed.start({ agents: { child, parent } });
     expect(await bed.run(fleet, 'parent', 3)).toEqual(['DROVER_BULKHEAD_ORDER', 6, 'after']);
+  });
+
+  test('no event and no approval is waited for with a place in hand', async () => {
+    await using bed = new Testbed();
+    const code = (error: { code: string }): string => error.code;
+    const work = agent({
+      uses: { outer: outer() },
+      events: { go: z.number() },
+      run: (_input: null, ctx) =>
+        ctx.hold('outer', async () => [await ctx.waitFor('go').catch(code), await ctx.approval('refund', null).catch(code)]),
+    });
+    const fleet = await bed.start({ agents: { work } });
+    expect(await bed.run(fleet, 'work', null)).toEqual(['DROVER_BULKHEAD_ORDER', 'DROVER_BULKHEAD_ORDER']);
   });
 
   test('deep in code that knows nothing of it the order still holds', async () => {

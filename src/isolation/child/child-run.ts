@@ -154,11 +154,15 @@ export class ChildRun implements Context {
   }
 
   waitFor(name: string, options: WaitOptions = {}): Promise<never> {
-    return this.operate('waitFor', name, (ticket) => this.#post({ at: 'wait-for', ticket, name, options }));
+    return this.operate('waitFor', name, (ticket) => {
+      checkNoHold(this, this.#plan.kind, `event ${name}`);
+      this.#post({ at: 'wait-for', ticket, name, options });
+    });
   }
 
   approval(name: string, request: unknown, options: WaitOptions = {}): Promise<never> {
     return this.operate('approval', name, (ticket) => {
+      checkNoHold(this, this.#plan.kind, `approval ${name}`);
       const text = encode(request, `request for approval of ${name}`, this.#bounds.payloadBytes);
       this.#post({ at: 'approval', ticket, name, request: text, options });
     });

@@ -17,6 +17,7 @@ import type { Run, Settle } from '../run.ts';
 import { ApprovalRejectedError, WaitTimeoutError } from './errors.ts';
 import { placedIn } from './in-step.ts';
 import { failureIn } from './memory.ts';
+import { checkNoHold } from '../holding.ts';
 import { Pending } from './operation.ts';
 import { checkName } from './step.ts';
 
@@ -67,6 +68,7 @@ function untilOf(run: Run, place: string, until: unknown, nowMs: number): number
 export function waitFor(run: Run, name: string, options: WaitOptions, resolve: Settle, reject: Settle): void {
   const { kind, events, agent } = run.plan;
   if (!events.includes(name)) throw new UndeclaredError({ kind, field: 'events', name }, events);
+  checkNoHold(run, kind, `event ${name}`);
   const schema = (agent.spec.events as Record<string, Schema>)[name];
   const place = run.memory.next(placedIn(run, `wait:${name}`), options.key);
   const taken = (value: string): void => resolve(parse(schema, decode(value), `event ${name}`));
@@ -75,6 +77,7 @@ export function waitFor(run: Run, name: string, options: WaitOptions, resolve: S
 
 export function approval(run: Run, name: string, request: unknown, options: WaitOptions, resolve: Settle, reject: Settle): void {
   checkName('an approval', name);
+  checkNoHold(run, run.plan.kind, `approval ${name}`);
   const place = run.memory.once('approval', name, options.key);
   const text = encode(request, `request for approval of ${name}`, run.engine.maxBytes);
   const taken = (value: string): void => {

@@ -50,7 +50,15 @@ describe('the verdict over a balance', () => {
 
   test('what is not limited always goes', () => expect(verdictOf(unlimited, Number.MAX_SAFE_INTEGER)).toBe('go'));
 
-  test('what costs nothing goes, whatever is spent', () => expect(verdictOf({ ...balance, spent: 200 }, 0)).toBe('go'));
+  test('who names no upper bound goes as long as anything is left', () => {
+    const alone = { limit: 100, taken: 100, granted: 100, beyond: 0, spent: 99, reserved: 1 };
+    expect(verdictOf(alone, 0)).toBe('go');
+    expect(verdictOf({ ...alone, spent: 100, reserved: 0 }, 0)).toBe('exhausted');
+    expect(verdictOf({ ...alone, spent: 200, reserved: 0 }, 0)).toBe('exhausted');
+  });
+
+  test('of nothing everything may be spent', () =>
+    expect(verdictOf({ limit: 0, taken: 0, granted: 0, beyond: 0, spent: 0, reserved: 0 }, 0)).toBe('go'));
 
   test('of two verdicts the worse one holds, in any order', () => {
     for (const [at, a] of VERDICTS.entries())
