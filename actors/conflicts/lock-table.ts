@@ -200,6 +200,11 @@ export class LockTable {
     return [...against];
   }
 
+  /** Who holds this resource alone, if anybody does. */
+  writerOf(resource: string): number | undefined {
+    return this.#resources.get(resource)?.writer?.seq;
+  }
+
   holderOf(seq: number): LockHolder | undefined {
     return this.#holders.get(seq);
   }

@@ -16,6 +16,7 @@ import type {
   StateWrite,
 } from '../../actors/ports/store.ts';
 import type { Arrival, HeldRow, RememberRow, RowOutcome, SettledRow, StartRow } from './sqlite-held.ts';
+import type { LockedRow, RowsStarted } from './sqlite-starts.ts';
 import { optionsOf, parseOptions } from './sqlite-rows.ts';
 import type { BestRow } from './sqlite-rows.ts';
 
@@ -161,27 +162,38 @@ export function decodeStarts(cells: Cells): StartRow[] {
   return rows;
 }
 
-type Started = Extract<StartOutcome, { at: 'started' }>;
+type Started = Extract<RowsStarted, { at: 'started' }>;
 
 /** In place of an attempt: the answer follows as an object. */
 const AS_OBJECT = -1;
 
-/** Answers to starts: a first run brings only numbers and its locks. */
-export function encodeStarted(outcomes: readonly StartOutcome[]): Cells {
+/** In place of a lock's mode: one for writing, and what its row is follows, as version and value; or there is none. */
+const WRITE_WITH_ROW = 2;
+const WRITE_WITHOUT_ROW = 3;
+
+/** Answers to starts: a first run brings only numbers, its locks and their rows. */
+export function encodeStarted(outcomes: readonly RowsStarted[]): Cells {
   const cells: unknown[] = [];
   let last: StartOutcome | undefined;
   for (const outcome of outcomes) {
     if (outcome === last) cells.push(SAME);
     else if (outcome.at === 'started' && isFirst(outcome)) {
       cells.push(outcome.attempt, outcome.losses, outcome.lockFence, outcome.locks.length);
-      for (const { resource, mode } of outcome.locks) cells.push(resource, mode === 'write');
+      outcome.locks.forEach(({ resource, mode }, at) => encodeLock(resource, mode, outcome.rows?.[at], cells));
     } else cells.push(AS_OBJECT, outcome);
     last = outcome;
   }
   return cells;
 }
 
-export function decodeStarted(cells: Cells): StartOutcome[] {
+function encodeLock(resource: string, mode: LockWant['mode'], row: LockedRow | undefined, cells: unknown[]): void {
+  if (row === undefined) cells.push(resource, mode === 'write');
+  else if (row === null) cells.push(resource, WRITE_WITHOUT_ROW);
+  else cells.push(resource, WRITE_WITH_ROW, row.version, row.value);
+}
+
+/** `learn` hears the row of a lock, of which start, where it came with it. */
+export function decodeStarted(cells: Cells, learn: (start: number, key: string, row: LockedRow) => void): StartOutcome[] {
   const outcomes: StartOutcome[] = [];
   for (let at = 0; at < cells.length;) {
     const attempt = cells[at++] as number;
@@ -190,8 +202,12 @@ export function decodeStarted(cells: Cells): StartOutcome[] {
     else {
       const [losses, lockFence, count] = [cells[at++] as number, cells[at++] as number, cells[at++] as number];
       const locks: LockWant[] = [];
-      for (let lock = 0; lock < count; lock += 1)
-        locks.push({ resource: cells[at++] as string, mode: cells[at++] === true ? 'write' : 'read' });
+      for (let lock = 0; lock < count; lock += 1) {
+        const [resource, mode] = [cells[at++] as string, cells[at++]];
+        locks.push({ resource, mode: mode === false ? 'read' : 'write' });
+        if (mode === WRITE_WITH_ROW) learn(outcomes.length, resource, { version: cells[at++] as number, value: cells[at++] as string });
+        else if (mode === WRITE_WITHOUT_ROW) learn(outcomes.length, resource, null);
+      }
       outcomes.push({ at: 'started', attempt, losses, memory: NOTHING, children: NOTHING, events: NOTHING, locks, lockFence, undo: null });
     }
   }

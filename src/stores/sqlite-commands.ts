@@ -12,7 +12,6 @@ import type {
   Signal,
   SignalOutcome,
   Decision,
-  StartOutcome,
   Steering,
   SteerReply,
   Store,
@@ -36,6 +35,7 @@ import { SqliteSchedules } from './sqlite-schedules.ts';
 import type { FiringRow } from './sqlite-schedules.ts';
 import { SqliteShared } from './sqlite-shared.ts';
 import { SqliteStarts } from './sqlite-starts.ts';
+import type { RowsStarted } from './sqlite-starts.ts';
 import { SqliteState } from './sqlite-state.ts';
 import { SqliteSteering } from './sqlite-steering.ts';
 import { earliest, MOST_SWEPT, sweepTasks } from './sqlite-sweep.ts';
@@ -67,9 +67,9 @@ export class SqliteTasks {
     this.#db = db;
     this.#known = new Known(db);
     this.#arrivals = new SqliteArrivals(this.#known);
-    this.#starts = new SqliteStarts(this.#known);
     this.shared = new SqliteShared(this.#known.sql);
     this.state = new SqliteState(this.#known);
+    this.#starts = new SqliteStarts(this.#known, this.state);
     this.events = new SqliteEvents(this.#known);
     this.schedules = new SqliteSchedules(this.#known.sql);
     this.leases = new SqliteLeases(this.#known);
@@ -145,7 +145,7 @@ export class SqliteTasks {
     return claimed.length === 1 ? claimed[0]! : mergeBest(claimed);
   }
 
-  start(items: readonly StartRow[], nowMs: number): StartOutcome[] {
+  start(items: readonly StartRow[], nowMs: number): RowsStarted[] {
     return this.#starts.start(items, nowMs);
   }
 

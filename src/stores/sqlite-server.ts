@@ -180,7 +180,7 @@ function run(tasks: SqliteTasks, request: Request): Replies[keyof Replies] {
     case 'read-state':
       return tasks.state.read(request.items);
     case 'get-state':
-      return request.keys.map((key) => tasks.state.get(key));
+      return tasks.state.getAll(request.keys);
     case 'list-state':
       return tasks.state.list({ ...request.query, limit: rowLimit(request.query.limit) });
     case 'set-state':

@@ -1,13 +1,20 @@
 /** SqliteStarts: how runs begin: with all the locks that they want, and with all that was remembered for them. */
-import type { ChildRecord, Remembered, StartOutcome, TaskEvent } from '../../actors/ports/store.ts';
+import type { ChildRecord, LockWant, Remembered, StartOutcome, StateRow, TaskEvent } from '../../actors/ports/store.ts';
 import { Endings } from './sqlite-endings.ts';
 import type { HeldTask, StartRow } from './sqlite-held.ts';
 import type { Known } from './sqlite-known.ts';
 import { raise } from './sqlite-raise.ts';
 import type { Cell } from './sqlite-rows-statement.ts';
+import type { SqliteState } from './sqlite-state.ts';
 import { STATUS, statusOf } from './task-status.ts';
 
-type Started = Extract<StartOutcome, { at: 'started' }>;
+/** What a start answers; `rows`: those of state that it may write, in the order of its locks, if they were looked up. */
+export type RowsStarted = StartOutcome & { readonly rows?: readonly (LockedRow | undefined)[] };
+
+/** A row, null where there is none. */
+export type LockedRow = Pick<StateRow, 'version' | 'value'> | null;
+
+type Started = Extract<RowsStarted, { at: 'started' }>;
 
 /** What a run begins with beside its row. */
 interface More {
@@ -22,16 +29,21 @@ type ChildRow = readonly [parent: string, id: string, place: string, status: num
 const NOTHING_MORE: More = { memory: [], children: [], events: [] };
 const STALE = { at: 'stale' } as const;
 const NOTHING: readonly never[] = [];
+/** Who has more locks than this is not brought the rows with its start, nor longer rows. */
+const MOST_ROWS = 8;
+const LONGEST_ROW = 1_000;
 
 /** Of one database. Everything is called within a transaction. */
 export class SqliteStarts {
   readonly #known: Known;
+  readonly #state: SqliteState;
 
-  constructor(known: Known) {
+  constructor(known: Known, state: SqliteState) {
     this.#known = known;
+    this.#state = state;
   }
 
-  start(items: readonly StartRow[], nowMs: number): StartOutcome[] {
+  start(items: readonly StartRow[], nowMs: number): RowsStarted[] {
     const cells: Cell[] = [];
     const endings = new Endings(this.#known, nowMs);
     const begun = items.map((item) => {
@@ -54,7 +66,7 @@ export class SqliteStarts {
     endings.write();
     const more = this.#moreOf(begun.filter((task): task is HeldTask => task !== undefined && 'seq' in task && !task.fresh));
     let first: Started | undefined;
-    return begun.map((task): StartOutcome => {
+    return begun.map((task): RowsStarted => {
       if (task === undefined) return STALE;
       if ('at' in task) return task;
       const { attempt, losses } = task;
@@ -100,11 +112,13 @@ export class SqliteStarts {
     const { sql, locks } = this.#known;
     const holder = task.options?.locks === undefined ? undefined : locks.table.holderOf(task.seq);
     const { attempt, losses } = task;
+    const rows = holder !== undefined && task.fresh && this.#state.readers.has(task.kind) ? this.#rowsOf(holder.wants) : undefined;
     return {
       at: 'started',
       attempt,
       losses,
       ...more,
+      ...(rows === undefined ? {} : { rows }),
       locks: holder?.wants ?? NOTHING,
       lockFence: holder?.token ?? 0,
       undo:
@@ -115,6 +129,17 @@ export class SqliteStarts {
               error: (sql.undoError.get(task.seq) as unknown as [string | null])[0],
             },
     };
+  }
+
+  /** The rows of state that it may write. Its kind is one that reads them: so that is not another trip. */
+  #rowsOf(wants: readonly LockWant[]): (LockedRow | undefined)[] | undefined {
+    if (wants.length > MOST_ROWS) return undefined;
+    return wants.map(({ resource, mode }) => {
+      if (mode !== 'write') return undefined;
+      const row = this.#state.get(resource);
+      if (row === undefined) return null;
+      return row.value.length > LONGEST_ROW ? undefined : row;
+    });
   }
 
   /** What lies beside the rows of these. */

@@ -12,6 +12,8 @@ const BEHIND_ALL = '\u{10FFFF}'.repeat(LONGEST_ID);
 /** Of one database. Everything is called within a transaction. */
 export class SqliteState {
   readonly recent = new RecentWrites();
+  /** Kinds that have read rows which they hold for writing. */
+  readonly readers = new Set<string>();
   readonly #known: Known;
   /** Written by the command under way, by key: many go together. */
   readonly #written = new Map<string, { readonly version: number; readonly value: string }>();
@@ -38,6 +40,17 @@ export class SqliteState {
   get(key: string): StateRow | undefined {
     const row = this.#known.sql.state.get(key) as unknown as [version: number, value: string] | undefined;
     return row === undefined ? undefined : { key, version: row[0], value: row[1] };
+  }
+
+  /** Reads as many as are asked for, of anybody. Of runs it learns what kinds read what they have locked. */
+  getAll(keys: readonly string[]): (StateRow | undefined)[] {
+    const { held, locks } = this.#known;
+    return keys.map((key) => {
+      const holder = locks.table.writerOf(key);
+      const task = holder === undefined ? undefined : held.of(holder);
+      if (task !== undefined) this.readers.add(task.kind);
+      return this.get(key);
+    });
   }
 
   list({ prefix, after = '', limit }: Parameters<Store['listState']>[0]): StateRow[] {

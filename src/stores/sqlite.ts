@@ -58,6 +58,7 @@ import type {
   TaskStatus,
 } from '../../actors/ports/store.ts';
 import * as checks from './checks.ts';
+import { LockedRows } from './sqlite-locked-rows.ts';
 import { SqliteThread } from './sqlite-thread.ts';
 import type { SqliteCaller } from './sqlite-thread.ts';
 import { decodeClaimed, decodeStarted, encodeRemember, encodeRenew, encodeSettlements, encodeStarts, encodeTasks } from './sqlite-cells.ts';
@@ -97,6 +98,7 @@ export class SqliteStore implements Store {
   /** The row of every unfinished task that was claimed here: only those can be held. */
   readonly #seqs = new ChurnMap<string, number>();
   readonly #seqOf = (id: string): number => this.#seqs.get(id) ?? 0;
+  readonly #rows = new LockedRows();
 
   constructor(path: string, { synchronous = 'full' }: SqliteOptions = {}, makeThread: MakeThread = (...args) => new SqliteThread(...args)) {
     if (synchronous !== 'full' && synchronous !== 'normal')
@@ -149,7 +151,8 @@ export class SqliteStore implements Store {
 
   async start(items: readonly StartItem[], nowMs: number): Promise<readonly StartOutcome[]> {
     checks.checkStarts(items, nowMs);
-    return decodeStarted(await this.#thread().call({ op: 'start', cells: encodeStarts(items, this.#seqOf), nowMs }, items.length));
+    const cells = await this.#thread().call({ op: 'start', cells: encodeStarts(items, this.#seqOf), nowMs }, items.length);
+    return decodeStarted(cells, (start, key, row) => this.#rows.learn(items[start]!.id, key, row));
   }
 
   async remember(items: readonly RememberItem[], nowMs: number): Promise<readonly boolean[]> {
@@ -164,7 +167,11 @@ export class SqliteStore implements Store {
 
   async settle(items: readonly Settlement[], nowMs: number): Promise<SettleReply> {
     checks.checkSettlements(items, nowMs);
-    const reply = await this.#thread().call({ op: 'settle', cells: encodeSettlements(items, this.#seqOf), nowMs }, items.length);
+    const thread = this.#thread();
+    const keys = items.flatMap(({ outcome }) => (outcome.at === 'completed' ? (outcome.writes ?? []).map(({ key }) => key) : []));
+    for (const { id } of items) this.#rows.forget(id);
+    const settled = thread.call({ op: 'settle', cells: encodeSettlements(items, this.#seqOf), nowMs }, items.length);
+    const reply = await this.#rows.writing(keys, settled);
     reply.outcomes.forEach((outcome, at) => outcome.at === 'settled' && this.#forget(items[at]!.id, outcome.status));
     return reply;
   }
@@ -190,7 +197,8 @@ export class SqliteStore implements Store {
 
   async getState(keys: readonly string[]): Promise<readonly (StateRow | undefined)[]> {
     checks.checkKeys(keys);
-    return this.#thread().call({ op: 'get-state', keys }, keys.length);
+    const thread = this.#thread();
+    return this.#rows.get(keys) ?? thread.call({ op: 'get-state', keys }, keys.length);
   }
 
   async listState({ prefix, after, limit }: Parameters<Store['listState']>[0]): Promise<readonly StateRow[]> {
@@ -202,7 +210,11 @@ export class SqliteStore implements Store {
   async setState(items: readonly StateWrite[], nowMs: number): Promise<readonly StateWriteOutcome[]> {
     checks.checkStateWrites(items, nowMs);
     const writes = items.map(({ key, value, version }) => ({ key, value, version }));
-    return this.#thread().call({ op: 'set-state', items: writes }, items.length);
+    const written = this.#thread().call({ op: 'set-state', items: writes }, items.length);
+    return this.#rows.writing(
+      writes.map(({ key }) => key),
+      written,
+    );
   }
 
   async signal(items: readonly Signal[], nowMs: number): Promise<{ outcomes: readonly SignalOutcome[]; ready: readonly string[] }> {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { StateWrite } from '../../../actors/ports/store.ts';
-import { Bench, newTask, parked, SETTLED, STALE } from './place.ts';
+import { Bench, newTask, parked, SETTLED, STALE, write } from './place.ts';
 import type { MakePlace } from './place.ts';
 
 export function keepingState(makePlace: MakePlace): void {
@@ -24,6 +24,69 @@ export function keepingState(makePlace: MakePlace): void {
       const version = await put('k', '"v"', null);
       expect(await get('k')).toEqual({ key: 'k', version, value: '"v"' });
       expect(await bench.store.getState(['nothing', 'k', 'k'])).toMatchObject([undefined, { key: 'k' }, { key: 'k' }]);
+    });
+
+    /** The next one of this kind that holds `k` for writing, and what it reads of it. */
+    async function holder(id: string) {
+      const run = await bench.running(id, { locks: write('k') });
+      return { run, row: await get('k') };
+    }
+
+    const end = (held: { id: string; fence: number }, ...writes: StateWrite[]) =>
+      bench.settle(held, { at: 'completed', result: null, sends: [], writes });
+
+    test('whoever holds a row for writing reads what was written last, by whomever', async () => {
+      const { run: a, row: none } = await holder('a');
+      expect(none).toBeUndefined();
+      await end(a, { key: 'k', value: '1', version: null });
+      const { run: b, row: first } = await holder('b');
+      expect(first).toMatchObject({ value: '1' });
+      // Somebody from outside, who asks for no locks.
+      const version = await put('k', '2', first!.version);
+      expect(await get('k')).toEqual({ key: 'k', version, value: '2' });
+      expect(await end(b, { key: 'k', value: '3', version: first!.version })).toMatchObject({ at: 'refused', key: 'k', version });
+      await end(b, { key: 'k', value: '3', version });
+      const { run: c, row: third } = await holder('c');
+      expect(third).toMatchObject({ value: '3' });
+      await end(c, { key: 'k', value: null, version: third!.version });
+      expect(await get('k')).toBeUndefined();
+      const { row: gone } = await holder('d');
+      expect(gone).toBeUndefined();
+    });
+
+    test('also where the row is written while the run starts', async () => {
+      const { run } = await holder('a');
+      await end(run);
+      for (const id of ['b', 'c']) {
+        const before = await get('k');
+        await bench.submit(newTask(id, { locks: write('k') }));
+        const [claimed] = await bench.claim();
+        const start = bench.start(claimed!);
+        const written = put('k', `"${id}"`, before?.version ?? null);
+        await Promise.all([start, written]);
+        expect(await get('k')).toMatchObject({ value: `"${id}"` });
+        await end(claimed!);
+      }
+    });
+
+    test('also when its lease has run out, and another run has written the row', async () => {
+      await end((await holder('a')).run);
+      const { row: before } = await holder('lost');
+      await bench.sweepIn(60_001);
+      const again = await bench.runNext('lost');
+      await end(again, { key: 'k', value: '"again"', version: before?.version ?? null });
+      expect(await get('k')).toMatchObject({ value: '"again"' });
+    });
+
+    test('a long row, and one of many, is read as well', async () => {
+      const long = JSON.stringify('x'.repeat(5_000));
+      await put('k', long, null);
+      await end((await holder('a')).run);
+      expect((await holder('b')).row?.value).toBe(long);
+      const many = Array.from({ length: 20 }, (_, at) => `many-${at}`);
+      await bench.running('c', { locks: write(...many) });
+      await put('many-3', '1', null);
+      expect(await bench.store.getState(many)).toMatchObject(many.map((key) => (key === 'many-3' ? { value: '1' } : undefined)));
     });
 
     test('it is written only where its version is still the one that is named', async () => {
