@@ -155,6 +155,10 @@ export class SqliteArrivals {
       known.keepOptions(seq, options);
       known.tally.arrived(task.kind, status);
       known.families.add(options.rootId, 1);
+      if (orderKey !== null) {
+        if (isFirst) known.isAlone(orderKey, seq);
+        else known.notAlone(orderKey);
+      }
       if (orderKey !== null && !isFirst) endings.order.arrived(orderKey, task.priority);
       else if (status === STATUS.queued) endings.queued(seq, task.kind, tenant, 0, null);
       return ACCEPTED;

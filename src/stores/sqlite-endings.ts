@@ -326,7 +326,11 @@ export class Endings {
 
   #ended(task: HeldTask | FreeTask, from: number, to: number): void {
     this.#known.tally.moved(task.kind, from, to);
-    if (task.options !== null) this.#known.families.add(task.options.rootId, -1);
+    if (task.options !== null) {
+      this.#known.families.add(task.options.rootId, -1);
+      const key = orderKeyOf(task.options);
+      if (key !== null && this.#known.wasAlone(key, task.seq)) this.order.emptied(key);
+    }
     this.#endedIds.push(task.id);
   }
 

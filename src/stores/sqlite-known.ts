@@ -19,6 +19,8 @@ import { Workers } from './sqlite-workers.ts';
 
 /** Reading the options of a task from its row takes a few microseconds, keeping them some hundred bytes. */
 const MOST_OPTIONS = 5_000;
+/** Facts that spare a look into an index. When there are more of them, all are forgotten. */
+const MOST_FACTS = 10_000;
 
 /** Of one database, within one transaction at a time. */
 export class Known {
@@ -37,6 +39,10 @@ export class Known {
   readonly endedBeside: string[] = [];
   /** Of the tasks that have arrived last and were not claimed yet: new ones, and those before them. */
   #options = { young: new Map<number, TaskOptions>(), old: new Map<number, TaskOptions>() };
+  /** By order key: the one unfinished task that has it. Of other keys nothing is known. */
+  readonly #alone = new Map<string, number>();
+  /** By key: the versions of rows of state that were read for who is going to write them. */
+  readonly #versions = new Map<string, number | null>();
   lastSeq = 0;
   maxUnfinished = Infinity;
   maxFamily = Infinity;
@@ -93,11 +99,44 @@ export class Known {
     return options;
   }
 
+  /** This task is the only unfinished one of its order key. */
+  isAlone(orderKey: string, seq: number): void {
+    if (this.#alone.size >= MOST_FACTS) this.#alone.clear();
+    this.#alone.set(orderKey, seq);
+  }
+
+  /** Somebody else may have this order key from now on. */
+  notAlone(orderKey: string): void {
+    this.#alone.delete(orderKey);
+  }
+
+  /** A task of this order key has ended: whether it is known that nobody else has it. */
+  wasAlone(orderKey: string, seq: number): boolean {
+    return this.#alone.get(orderKey) === seq && this.#alone.delete(orderKey);
+  }
+
+  /** This is the version of a row; undefined: whatever is known of it is over. */
+  keepVersion(key: string, version: number | null | undefined): void {
+    if (version === undefined) {
+      this.#versions.delete(key);
+      return;
+    }
+    if (this.#versions.size >= MOST_FACTS) this.#versions.clear();
+    this.#versions.set(key, version);
+  }
+
+  /** Undefined when it has to be read. */
+  versionOf(key: string): number | null | undefined {
+    return this.#versions.get(key);
+  }
+
   /** A transaction begins: reads what is not known. */
   refresh(): void {
     const [version] = this.sql.dataVersion.get() as unknown as [number];
     if (version === this.#version) return;
     this.#options = { young: new Map(), old: new Map() };
+    this.#alone.clear();
+    this.#versions.clear();
     this.held.load();
     this.tally.load();
     this.turns.load();

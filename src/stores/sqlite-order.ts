@@ -42,6 +42,11 @@ export class SqliteOrder {
     if (!this.#touched.has(orderKey)) this.#touched.set(orderKey, -Infinity);
   }
 
+  /** Nobody has this key any more: there is no line to put right. */
+  emptied(orderKey: string): void {
+    this.#touched.delete(orderKey);
+  }
+
   /** Somebody new is parked for his turn. */
   arrived(orderKey: string, priority: number): void {
     this.#touched.set(orderKey, Math.max(priority, this.#touched.get(orderKey) ?? -Infinity));

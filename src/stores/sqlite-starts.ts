@@ -137,6 +137,7 @@ export class SqliteStarts {
     return wants.map(({ resource, mode }) => {
       if (mode !== 'write') return undefined;
       const row = this.#state.get(resource);
+      this.#known.keepVersion(resource, row?.version ?? null);
       if (row === undefined) return null;
       return row.value.length > LONGEST_ROW ? undefined : row;
     });

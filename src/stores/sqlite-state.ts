@@ -95,6 +95,7 @@ export class SqliteState {
   write({ key, value }: StateWrite): number {
     const version = this.#known.nextToken();
     this.recent.wrote(key);
+    this.#known.keepVersion(key, undefined);
     if (value !== null) this.#written.set(key, { version, value });
     else {
       this.#written.delete(key);
@@ -104,6 +105,8 @@ export class SqliteState {
   }
 
   #versionOf(key: string): number | null {
+    const known = this.#known.versionOf(key);
+    if (known !== undefined) return known;
     return ((this.#known.sql.stateVersion.get(key) as unknown as [number] | undefined) ?? [null])[0];
   }
 }

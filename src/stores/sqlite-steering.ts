@@ -117,6 +117,7 @@ export class SqliteSteering {
     if (!isUndone) sql.forgetFailures.run(task.seq);
     sql.openApprovals.run(task.seq);
     sql.requeue.run(task.orderKey, agingMs, task.seq);
+    if (task.orderKey !== null) this.#known.notAlone(task.orderKey);
     families.add(task.options?.rootId, 1);
     this.#endings.queue(task, isUndone ? 1 : 0);
     // What has been undone cannot be put back.
