@@ -135,12 +135,12 @@ export class SqliteArrivals {
     const known = this.#known;
     const firstSeq = known.lastSeq + 1;
     const cells: Cell[] = [];
-    const keys = new Set<string>();
+    const keys = endings.order.keysInUse(tasks.map(({ options }) => orderKeyOf(options)));
     const arrivals = tasks.map((task) => {
       const isExempt = this.#isExempt(task);
       const options = isExempt ? { ...task.options, exempt: true as const } : task.options!;
       const json = isExempt ? JSON.stringify(options) : task.json;
-      const place = this.#placeOf(options, keys, nowMs, endings);
+      const place = this.#placeOf(options, keys, nowMs);
       const { tenant = '', deadlineMs = null } = options;
       cells.push(place.status, place.atMs, place.parkedFor, tenant, place.orderKey, deadlineMs, json);
       this.#cellsOf(task, nowMs, cells);
@@ -165,12 +165,12 @@ export class SqliteArrivals {
     });
   }
 
-  /** Where it begins. `keys`: those of tasks that come with it. */
-  #placeOf(options: TaskOptions, keys: Set<string>, nowMs: number, endings: Endings) {
+  /** Where it begins. `keys`: those that others have, or tasks that come with it. */
+  #placeOf(options: TaskOptions, keys: Set<string>, nowMs: number) {
     const orderKey = orderKeyOf(options);
     const isEarly = options.notBeforeMs !== undefined && options.notBeforeMs > nowMs;
     // Nobody else has its key: it is its turn. Else `arrange` queues whoever has it.
-    const isFirst = orderKey !== null && !isEarly && !keys.has(orderKey) && endings.order.isFree(orderKey);
+    const isFirst = orderKey !== null && !isEarly && !keys.has(orderKey);
     if (orderKey !== null) keys.add(orderKey);
     const parkedFor = isEarly ? 'time' : orderKey === null || isFirst ? null : 'order';
     const status = parkedFor === null ? STATUS.queued : STATUS.parked;

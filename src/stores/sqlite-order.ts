@@ -66,14 +66,28 @@ export class SqliteOrder {
     return this.#outOfTurn.splice(0);
   }
 
+  /** Those of these keys that somebody has who has not ended. */
+  keysInUse(orderKeys: readonly (string | null)[]): Set<string> {
+    const { held, sql } = this.#known;
+    const inUse = new Set<string>();
+    const others: string[] = [];
+    for (const key of orderKeys) {
+      if (key === null) continue;
+      if (held.ofKey(key) === undefined) others.push(key);
+      else inUse.add(key);
+    }
+    for (const [key] of sql.keysInUse.all(others) as [string][]) inUse.add(key);
+    return inUse;
+  }
+
   /** Whether nobody has this key who has not ended. */
-  isFree(orderKey: string): boolean {
+  #isFree(orderKey: string): boolean {
     const { held, sql } = this.#known;
     return held.ofKey(orderKey) === undefined && (sql.anyOfKey.get(orderKey) as unknown as [number])[0] === 0;
   }
 
   #arrange(orderKey: string, arrived: number): void {
-    if (this.isFree(orderKey)) return;
+    if (this.#isFree(orderKey)) return;
     const rows = this.#rows(orderKey);
     const held = this.#known.held.ofKey(orderKey);
     const turn = held === undefined ? headOf(this.#known, orderKey, rows[0]) : undefined;

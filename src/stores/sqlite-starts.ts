@@ -1,5 +1,5 @@
 /** SqliteStarts: how runs begin: with all the locks that they want, and with all that was remembered for them. */
-import type { ChildRecord, LockWant, Remembered, StartOutcome, StateRow, TaskEvent } from '../../actors/ports/store.ts';
+import type { ChildRecord, Remembered, StartOutcome, StateRow, TaskEvent } from '../../actors/ports/store.ts';
 import { Endings } from './sqlite-endings.ts';
 import type { HeldTask, StartRow } from './sqlite-held.ts';
 import type { Known } from './sqlite-known.ts';
@@ -29,9 +29,8 @@ type ChildRow = readonly [parent: string, id: string, place: string, status: num
 const NOTHING_MORE: More = { memory: [], children: [], events: [] };
 const STALE = { at: 'stale' } as const;
 const NOTHING: readonly never[] = [];
-/** Who has more locks than this is not brought the rows with its start, nor longer rows. */
+/** Who has more locks than this is not brought the rows with its start. */
 const MOST_ROWS = 8;
-const LONGEST_ROW = 1_000;
 
 /** Of one database. Everything is called within a transaction. */
 export class SqliteStarts {
@@ -65,12 +64,13 @@ export class SqliteStarts {
     this.#known.sql.start.run(cells, nowMs);
     endings.write();
     const more = this.#moreOf(begun.filter((task): task is HeldTask => task !== undefined && 'seq' in task && !task.fresh));
+    const rows = this.#rowsFor(begun);
     let first: Started | undefined;
     return begun.map((task): RowsStarted => {
       if (task === undefined) return STALE;
       if ('at' in task) return task;
       const { attempt, losses } = task;
-      if (!task.fresh || task.options !== null) return this.#started(task, more.get(task.seq));
+      if (!task.fresh || task.options !== null) return this.#started(task, rows, more.get(task.seq));
       // Most are alike: many references to one cost nothing on the way between threads.
       if (first?.attempt === attempt && first.losses === losses) return first;
       return (first = {
@@ -108,17 +108,16 @@ export class SqliteStarts {
     return { at: 'blocked', resource: taken.resource, holder };
   }
 
-  #started(task: HeldTask, more: More = NOTHING_MORE): Started {
+  #started(task: HeldTask, rows: ReadonlyMap<string, LockedRow | undefined>, more: More = NOTHING_MORE): Started {
     const { sql, locks } = this.#known;
     const holder = task.options?.locks === undefined ? undefined : locks.table.holderOf(task.seq);
     const { attempt, losses } = task;
-    const rows = holder !== undefined && task.fresh && this.#state.readers.has(task.kind) ? this.#rowsOf(holder.wants) : undefined;
     return {
       at: 'started',
       attempt,
       losses,
       ...more,
-      ...(rows === undefined ? {} : { rows }),
+      ...(holder === undefined || rows.size === 0 ? {} : { rows: holder.wants.map(({ resource }) => rows.get(resource)) }),
       locks: holder?.wants ?? NOTHING,
       lockFence: holder?.token ?? 0,
       undo:
@@ -131,16 +130,22 @@ export class SqliteStarts {
     };
   }
 
-  /** The rows of state that it may write. Its kind is one that reads them: so that is not another trip. */
-  #rowsOf(wants: readonly LockWant[]): (LockedRow | undefined)[] | undefined {
-    if (wants.length > MOST_ROWS) return undefined;
-    return wants.map(({ resource, mode }) => {
-      if (mode !== 'write') return undefined;
-      const row = this.#state.get(resource);
-      this.#known.keepVersion(resource, row?.version ?? null);
-      if (row === undefined) return null;
-      return row.value.length > LONGEST_ROW ? undefined : row;
-    });
+  /** The rows of state that these may write, by key, where their kind is one that reads them: so that is not another trip. */
+  #rowsFor(begun: readonly (HeldTask | StartOutcome | undefined)[]): ReadonlyMap<string, LockedRow | undefined> {
+    const rows = new Map<string, LockedRow | undefined>();
+    for (const task of begun) {
+      if (task === undefined || 'at' in task || !task.fresh || !this.#state.readers.has(task.kind)) continue;
+      const wants = this.#known.locks.table.holderOf(task.seq)?.wants ?? NOTHING;
+      if (wants.length <= MOST_ROWS) for (const { resource, mode } of wants) if (mode === 'write') rows.set(resource, null);
+    }
+    if (rows.size === 0) return rows;
+    type Row = readonly [key: string, version: number, value: string | null];
+    for (const [key, version, value] of this.#known.sql.shortRows.all([...rows.keys()]) as Row[]) {
+      rows.set(key, value === null ? undefined : { version, value });
+      this.#known.keepVersion(key, version);
+    }
+    for (const [key, row] of rows) if (row === null) this.#known.keepVersion(key, null);
+    return rows;
   }
 
   /** What lies beside the rows of these. */

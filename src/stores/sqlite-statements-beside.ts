@@ -4,6 +4,9 @@ import { RowsStatement } from './sqlite-rows-statement.ts';
 import type { PrepareRows } from './sqlite-rows-statement.ts';
 import { FIRST_TERMINAL, STATUS } from './task-status.ts';
 
+/** A row of state up to this many characters comes with the start of a run that is going to read it. */
+const LONGEST_BROUGHT = 1_000;
+
 /** A part of `prepareStatements`. */
 export function prepareBesideStatements(db: DatabaseSync, rows: PrepareRows) {
   return {
@@ -73,6 +76,12 @@ export function prepareBesideStatements(db: DatabaseSync, rows: PrepareRows) {
     leaveLine: new RowsStatement(db, '?', (seqs) => `delete from lock_wait where task in (${seqs})`),
 
     state: rows('select version, value from state where key = ?'),
+    /** Of these keys, the rows that are there; without the value where it is long. */
+    shortRows: new RowsStatement(
+      db,
+      '?',
+      (keys) => `select key, version, iif(length(value) <= ${LONGEST_BROUGHT}, value, null) from state where key in (${keys})`,
+    ),
     states: rows('select key, version, value from state where key >= ? and key > ? and key <= ? order by key limit ?'),
     stateVersion: rows('select version from state where key = ?'),
     setState: new RowsStatement(db, '(?,?,?)', (values) => `replace into state values ${values}`),

@@ -192,6 +192,13 @@ export function prepareStatements(db: DatabaseSync) {
     ),
 
     anyOfKey: rows(`select exists (select 1 from task indexed by task_order where order_key = ? and ${UNFINISHED})`),
+    /** Of these keys, those that somebody unfinished has. */
+    keysInUse: new RowsStatement(
+      db,
+      '(?)',
+      (keys) => `select new.column1 from (values ${keys}) as new
+        where exists (select 1 from task indexed by task_order where order_key = new.column1 and ${UNFINISHED})`,
+    ),
     /** Those of a key that do not wait, or are retried: never many. */
     ofKey: rows(`select ${FREE} from task indexed by task_order
       where order_key = ? and ${UNFINISHED} and parked_for is null order by seq`),
