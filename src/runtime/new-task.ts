@@ -87,10 +87,13 @@ function locksOf(plan: KindPlan, parsed: unknown): readonly LockWant[] {
   const isFixed = typeof writes !== 'function' && typeof reads !== 'function';
   const known = isFixed ? fixed.get(plan) : undefined;
   if (known !== undefined) return known;
-  const written = new Set(resourcesOf(plan, 'writes', parsed));
+  const writing = resourcesOf(plan, 'writes', parsed);
+  const reading = resourcesOf(plan, 'reads', parsed);
+  // Most have one.
+  if (writing.length === 1 && reading.length === 0 && !isFixed) return [{ resource: writing[0]!, mode: 'write' }];
   const wants = new Map<string, LockWant>();
-  for (const resource of resourcesOf(plan, 'reads', parsed)) wants.set(resource, { resource, mode: 'read' });
-  for (const resource of written) wants.set(resource, { resource, mode: 'write' });
+  for (const resource of reading) wants.set(resource, { resource, mode: 'read' });
+  for (const resource of writing) wants.set(resource, { resource, mode: 'write' });
   if (wants.size > MOST_LOCKS)
     throw refused(plan, 'writes', `expected at most ${MOST_LOCKS} resources, those read included`, [...wants.keys()]);
   const locks = sortLocks([...wants.values()]);

@@ -119,9 +119,10 @@ export function checkSchedules(items: Parameters<Store['putSchedules']>[0]): voi
 
 /** The rows that a completion writes. */
 export function checkWrites(writes: readonly StateWrite[]): void {
+  for (const write of writes) checkWrite(write);
+  if (writes.length === 1) return;
   const seen = new Set<string>();
   for (const write of writes) {
-    checkWrite(write);
     if (seen.has(write.key)) throw new StoreInputError('writes', 'no key twice', write.key);
     seen.add(write.key);
   }

@@ -238,9 +238,10 @@ function checkTask(task: NewTask): void {
 }
 
 function checkLocks(locks: readonly LockWant[]): void {
+  for (const { resource } of locks) checkId(resource, 'resource');
+  if (locks.length === 1) return;
   const seen = new Set<string>();
   for (const { resource } of locks) {
-    checkId(resource, 'resource');
     if (seen.has(resource)) throw new StoreInputError('locks', 'no resource twice', resource);
     seen.add(resource);
   }

@@ -18,7 +18,7 @@ import type {
 import type { Arrival, HeldRow, RememberRow, RowOutcome, SettledRow, StartRow } from './sqlite-held.ts';
 import type { LockedRow, RowsStarted } from './sqlite-starts.ts';
 import { optionsOf, parseOptions } from './sqlite-rows.ts';
-import type { BestRow } from './sqlite-rows.ts';
+import type { BestRow, TaskOptions } from './sqlite-rows.ts';
 
 /** Texts, numbers, and lists of them. */
 export type Cells = readonly unknown[];
@@ -91,8 +91,8 @@ export function decodeTasks(cells: Cells): Arrival[] {
   return tasks;
 }
 
-/** The end of the lease is the caller's: it is not sent back. */
-export function encodeClaimed(rows: readonly BestRow[]): Cells {
+/** The end of the lease is the caller's: it is not sent back. `rareOf` finds what few tasks have. */
+export function encodeClaimed(rows: readonly BestRow[], rareOf: (row: BestRow) => TaskOptions | null): Cells {
   const cells: unknown[] = [];
   let lastKind: string | undefined;
   let lastVersion: string | undefined;
@@ -109,13 +109,18 @@ export function encodeClaimed(rows: readonly BestRow[]): Cells {
       row[6] + 1,
       row[7],
       row[8],
-      row[15],
     );
+    const options = rareOf(row);
+    if (options === null) cells.push(PLAIN);
+    else cells.push(options.rootId ?? null, options.tenant ?? null, options.affinity ?? null, options.deadlineMs ?? null);
     lastKind = kind;
     lastVersion = version;
   }
   return cells;
 }
+
+/** In place of the first of the options: there are none. */
+const PLAIN = 0;
 
 /** `learn` hears the row of each. */
 export function decodeClaimed(cells: Cells, leaseUntilMs: number, learn: (id: string, seq: number) => void): ClaimedTask[] {
@@ -127,7 +132,7 @@ export function decodeClaimed(cells: Cells, leaseUntilMs: number, learn: (id: st
     learn(id, cells[at] as number);
     if (cells[at + 2] !== SAME) kind = cells[at + 2] as string;
     if (cells[at + 3] !== SAME) version = cells[at + 3] as string;
-    const options = parseOptions(cells[at + 9] as string | null);
+    const isPlain = cells[at + 9] === PLAIN;
     claimed.push({
       id,
       kind,
@@ -138,11 +143,12 @@ export function decodeClaimed(cells: Cells, leaseUntilMs: number, learn: (id: st
       depth: cells[at + 7] as number,
       parentId: cells[at + 8] as string | null,
       leaseUntilMs,
-      rootId: options?.rootId ?? null,
-      tenant: options?.tenant ?? null,
-      affinity: options?.affinity ?? null,
-      deadlineMs: options?.deadlineMs ?? null,
+      rootId: isPlain ? null : (cells[at + 9] as string | null),
+      tenant: isPlain ? null : (cells[at + 10] as string | null),
+      affinity: isPlain ? null : (cells[at + 11] as string | null),
+      deadlineMs: isPlain ? null : (cells[at + 12] as number | null),
     });
+    if (!isPlain) at += 3;
   }
   return claimed;
 }
@@ -200,10 +206,13 @@ export function decodeStarted(cells: Cells, learn: (start: number, key: string, 
     if (attempt === SAME) outcomes.push(outcomes.at(-1)!);
     else if (attempt === AS_OBJECT) outcomes.push(cells[at++] as StartOutcome);
     else {
-      const [losses, lockFence, count] = [cells[at++] as number, cells[at++] as number, cells[at++] as number];
+      const losses = cells[at++] as number;
+      const lockFence = cells[at++] as number;
+      const count = cells[at++] as number;
       const locks: LockWant[] = [];
       for (let lock = 0; lock < count; lock += 1) {
-        const [resource, mode] = [cells[at++] as string, cells[at++]];
+        const resource = cells[at++] as string;
+        const mode = cells[at++];
         locks.push({ resource, mode: mode === false ? 'read' : 'write' });
         if (mode === WRITE_WITH_ROW) learn(outcomes.length, resource, { version: cells[at++] as number, value: cells[at++] as string });
         else if (mode === WRITE_WITHOUT_ROW) learn(outcomes.length, resource, null);

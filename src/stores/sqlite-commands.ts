@@ -29,7 +29,7 @@ import type { Arrival, Completed, HeldRow, HeldTask, RememberRow, RowOutcome, Se
 import { Known } from './sqlite-known.ts';
 import { SqliteLeases } from './sqlite-leases.ts';
 import { mergeBest, orderKeyOf, toHeld, toRecord } from './sqlite-rows.ts';
-import type { BestRow, RecordRow } from './sqlite-rows.ts';
+import type { BestRow, RecordRow, TaskOptions } from './sqlite-rows.ts';
 import type { Cell } from './sqlite-rows-statement.ts';
 import { SqliteSchedules } from './sqlite-schedules.ts';
 import type { FiringRow } from './sqlite-schedules.ts';
@@ -143,6 +143,11 @@ export class SqliteTasks {
       return best;
     });
     return claimed.length === 1 ? claimed[0]! : mergeBest(claimed);
+  }
+
+  /** Of a row that was just claimed. */
+  optionsOf(row: BestRow): TaskOptions | null {
+    return this.#known.held.of(row[0])?.options ?? null;
   }
 
   start(items: readonly StartRow[], nowMs: number): RowsStarted[] {

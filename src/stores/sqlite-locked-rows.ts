@@ -9,6 +9,7 @@
  *
  * What is committed is compared with the version in the same transaction, as ever.
  */
+import { ChurnMap } from '../../actors/kernel/churn-map.ts';
 import type { StateRow } from '../../actors/ports/store.ts';
 import type { LockedRow } from './sqlite-starts.ts';
 
@@ -17,18 +18,18 @@ const MOST_RUNS = 5_000;
 
 /** Of one store, at its end of the thread. */
 export class LockedRows {
-  readonly #rows = new Map<string, StateRow | undefined>();
+  readonly #rows = new ChurnMap<string, StateRow | undefined>();
   /** Keys of the rows of a run, by the id of its task, the longest known first. */
-  readonly #byTask = new Map<string, readonly string[]>();
+  readonly #byTask = new ChurnMap<string, readonly string[]>();
   /** How many writes of a row are on their way. */
-  readonly #writing = new Map<string, number>();
+  readonly #writing = new ChurnMap<string, number>();
 
   /** A start of this task brought this. */
   learn(id: string, key: string, row: LockedRow): void {
     if (this.#writing.has(key)) return;
     this.#rows.set(key, row === null ? undefined : { key, ...row });
     const keys = this.#byTask.get(id);
-    if (keys === undefined && this.#byTask.size >= MOST_RUNS) for (const [oldest] of this.#byTask) if (this.forget(oldest)) break;
+    if (keys === undefined && this.#byTask.size >= MOST_RUNS) for (const oldest of this.#byTask.keys()) if (this.forget(oldest)) break;
     this.#byTask.set(id, keys === undefined ? [key] : [...keys, key]);
   }
 

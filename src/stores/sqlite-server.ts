@@ -164,7 +164,7 @@ function run(tasks: SqliteTasks, request: Request): Replies[keyof Replies] {
     case 'submit':
       return tasks.submit(decodeTasks(request.cells), request.nowMs);
     case 'claim':
-      return encodeClaimed(tasks.claim(request.command));
+      return encodeClaimed(tasks.claim(request.command), (row) => tasks.optionsOf(row));
     case 'start':
       return encodeStarted(tasks.start(decodeStarts(request.cells), request.nowMs));
     case 'remember':
