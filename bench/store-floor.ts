@@ -2,7 +2,9 @@
  * The floor of each mix of tasks: how fast can their rows go through this schema at all? A loop by hand
  * on node:sqlite, without thread, without port, without a check, in as few statements as it can be done
  * with. Each commit submits batch n + 1, claims and starts batch n and completes batch n - 1, as a busy
- * fleet with group commit does.
+ * fleet with group commit does. So a task is on the disk between its stages here too; but 100 tasks are
+ * always together, at each stage, as no fleet's are whose runs end when they end. What that is worth alone
+ * is told by the floor in groups as small as the fleet's, see `batchFor`.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -59,6 +61,15 @@ export function floorRate(mix: Mix, { tasks, synchronous, batch, folder = tmpdir
     rmSync(home, { recursive: true });
   }
 }
+
+/** The batch with which a floor makes about as many commits of these tasks. */
+export function batchFor(mix: Mix, { tasks, commits }: { readonly tasks: number; readonly commits: number }): number {
+  const first = mix === 'asks' ? tasks / (CHILDREN + 1) : tasks;
+  const fits = BATCHES.filter((batch) => first % batch === 0);
+  return fits.reduce((best, batch) => (Math.abs(first / batch - commits) < Math.abs(first / best - commits) ? batch : best));
+}
+
+const BATCHES = [5, 10, 20, 25, 40, 50, 80, 100, 200];
 
 /** What is done to each batch, one stage a commit. */
 type Stages = readonly ((batch: number) => void)[];
