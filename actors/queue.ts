@@ -28,7 +28,7 @@ import { EMPTY, waitingIn, without } from './queue/line.ts';
 import type { Mailboxes, QueueEffect, QueueInput, QueueMessage } from './queue/messages.ts';
 import { place, spillOver } from './queue/placing.ts';
 import { hashOf } from './queue/rendezvous.ts';
-import { begin, isAmong, unbox } from './queue/state.ts';
+import { among, begin, isAmong, unbox } from './queue/state.ts';
 import type { QueueState, Slot, Turn } from './queue/state.ts';
 import { stealForIdle } from './queue/stealing.ts';
 
@@ -145,10 +145,10 @@ function claimed(before: QueueState, tasks: readonly ClaimedTask[], asked: numbe
 function ended(before: QueueState, runs: readonly Held[]): Decided {
   const turn = begin(before);
   const { slots } = turn.state;
-  // A burst is as long as there are slots: comparing all costs less than an index of them.
+  const isEnded = among(runs);
   for (let at = 0, left = runs.length; left > 0 && at < slots.length; at += 1) {
     const slot = slots[at]!;
-    if (slot.run === null || !isAmong(runs, slot.run)) continue;
+    if (slot.run === null || !isEnded(slot.run)) continue;
     slots[at] = { ...slot, run: null };
     left -= 1;
   }

@@ -93,6 +93,21 @@ export function unbox({ state, effects }: Turn, slot: Slot): void {
   if (hasBox(state, slot)) effects.push({ type: 'queue.unbox', worker: slot.worker });
 }
 
+/** Up to so many are compared one by one: that costs less than an index of them. */
+const FEW = 2;
+
+/** As `isAmong`, to be asked of many. */
+export function among(tasks: readonly Held[]): (task: Held) => boolean {
+  if (tasks.length <= FEW) return (task) => isAmong(tasks, task);
+  const fences = new Map<string, number>();
+  for (const { id, fence } of tasks) fences.set(id, fence);
+  return (task) => {
+    const fence = fences.get(task.id);
+    // Two runs of one task may be among them.
+    return fence === task.fence || (fence !== undefined && isAmong(tasks, task));
+  };
+}
+
 export function isAmong(tasks: readonly Held[], { id, fence }: Held): boolean {
   for (const task of tasks) if (task.fence === fence && task.id === id) return true;
   return false;

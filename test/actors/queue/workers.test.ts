@@ -11,6 +11,19 @@ describe('workers', () => {
     expect(toldTo(queue.end(task(1)), 'a')).toEqual(['worker.idle']);
   });
 
+  test('many runs that end at once free their workers and no others, also where two runs of a task are among them', () => {
+    const queue = new Bench({ capacity: 4, stealAbove: 2 });
+    for (let at = 0; at < 20; at += 1) queue.join(`w${at}`);
+    queue.give(tasks(20));
+    const workerOf = (name: number) => queue.state.slots.find(({ run }) => run?.id === `t${name}`)?.worker;
+    const [kept, freed] = [workerOf(19), workerOf(3)];
+    queue.end(...tasks(19).map(({ id }) => task(id.slice(1), id === 't7' ? 2 : 1)), task(3, 5), task(8, 2), task(19, 2));
+    expect(queue.slot(kept!).run?.id).toBe('t19');
+    expect(queue.slot(freed!).run).toBeNull();
+    const running = queue.state.slots.flatMap(({ run }) => run?.id ?? []);
+    expect(running.toSorted()).toEqual(['t19', 't7']);
+  });
+
   test('while a claim is under way nobody is idle yet', () => {
     const queue = new Bench({ capacity: 4, stealAbove: 2 });
     queue.join('a');
