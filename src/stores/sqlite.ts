@@ -168,8 +168,11 @@ export class SqliteStore implements Store {
   async settle(items: readonly Settlement[], nowMs: number): Promise<SettleReply> {
     checks.checkSettlements(items, nowMs);
     const thread = this.#thread();
-    const keys = items.flatMap(({ outcome }) => (outcome.at === 'completed' ? (outcome.writes ?? []).map(({ key }) => key) : []));
-    for (const { id } of items) this.#rows.forget(id);
+    const keys: string[] = [];
+    for (const { id, outcome } of items) {
+      this.#rows.forget(id);
+      if (outcome.at === 'completed' && outcome.writes !== undefined) for (const { key } of outcome.writes) keys.push(key);
+    }
     const settled = thread.call({ op: 'settle', cells: encodeSettlements(items, this.#seqOf), nowMs }, items.length);
     const reply = await this.#rows.writing(keys, settled);
     reply.outcomes.forEach((outcome, at) => outcome.at === 'settled' && this.#forget(items[at]!.id, outcome.status));
