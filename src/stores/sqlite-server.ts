@@ -17,9 +17,11 @@ import type { Answer, Answers, Envelope, Failure, Replies, Request } from './sql
 
 /**
  * A transaction has as many commands as make up this many items, and at least one. More would save
- * few commits, and leave the other end with nothing to do meanwhile.
+ * commits, but then all that is under way meets in one group: each end stands still while the other works.
+ * Measured with 300 runs under way: 1.5 times the rate of groups of 800 where the disk costs nothing,
+ * 1.1 times on a disk; at 60 the commits cost more than that.
  */
-const MOST_ITEMS = 800;
+const MOST_ITEMS = 120;
 
 /** How a server is reached. */
 export interface ServerOptions {
