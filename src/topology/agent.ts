@@ -154,8 +154,9 @@ export interface AgentSpec<
   readonly version?: string;
   /**
    * What becomes of a task that was begun under another version: it goes on over what is remembered, as far as names and
-   * requests still fit (`replay`; a request that does not is told as another way), begins again as if nothing had been (`restart`), or fails with `VersionRefusedError`, to be put
-   * back when the old version runs (`refuse`). Default `replay`.
+   * requests still fit (`replay`; a request that does not is told as another way), begins again as if nothing had been
+   * (`restart`), or fails with `VersionRefusedError`, to be put back when the old version runs (`refuse`; where it has
+   * registered compensations it is undone, as whatever fails, and cannot be put back). Default `replay`.
    */
   readonly onVersionChange?: 'replay' | 'restart' | 'refuse';
 }
