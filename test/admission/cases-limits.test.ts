@@ -5,14 +5,13 @@
  *
  *   CL-10   a caller that may bypass a full limiter: nobody may, in flight never passes the limit (S6).
  *           Who is urgent has a priority, who is important a weight.
- *   LIM-18  a reservoir that is filled in steps: rates are continuous (GCRA). What it is good for, a
- *           bounded store of turns that fills with time, is shown here for the burst.
- *   LIM-23  another client's slot, kept or released: a limiter is of one process. Who loses its process
- *           loses the slice, which nobody else uses before it has run out: see the regulator. Here: the
- *           place of a call that never ends is kept until its time limit, and then it is free.
+ *   LIM-18  a reservoir that is filled in steps: rates are continuous (GCRA). The row's calls go in its order, none
+ *           of them later than in the row, out of the same store of turns: what comes all the time is not lost at the cap.
+ *   LIM-23  another client's slot: a limiter is of one process. Whoever counts the calls may go all the same: the
+ *           limiter crashes while its call is on its way. A node that loses its slice: see the limiter's slices.
  *
  * Shown elsewhere: CL-01 to CL-04 and CL-24 with adaptation, CL-08, CL-09, CL-20 and LIM-02 to LIM-11, 15, 25,
- * 29, 30 and 36 with the limiter, CL-12, CL-13 and LIM-20 with the wait line, LIM-25, 29 and 30 also with budgets.
+ * 29, 30 and 36 with the limiter, CL-12 and turns of CL-13 with the wait line, LIM-25, 29 and 30 also with budgets.
  */
 import { describe, expect, test } from 'vitest';
 import type { Random } from '../../actors/kernel/random.ts';
@@ -30,6 +29,27 @@ describe('room in flight', () => {
     expect(await world.gate.look()).toMatchObject({ inFlight: 10, waiting: 1 });
     await world.drive(Promise.all(calls));
     expect(world.peak).toBe(10);
+    await world.drive(world.gate.close());
+  });
+
+  test('CL-13: batch has the whole room while live is idle, the eleventh is refused, and then live has the next place', async () => {
+    const world = new GateWorld({ limits: { concurrency: 10 }, weights: { kinds: { batch: 0.3, live: 0.7 } } });
+    const calls = Array.from({ length: 10 }, (_, at) =>
+      world.gate.run(world.work(`batch ${at}`, 100 + at), { flow: 'batch', withinMs: 0 }),
+    );
+    await world.settle();
+    expect(world.inFlight).toBe(10);
+    const eleventh = world.ending(world.gate.run(world.work('eleventh', 1), { flow: 'batch', withinMs: 0 }));
+    await world.settle();
+    expect(await eleventh).toMatchObject({ at: 'failed', error: { code: 'DROVER_ADMISSION_LATE', detail: { waitedMs: 0 } } });
+    expect(await world.gate.look()).toMatchObject({ inFlight: 10, waiting: 0, refused: 1 });
+    // Borrowed room is not taken back: live waits for the first place, and stands behind nobody for it.
+    calls.push(world.gate.run(world.work('live', 1), { flow: 'live' }));
+    await world.advance(99);
+    expect(world.began).toHaveLength(10);
+    await world.advance(1);
+    expect(world.began.at(-1)).toBe('live');
+    await world.drive(Promise.all(calls));
     await world.drive(world.gate.close());
   });
 
@@ -86,6 +106,29 @@ describe('room in flight', () => {
     await desk.close();
   });
 
+  // The row's fifth job has weight 0 and ends at 400 ms beside the others. Here nobody runs uncounted: it is refused
+  // where it is asked, delays none of the four, and asked for one place it is the fifth to end.
+  test('LIM-14: a fifth that would take no place is refused, and the four in line go as if it had never asked', async () => {
+    const desk = new Desk({ limits: { concurrency: 2 } });
+    const begin = (slots: number, afterMs: number) => desk.begin({ slots, tries: [{ end: 'ok', afterMs }] });
+    begin(1, 100);
+    begin(2, 200);
+    expect(() => begin(0, 100)).toThrow(/slots of desk/);
+    begin(1, 100);
+    begin(1, 100);
+    begin(1, 100);
+    await desk.advance(1_000);
+    expect(desk.tries.map(({ slots, beganMs, endedMs }) => [slots, beganMs, endedMs])).toEqual([
+      [1, 0, 100],
+      [2, 100, 300],
+      [1, 300, 400],
+      [1, 300, 400],
+      [1, 400, 500],
+    ]);
+    await desk.expectHome();
+    await desk.close();
+  });
+
   test('LIM-14: a call takes at least one place: none, or a part of one, is refused where it is asked', async () => {
     const desk = new Desk({ limits: { concurrency: 2 } });
     for (const slots of [0, 0.5, -1, Number.NaN, Infinity]) {
@@ -102,6 +145,73 @@ describe('room in flight', () => {
     expect(three!.endings).toMatchObject([{ at: 'failed', error: { cause: { code: 'DROVER_CALL_TOO_LARGE', retryable: false } } }]);
     await desk.advance(500);
     expect([one, two].map((call) => call!.endings[0]?.at)).toEqual(['replied', 'replied']);
+    await desk.close();
+  });
+
+  describe('LIM-20: one place, a short line, and arrivals of other priority', () => {
+    /** Higher goes sooner: the row's 5 is 0 here, its 2 is 3, its 1 is 4 and its 9 is -4. */
+    const arrivals = [0, 0, 0, 0, 3, 4, -4];
+
+    /** Which calls run, in order, and which are told that they are dropped, in order, each before any time has passed. */
+    async function ran(whenFull: 'shed' | 'refuse', waiting: number): Promise<{ readonly runs: unknown[]; readonly dropped: number[] }> {
+      const world = new GateWorld({ limits: { concurrency: 1 }, waiting, whenFull });
+      const dropped: number[] = [];
+      const calls = arrivals.map((priority, at) => {
+        const call = world.gate.run(world.work(at + 1, 50), { priority });
+        return call.catch((error: Error & { code?: string; detail?: unknown }) => {
+          expect([error.code, error.detail, world.nowMs]).toMatchObject(['DROVER_ADMISSION_FULL', { waiting }, 0]);
+          dropped.push(at + 1);
+        });
+      });
+      await world.settle();
+      expect(await world.gate.look()).toMatchObject({ waiting, refused: arrivals.length - 1 - waiting });
+      await world.drive(Promise.all(calls));
+      await world.drive(world.gate.close());
+      return { runs: world.began, dropped };
+    }
+
+    test('LEAK: a full line sheds the least important for who is more so, and each that is shed is told', async () => {
+      expect(await ran('shed', 2)).toEqual({ runs: [1, 6, 5], dropped: [4, 3, 2, 7] });
+    });
+
+    // The row's bound of 3 counts who comes; here all who wait under the bound go.
+    test('LEAK: with one place more in line, the oldest of those that came before goes last', async () => {
+      expect(await ran('shed', 3)).toEqual({ runs: [1, 6, 5, 2], dropped: [4, 3, 7] });
+    });
+
+    test('OVERFLOW: a full line refuses whoever comes, however important, and each is told', async () => {
+      expect(await ran('refuse', 2)).toEqual({ runs: [1, 2, 3], dropped: [4, 5, 6, 7] });
+    });
+  });
+
+  test('LIM-23: who counted a call is gone: its place is kept for as long as it may be running', async () => {
+    const desk = new Desk({ limits: { concurrency: 1 }, timeoutMs: 86_400_000, attempts: 1 });
+    const first = desk.begin({ tries: [{ end: 'ok', afterMs: 3_600_000 }] });
+    await desk.advance(10);
+    desk.crash();
+    const next = desk.begin({ tries: [{ end: 'ok', afterMs: 10 }] });
+    await desk.advance(3_599_000);
+    expect([desk.crashes, desk.tries.length, next.endings.length]).toEqual([1, 1, 0]);
+    await desk.advance(2_000);
+    expect([first, next].map(({ endings }) => endings[0]?.at)).toEqual(['replied', 'replied']);
+    expect(desk.tries[1]!.beganMs).toBe(3_600_000);
+    expect(desk.peak).toBe(1);
+    await desk.expectHome();
+    await desk.close();
+  });
+
+  test('LIM-23: and where it has a time limit, it is kept until then, and is the next one’s', async () => {
+    const desk = new Desk({ limits: { concurrency: 1 }, timeoutMs: 5_000, attempts: 1 });
+    const first = desk.begin({ tries: [{ end: 'never', afterMs: 0 }] });
+    await desk.advance(10);
+    desk.crash();
+    const next = desk.begin({ tries: [{ end: 'ok', afterMs: 10 }] });
+    await desk.advance(4_989);
+    expect([desk.crashes, desk.tries.length]).toEqual([1, 1]);
+    await desk.advance(100);
+    expect([first, next].map(({ endings }) => endings[0]?.at)).toEqual(['failed', 'replied']);
+    expect(desk.tries[1]!.beganMs).toBe(5_000);
+    await desk.expectHome();
     await desk.close();
   });
 
@@ -168,6 +278,28 @@ describe('rates', () => {
     await world.drive(world.gate.run(world.work(2, 0)));
     expect(world.nowMs).toBe(100);
     await world.drive(world.gate.close());
+  });
+
+  test('LIM-18: three are there, five come every 150 ms, six are kept: weights 1 to 5 go in order by 450 ms', async () => {
+    const desk = new Desk({ limits: { tokensPerMinute: 2_000 }, safetyMargin: 0, burstMs: 180 });
+    // Of a full store of six, three are gone: that is where the row begins.
+    desk.begin({ input: 3, tries: [{ end: 'ok', afterMs: 0 }] });
+    for (let weight = 1; weight <= 5; weight += 1) desk.begin({ input: weight, tries: [{ end: 'ok', afterMs: 0 }] });
+    await desk.advance(450);
+    expect(desk.tries.map(({ input }) => input)).toEqual([3, 1, 2, 3, 4, 5]);
+    // Thirty milliseconds a turn: 3, 4 and 5 are earned one after the other. In steps: 0, 0, 150, 300 and 450.
+    expect(desk.tries.slice(1).map(({ beganMs }) => Math.round(beganMs))).toEqual([0, 0, 90, 210, 360]);
+    // Three are there again: in steps two of these are lost at the cap of six, and one is left.
+    expect(6 - (await desk.look()).owedTokens).toBeCloseTo(3, 3);
+    await desk.advance(60_000);
+    expect((await desk.look()).owedTokens).toBe(0);
+    const fromMs = desk.nowMs;
+    for (let call = 0; call < 7; call += 1) desk.begin({ input: 1, tries: [{ end: 'ok', afterMs: 0 }] });
+    await desk.advance(29);
+    expect(desk.tries.filter(({ beganMs }) => beganMs >= fromMs)).toHaveLength(6);
+    await desk.advance(100);
+    await desk.expectHome();
+    await desk.close();
   });
 
   test('LIM-18: turns are earned continuously and saved up to the burst, never above it', async () => {
