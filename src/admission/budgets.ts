@@ -122,7 +122,8 @@ export class Budgets {
 
   /**
    * Changes the limits and the warnings of a budget; what is spent stays spent. Less than before is
-   * possible: what is reserved already, and a slice that is just being fetched, may then be above it.
+   * possible: what is reserved already, or asked for within the same turn of the event loop from a slice in hand, and a slice
+   * that is just being fetched, may then be above it.
    * Throws a `BudgetInputError` for a scope that was not declared, and for another period: that is
    * another budget.
    */
