@@ -13,8 +13,8 @@ export type AnthropicMiddleware = <R extends AnthropicRequest>(request: R, next:
 export type AnthropicRequest = RequestInit & { readonly url: string };
 
 /**
- * For `new Anthropic({ middleware: [anthropicMiddleware(gate)] })`: messages go through the gate, all else passes by. It sees
- * what Anthropic's own API would, also in front of Bedrock, Vertex and Foundry.
+ * For `new Anthropic({ middleware: [anthropicMiddleware(gate)] })`: messages (and the completions of old) go through the gate, in
+ * whatever form; all else passes by: counting tokens, which is free and has limits of its own, batches, files. It sees what Anthropic's own API would, also in front of Bedrock, Vertex and Foundry.
  *
  * What a client gets: the provider's answer as it came, plain or streamed; the provider's last failure, when the gate
  * gives up, marked so that the client does not try again; or the gate's refusal, thrown as Drover's own error

@@ -2,12 +2,14 @@
 import type { Usage } from '../topology/dependency.ts';
 import { messageOf } from './errors.ts';
 import type { HttpAsked, HttpWire, Refusal } from './http-drop-in.ts';
+import type { RequestBody } from './request-body.ts';
 import type { EventReading } from './server-events.ts';
 import { anthropicUsage } from './usage.ts';
-import { weightOf } from './weight.ts';
+import { unreadWeight, weightOf } from './weight.ts';
 
 export const anthropicWire: HttpWire = {
-  ask,
+  isGated: (path) => GATED.test(path),
+  ask: (_path, request) => ask(request),
   plainUsage: (body) => anthropicUsage((body as { readonly usage?: unknown } | undefined)?.usage),
   reading: () => new AnthropicReading(),
   refusal: ({ status, message, code }: Refusal) => ({ type: 'error', error: { type: TYPE_OF[status] ?? 'api_error', message, code } }),
@@ -22,13 +24,16 @@ const TYPE_OF: Readonly<Record<number, string>> = {
   504: 'timeout_error',
 };
 
-/** Messages alone: not their counting, not their batches. */
-function ask(path: string, body: Readonly<Record<string, unknown>>): HttpAsked | undefined {
-  const { model, messages, system, tools, max_tokens: most } = body;
-  if (typeof model !== 'string' || messages === undefined || !path.endsWith('/messages')) return undefined;
+/** Messages, and the completions of old. Not the counting of tokens, which is free and has limits of its own, nor batches, which are answered elsewhere. */
+const GATED = /\/(?:messages|complete)$/;
+
+function ask({ json, size }: RequestBody): HttpAsked {
+  if (json === undefined) return { model: undefined, weight: unreadWeight(size), outputTokens: undefined };
+  const { model, messages, prompt, system, tools } = json;
+  const most = json['max_tokens'] ?? json['max_tokens_to_sample'];
   return {
-    model,
-    weight: weightOf(messages, system, JSON.stringify(tools), JSON.stringify(body['output_config'])),
+    model: typeof model === 'string' && model !== '' ? model : undefined,
+    weight: weightOf(messages, prompt, system, JSON.stringify(tools), JSON.stringify(json['output_config'])),
     outputTokens: Number.isSafeInteger(most) && (most as number) >= 1 ? (most as number) : undefined,
   };
 }
@@ -38,6 +43,7 @@ interface Told {
   readonly usage?: unknown;
   readonly message?: { readonly usage?: unknown };
   readonly error?: unknown;
+  readonly stop_reason?: unknown;
 }
 
 /** The usage comes twice: with the start, and, cumulative, with the end. */
@@ -54,7 +60,7 @@ class AnthropicReading implements EventReading {
   }
 
   read(_data: string, value: unknown): boolean {
-    const { type, usage, message, error } = (value ?? {}) as Told;
+    const { type, usage, message, error, stop_reason: stopReason } = (value ?? {}) as Told;
     switch (type) {
       case 'message_start':
         this.#start = message?.usage;
@@ -62,6 +68,10 @@ class AnthropicReading implements EventReading {
       case 'message_delta':
         this.#end = usage ?? this.#end;
         this.isWhole = true;
+        break;
+      case 'completion':
+        // Of the completions of old, the last has a reason.
+        if (typeof stopReason === 'string') this.isDone = true;
         break;
       case 'message_stop':
         this.isDone = true;

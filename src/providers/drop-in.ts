@@ -4,7 +4,7 @@
  *
  * Inside a `ctx.call`, or inside the work of a gate, it asks nobody: that call is admitted and paid already.
  * It then only tells what it sees (a call that makes several requests used the sum of them). Work that such a
- * call leaves behind, and that asks a model when the call is over, belongs to it still: nobody admits it again.
+ * call leaves behind, and that asks a model when the call is over, is no part of it any more: it is admitted by itself.
  */
 import { z } from 'zod';
 import { checkShape, unknownOr } from '../../actors/kernel/shape.ts';
@@ -26,7 +26,8 @@ export type Gate = Pick<Admission, 'name' | 'run' | 'needsPrices' | 'joined'>;
 export interface DropInOptions extends Pick<AdmittedCall<never>, 'tenant' | 'flow' | 'priority' | 'withinMs' | 'whenShut'> {
   /**
    * US dollars: own prices for every model, or a function. Default: the listed price of the request's model; one that is not
-   * listed costs what the gate's `price` says, and is refused where the gate has a budget in dollars and no `price`.
+   * listed costs what the gate's `price` says, and is refused where the gate has a budget in dollars and no `price`. So is a
+   * request that names no model (a stored prompt of OpenAI's may have its own); a function is given '' for it.
    */
   readonly price?: OwnPrices | ((usage: Usage, model: string) => number);
   /** Whose price list counts. Default: that of the drop-in's own provider. */
@@ -56,7 +57,8 @@ const UNKNOWN_OUTPUT_TOKENS = 1_000;
 
 /** What a request asks for, before it is sent. */
 export interface Asked {
-  readonly model: string;
+  /** Undefined: it names none that can be read here (a stored prompt may have its own). */
+  readonly model: string | undefined;
   readonly weight: Weight;
   /** The most that may come back; undefined: the request does not say. */
   readonly outputTokens: number | undefined;
@@ -101,7 +103,7 @@ export class DropIn {
   /** What is asked of the gate. @throws UnknownPriceError */
   admissible(asked: Asked, signal: AbortSignal | undefined, provider = this.#provider): Admissible {
     const { tenant, flow, priority, withinMs, whenShut, maxOutputTokens = UNKNOWN_OUTPUT_TOKENS } = this.#options;
-    const estimate = this.#estimates.of(asked.model);
+    const estimate = this.#estimates.of(asked.model ?? '');
     const price = this.#price(asked.model, provider);
     const call: AdmittedCall<never> = {
       input: inputTokensOf(estimate, asked.weight),
@@ -123,11 +125,13 @@ export class DropIn {
     };
   }
 
-  #price(model: string, provider: string | undefined): ((usage: Usage) => number) | undefined {
+  #price(model: string | undefined, provider: string | undefined): ((usage: Usage) => number) | undefined {
     const { price: given, provider: chosen } = this.#options;
-    if (typeof given === 'function') return (usage) => given(usage, model);
-    const price = given === undefined ? priceOf(model, chosen ?? provider) : ownPrice(given);
-    if (price === undefined && this.gate.needsPrices) throw new UnknownPriceError({ model, gate: this.gate.name });
+    if (typeof given === 'function') return (usage) => given(usage, model ?? '');
+    const listed = () => (model === undefined ? undefined : priceOf(model, chosen ?? provider));
+    const price = given === undefined ? listed() : ownPrice(given);
+    if (price === undefined && this.gate.needsPrices)
+      throw new UnknownPriceError({ model: model ?? 'a model that the request does not name', gate: this.gate.name });
     return price;
   }
 }

@@ -20,15 +20,10 @@ export function fetchThrough(name: string, dropIn: DropIn, wire: HttpWire, send:
   };
 }
 
-const OPENING_BRACE = 0x7b;
-
 /** A request as an address and the rest. */
 async function opened(input: Request, init: RequestInit | undefined): Promise<{ readonly url: string; readonly init: RequestInit }> {
   const request = new Request(input, init);
   const { url, method, headers, signal, redirect } = request;
   if (request.body === null) return { url, init: { method, headers, signal, redirect } };
-  const bytes = await request.arrayBuffer();
-  // What is no JSON (an upload) stays bytes.
-  const body = new Uint8Array(bytes)[0] === OPENING_BRACE ? new TextDecoder().decode(bytes) : bytes;
-  return { url, init: { method, headers, signal, redirect, body } };
+  return { url, init: { method, headers, signal, redirect, body: await request.arrayBuffer() } };
 }

@@ -23,6 +23,8 @@ import type { Admissible, Asked, DropIn } from './drop-in.ts';
 import { tellUsage } from './drop-in.ts';
 import { ProviderQuotaError, ProviderStatusError } from './errors.ts';
 import { tellQuota } from './quota.ts';
+import { readBody } from './request-body.ts';
+import type { RequestBody } from './request-body.ts';
 import { EventWatch } from './server-events.ts';
 import type { EventReading } from './server-events.ts';
 import { watchedStream } from './watched-stream.ts';
@@ -36,8 +38,10 @@ export interface HttpAsked extends Asked {
 
 /** How a provider speaks. */
 export interface HttpWire {
-  /** What a request asks for; undefined: nothing that a model answers, so it passes by. */
-  ask(path: string, body: Readonly<Record<string, unknown>>): HttpAsked | undefined;
+  /** Whether a model answers what is posted there, whatever it is. `path` without slashes at its end. Everything else passes by. */
+  isGated(path: string): boolean;
+  /** What a request asks for. */
+  ask(path: string, request: RequestBody): HttpAsked;
   plainUsage(body: unknown): Usage | undefined;
   reading(): EventReading;
   /** The body of a refusal. */
@@ -94,31 +98,24 @@ export class HttpDropIn {
 
   /** Never rejects but with the reason of `init.signal`, or with Drover's errors where the client passes them on. */
   async exchange(exchange: Exchange): Promise<Response> {
-    const asked = this.#asked(exchange);
-    if (asked === undefined) return exchange.send(exchange.init);
-    const sent = asked.body === undefined ? exchange.init : { ...exchange.init, body: JSON.stringify(asked.body) };
+    const path = pathOf(exchange.url);
+    if (exchange.init.method?.toUpperCase() !== 'POST' || !this.#wire.isGated(path)) return exchange.send(exchange.init);
     const joined = this.#dropIn.joined;
-    const hides = asked.body !== undefined;
+    // The body as it can be sent again: what a client gave as a stream can be read but once.
+    let whole = exchange;
     try {
       exchange.init.signal?.throwIfAborted();
-      if (joined !== undefined) return await this.#join(joined, exchange, sent, hides);
-      if (this.#isSecond(exchange.init)) return this.#refuse(SECOND);
-      return await this.#admit(this.#dropIn.admissible(asked, exchange.init.signal ?? undefined), exchange, sent, hides);
+      const request = await readBody(exchange.init.body);
+      whole = { ...exchange, init: { ...exchange.init, ...(request.body === undefined ? {} : { body: request.body }) } };
+      const asked = this.#wire.ask(path, request);
+      const hides = asked.body !== undefined;
+      const sent = hides ? { ...whole.init, body: JSON.stringify(asked.body) } : whole.init;
+      if (joined !== undefined) return await this.#join(joined, whole, sent, hides);
+      if (this.#isSecond(whole.init)) return this.#refuse(SECOND);
+      return await this.#admit(this.#dropIn.admissible(asked, whole.init.signal ?? undefined), whole, sent, hides);
     } catch (error) {
-      return this.#failed(error, exchange, joined !== undefined);
+      return this.#failed(error, whole, joined !== undefined);
     }
-  }
-
-  #asked({ url, init }: Exchange): HttpAsked | undefined {
-    if (init.method?.toUpperCase() !== 'POST' || typeof init.body !== 'string') return undefined;
-    let body: unknown;
-    try {
-      body = JSON.parse(init.body);
-    } catch {
-      return undefined;
-    }
-    if (typeof body !== 'object' || body === null || Array.isArray(body)) return undefined;
-    return this.#wire.ask(URL.parse(url, 'http://localhost')?.pathname ?? '', body as Readonly<Record<string, unknown>>);
   }
 
   #admit(admissible: Admissible, exchange: Exchange, sent: RequestInit, hides: boolean): Promise<Response> {
@@ -176,13 +173,15 @@ export class HttpDropIn {
   /** A second attempt of a client at what its own signal had ended. */
   #isSecond(init: RequestInit): boolean {
     const attempt = Number(new Headers(init.headers).get(CLIENT_ATTEMPT) ?? 0);
-    return attempt > 0 && this.#aborted.delete(keyOf(init));
+    const key = keyOf(init);
+    return attempt > 0 && key !== undefined && this.#aborted.delete(key);
   }
 
   #failed(error: unknown, { init, passesErrors }: Exchange, isJoined: boolean): Response {
     if (init.signal?.aborted === true) {
       if (this.#aborted.size >= MOST_ABORTED) this.#aborted.clear();
-      if (!isJoined) this.#aborted.add(keyOf(init));
+      const key = keyOf(init);
+      if (!isJoined && key !== undefined) this.#aborted.add(key);
       throw init.signal.reason;
     }
     const answered = responseOf(error);
@@ -241,8 +240,14 @@ function isEventStream({ headers, body }: Response): boolean {
   return body !== null && headers.get('content-type')?.includes('text/event-stream') === true;
 }
 
-function keyOf({ body }: RequestInit): string {
-  return hash('sha1', body as string);
+/** Undefined: a form, which is another one each time. */
+function keyOf({ body }: RequestInit): string | undefined {
+  return typeof body === 'string' || body instanceof Uint8Array ? hash('sha1', body) : undefined;
+}
+
+/** Without what a server does not mind. */
+function pathOf(url: string): string {
+  return (URL.parse(url, 'http://localhost')?.pathname ?? '').replace(/\/+$/, '');
 }
 
 function parsed(bytes: ArrayBuffer): unknown {

@@ -15,7 +15,12 @@ export interface OpenaiFetchOptions extends DropInOptions {
 
 /**
  * For `new OpenAI({ fetch: openaiFetch(gate) })`, and for look-alikes with the same wire format. Chat completions,
- * completions, responses and embeddings go through the gate; everything else (lists, files, uploads) passes by.
+ * completions, responses (and their compaction) and embeddings go through the gate, whatever they hold and in whatever form:
+ * a text, bytes, a stream, a `Request`. Everything else passes by: lists, files, batches, counting tokens, images, speech, and
+ * what goes over a WebSocket.
+ *
+ * A request is charged by what can be read of it. What the provider keeps itself (a stored prompt, an earlier response, a
+ * conversation) is guessed at 2,000 input tokens each; a body that cannot be read at 1,000, and a token for four of its bytes.
  *
  * What a client gets: the provider's answer as it came, plain or streamed; the provider's last failure, when the gate
  * gives up; or a refusal of the gate as a response 429 (budget, size, deadline), 503 (breaker, full line, closed), 504

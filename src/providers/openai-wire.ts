@@ -2,14 +2,16 @@
 import type { Usage } from '../topology/dependency.ts';
 import { messageOf } from './errors.ts';
 import type { HttpAsked, HttpWire, Refusal } from './http-drop-in.ts';
+import type { RequestBody } from './request-body.ts';
 import type { EventReading } from './server-events.ts';
 import { openaiUsage } from './usage.ts';
-import { weightOf } from './weight.ts';
+import { unreadWeight, weightOf } from './weight.ts';
 
 /** `tellsUsage`: streams are asked to say what they used. */
 export function openaiWire(tellsUsage: boolean): HttpWire {
   return {
-    ask: (path, body) => ask(path, body, tellsUsage),
+    isGated: (path) => GATED.test(path),
+    ask: (path, request) => ask(path, request, tellsUsage),
     plainUsage: (body) => openaiUsage((body as { readonly usage?: unknown } | undefined)?.usage),
     reading: () => new OpenaiReading(),
     refusal: ({ message, code }: Refusal) => ({ error: { message, type: 'drover_refusal', param: null, code } }),
@@ -18,22 +20,37 @@ export function openaiWire(tellsUsage: boolean): HttpWire {
   };
 }
 
-/** What is read here; whatever else a client asks for (images, speech, moderations, counting) passes by. */
-const READ = /\/(?:chat\/completions|completions|responses|embeddings)$/;
+/** Where a model answers; whatever else a client asks for (images, speech, moderations, counting, batches) passes by. */
+const GATED = /\/(?:chat\/completions|completions|responses(?:\/compact)?|embeddings)$/;
+/** Those that are told by a field of theirs what they are to say of their usage in a stream. */
+const TELLS_WHEN_ASKED = /\/completions$/;
 
-function ask(path: string, body: Readonly<Record<string, unknown>>, tellsUsage: boolean): HttpAsked | undefined {
-  const { model, messages, prompt, input, instructions } = body;
-  const asks = messages ?? prompt ?? input;
-  if (typeof model !== 'string' || asks === undefined || !READ.test(path)) return undefined;
-  const described = [body['tools'], body['functions'], body['response_format'], body['text']].map((part) => JSON.stringify(part));
-  const most = [body['max_completion_tokens'], body['max_tokens'], body['max_output_tokens']].find(isCount);
+/** What the provider keeps and puts before the input (a stored prompt, an earlier response, a conversation), each: nobody here knows its size. */
+const KEPT_TOKENS = 2_000;
+
+function ask(path: string, { json, size }: RequestBody, tellsUsage: boolean): HttpAsked {
+  const isEmbedding = path.endsWith('/embeddings');
+  if (json === undefined) return { model: undefined, weight: unreadWeight(size), outputTokens: isEmbedding ? 0 : undefined };
+  const { model, messages, prompt, input, instructions } = json;
+  const described = [json['tools'], json['functions'], json['response_format'], json['text']].map((part) => JSON.stringify(part));
+  const said = weightOf(messages, prompt, input, instructions, described);
+  const kept = [isRecord(prompt) ? prompt : undefined, json['previous_response_id'], json['conversation']].filter(isGiven).length;
+  const most = [json['max_completion_tokens'], json['max_tokens'], json['max_output_tokens']].find(isCount);
   return {
-    model,
-    weight: weightOf(asks, instructions, described),
-    outputTokens: path.endsWith('/embeddings') ? 0 : most,
-    ...(isCount(body['n']) ? { answers: body['n'] } : {}),
-    ...(tellsUsage && input === undefined && body['stream'] === true ? withUsage(body) : {}),
+    model: typeof model === 'string' && model !== '' ? model : undefined,
+    weight: { ...said, flatTokens: said.flatTokens + kept * KEPT_TOKENS },
+    outputTokens: isEmbedding ? 0 : most,
+    ...(isCount(json['n']) ? { answers: json['n'] } : {}),
+    ...(tellsUsage && TELLS_WHEN_ASKED.test(path) && json['stream'] === true ? withUsage(json) : {}),
   };
+}
+
+function isRecord(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isGiven(value: unknown): boolean {
+  return value !== undefined && value !== null;
 }
 
 /** A caller who did not ask for the usage does not get to see it. */

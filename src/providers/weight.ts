@@ -7,6 +7,7 @@
  */
 const IMAGE_TOKENS = 1_600;
 const FILE_TOKENS = 6_000;
+const UNREAD_TOKENS = 1_000;
 
 const IMAGES = new Set(['image', 'image_url', 'input_image']);
 const FILES = new Set(['file', 'input_file', 'document', 'audio', 'input_audio', 'video', 'container_upload']);
@@ -37,6 +38,11 @@ export function weightOf(...inputs: readonly unknown[]): Weight {
   const weight = { characters: 0, flatTokens: 0 };
   for (const input of inputs) weigh(input, weight, 0);
   return weight;
+}
+
+/** Of what nobody can read here, of so many characters or bytes: a token for four of them, and 1,000 for what it may stand for. */
+export function unreadWeight(size: number): Weight {
+  return { characters: size, flatTokens: UNREAD_TOKENS };
 }
 
 function weigh(value: unknown, weight: { characters: number; flatTokens: number }, depth: number): void {

@@ -309,3 +309,78 @@ test('an account that is used up is told at once, and not taken for a rate limit
   expect(reached).toHaveLength(1);
   expect(events).toMatchObject([{ at: 'failed', failure: 'permanent', again: false }]);
 });
+
+describe('nothing that a model answers gets past a gate', () => {
+  const ask = { model: 'gpt-4.1', input: 'hi' };
+  const bytes = new TextEncoder().encode(JSON.stringify(ask));
+  const sent = (path: string, body: NonNullable<RequestInit['body']> | null): [string, RequestInit] => [
+    `http://provider.test/v1/${path}`,
+    { method: 'POST', body, ...(body instanceof ReadableStream ? { duplex: 'half' } : {}) } as RequestInit,
+  ];
+  const streamed = () => new Blob([bytes]).stream();
+
+  test.each([
+    ['a stored prompt', () => sent('responses', JSON.stringify({ prompt: { id: 'pmpt_1' } }))],
+    ['a stored prompt and an input', () => sent('responses', JSON.stringify({ prompt: { id: 'pmpt_1' }, input: 'hi' }))],
+    ['an earlier response', () => sent('responses', JSON.stringify({ model: 'gpt-4.1', previous_response_id: 'resp_1' }))],
+    ['a conversation', () => sent('responses', JSON.stringify({ model: 'gpt-4.1', conversation: 'conv_1' }))],
+    ['bytes', () => sent('responses', bytes)],
+    ['a buffer', () => sent('responses', bytes.buffer)],
+    ['a blob', () => sent('responses', new Blob([bytes]))],
+    ['a stream', () => sent('responses', streamed())],
+    ['a form', () => sent('responses', new FormData())],
+    ['what is no JSON', () => sent('responses', '{')],
+    ['nothing', () => sent('responses', null)],
+    ['a Request', (): [Request] => [new Request(...sent('responses', bytes))]],
+    ['a slash at the end', () => sent('responses/', bytes)],
+    ['a query', () => sent('responses?api-version=1', bytes)],
+    ['a compaction', () => sent('responses/compact', bytes)],
+  ] as const)('%s', async (_, request) => {
+    const { gate, fetch, reached } = clientOf(said());
+    gate.isolate();
+    const answer = await fetch(...(request() as Parameters<typeof fetch>));
+    expect([answer.status, reached]).toEqual([503, []]);
+    expect(await answer.json()).toMatchObject({ error: { code: 'DROVER_BREAKER_OPEN' } });
+  });
+
+  test('and what came as a stream is sent again when the provider fails', async () => {
+    let calls = 0;
+    const { fetch, reached } = clientOf(() => ((calls += 1) === 1 ? new Response('', { status: 500 }) : said()()));
+    expect((await fetch(...sent('responses', streamed()))).status).toBe(200);
+    expect(reached.map(({ body }) => body)).toEqual([ask, ask]);
+  });
+
+  test('a request that names no model is refused where money is limited, and never sent for free', async () => {
+    const { fetch, reached } = clientOf(said(), {}, { budget: { usd: 1 } });
+    const answer = await fetch(...sent('responses', JSON.stringify({ prompt: { id: 'pmpt_1' } })));
+    expect([answer.status, reached]).toEqual([400, []]);
+    expect(await answer.json()).toMatchObject({ error: { code: 'DROVER_UNKNOWN_PRICE' } });
+  });
+
+  test.each([
+    [
+      'a stored prompt, an earlier response and a conversation by 2,000 tokens each',
+      { prompt: { id: 'p' }, previous_response_id: 'r', conversation: 'c' },
+      6_000,
+    ],
+    ['a stored prompt and what goes with it', { prompt: { id: 'p' }, input: 'x'.repeat(400) }, 2_100],
+  ] as const)('what the provider keeps itself is estimated: %s', async (_, body, input) => {
+    const { fetch, gate } = clientOf(said(), {}, { budget: { tokens: 100_000 } });
+    await fetch(...sent('responses', JSON.stringify({ ...body, max_output_tokens: 50 })));
+    expect((await gate.look()).budget?.spent.tokens).toBe(input + 50);
+  });
+
+  test.each([
+    ['messages', 503],
+    ['messages/', 503],
+    ['messages?beta=true', 503],
+    ['complete', 503],
+    ['messages/count_tokens', 200],
+    ['messages/batches', 200],
+  ] as const)("of Anthropic's addresses: %s", async (path, status) => {
+    const { gate } = gateOf();
+    gate.isolate();
+    const fetch = anthropicFetch(gate, { fetch: async () => Response.json({}) });
+    expect((await fetch(...sent(path, bytes))).status).toBe(status);
+  });
+});
