@@ -23,6 +23,8 @@ export { refusal } from './scorers/refusal.ts';
 export { repeated } from './scorers/repeated.ts';
 export { replyText } from './scorers/reply-text.ts';
 export type { TextOptions } from './scorers/reply-text.ts';
+export { scoredReply } from './scorers/scored-reply.ts';
+export type { ScoredReply } from './scorers/scored-reply.ts';
 export type { Scorer } from './scorers/scorer.ts';
 export { truncated } from './scorers/truncated.ts';
 

@@ -41,7 +41,7 @@ export function repliedEnd({ spec, readings, score }: Reader, request: unknown, 
   const usage = readings.usage(reply, request) ?? tried.usage;
   const usd = readings.price(usage, request);
   return {
-    score: score === undefined ? undefined : score(reply, request),
+    score: score === undefined || tried.reply === null ? undefined : score(tried.reply ?? reply, request),
     report: reportOf(spec, tried, 'ok', usage, nowMs),
     result: 'success',
     spent: spentOf(usage, usd),

@@ -44,6 +44,8 @@ export class Try implements PerformContext {
   quota: Quota | undefined;
   retryAfterMs: number | undefined;
   isLast = false;
+  /** What scorers are given; null: nothing is to be scored; undefined: what is performed gives back the reply itself. */
+  reply: unknown;
   #controller: AbortController | undefined;
   #aborted: { readonly reason: unknown } | undefined;
 
@@ -65,7 +67,8 @@ export class Try implements PerformContext {
     return this.#controller.signal;
   }
 
-  report({ usage, quota, retryAfterMs, isLast }: SeenOnTheWay): void {
+  report({ usage, quota, retryAfterMs, isLast, reply }: SeenOnTheWay): void {
+    if (reply !== undefined) this.reply = reply;
     if (isLast === true) this.isLast = true;
     if (isUsage(usage)) this.usage = usage;
     if (typeof quota === 'object' && (quota as unknown) !== null) this.quota = quota;

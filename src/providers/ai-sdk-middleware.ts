@@ -3,12 +3,15 @@
  * Inside a `ctx.call` it only tells what it sees.
  */
 import type { LanguageModelMiddleware } from 'ai';
+import { scoredReply } from '../admission/quality.ts';
+import type { ScoredReply } from '../admission/quality.ts';
 import type { PerformContext, Usage } from '../topology/dependency.ts';
-import { DropIn, tellUsage } from './drop-in.ts';
+import { DropIn, tellReply, tellUsage } from './drop-in.ts';
 import type { Asked, DropInOptions, Gate } from './drop-in.ts';
 import { ModelCallError, StreamBrokenError } from './errors.ts';
 import { tellQuota } from './quota.ts';
 import type { HeadersLike } from './quota.ts';
+import { Said } from './said.ts';
 import { modelUsage } from './usage.ts';
 import { watchedStream } from './watched-stream.ts';
 import type { StreamEnd, Watch } from './watched-stream.ts';
@@ -49,6 +52,7 @@ export function admissionMiddleware(gate: Gate, options: DropInOptions = {}): La
         const { call, used } = dropIn.admissible(askedOf(model, params), params.abortSignal, model.provider);
         return gate.run(async (tried) => {
           const generated = await telling(tried, () => model.doGenerate(abortable(params, tried)));
+          tellReply(tried, scoredReply(generated));
           return tellGenerated(tried, generated, (usage) => used(tried, usage));
         }, call);
       });
@@ -74,7 +78,10 @@ export function admissionMiddleware(gate: Gate, options: DropInOptions = {}): La
           resolve(result);
           const end = await ended;
           if (end.at === 'broken') throw end.error;
-          if (end.at === 'whole') used(tried, end.usage);
+          if (end.at === 'whole') {
+            used(tried, end.usage);
+            tellReply(tried, end.reply);
+          }
           return result;
         };
         gate.run(work, call).then(resolve, reject);
@@ -156,20 +163,26 @@ function watched(streamed: Streamed, signal: AbortSignal): { readonly result: St
 
 const CUT_OFF: ReadonlySet<string> = new Set(['interrupted', 'other']);
 
-function endOf({ finishReason: { unified, raw }, usage: said }: Extract<Part, { readonly type: 'finish' }>): StreamEnd {
+function endOf({ finishReason: { unified, raw }, usage: said }: Extract<Part, { readonly type: 'finish' }>, reply: ScoredReply): StreamEnd {
   const usage = modelUsage(said);
   // So models speak of an answer that ended before they were done.
   if (raw === undefined && usage === undefined && CUT_OFF.has(unified))
     return { at: 'broken', error: new StreamBrokenError('it ended before the answer did') };
-  return { at: 'whole', usage };
+  return { at: 'whole', usage, reply };
 }
 
 /** Reads how a stream of parts ends. */
 class PartWatch implements Watch<Part> {
   end: StreamEnd | undefined;
+  readonly #said = new Said();
 
   pass(part: Part): Part {
-    if (part.type === 'finish' && this.end === undefined) this.end = endOf(part);
+    if (part.type === 'text-delta') this.#said.add(part.delta);
+    if (part.type === 'tool-call') this.#said.calls(part);
+    if (part.type === 'finish' && this.end === undefined) {
+      this.#said.ended(part.finishReason.unified);
+      this.end = endOf(part, this.#said.reply);
+    }
     if (part.type === 'error') this.end = { at: 'broken', error: new StreamBrokenError('it brought an error', { cause: part.error }) };
     return part;
   }

@@ -1,8 +1,10 @@
 /** How Anthropic speaks over HTTP. */
+import type { ScoredReply } from '../admission/quality.ts';
 import type { Usage } from '../topology/dependency.ts';
 import { messageOf } from './errors.ts';
 import type { HttpAsked, HttpWire, Refusal } from './http-drop-in.ts';
 import type { RequestBody } from './request-body.ts';
+import { Said } from './said.ts';
 import type { EventReading } from './server-events.ts';
 import { anthropicUsage } from './usage.ts';
 import { unreadWeight, weightOf } from './weight.ts';
@@ -43,6 +45,10 @@ interface Told {
   readonly usage?: unknown;
   readonly message?: { readonly usage?: unknown };
   readonly error?: unknown;
+  readonly content_block?: { readonly type?: unknown; readonly text?: unknown };
+  readonly delta?: { readonly type?: unknown; readonly text?: unknown; readonly stop_reason?: unknown };
+  /** Of the completions of old. */
+  readonly completion?: unknown;
   readonly stop_reason?: unknown;
 }
 
@@ -53,24 +59,39 @@ class AnthropicReading implements EventReading {
   failure: string | undefined;
   #start: unknown;
   #end: unknown;
+  readonly #said = new Said();
 
   get usage(): Usage | undefined {
     // What only the start said is not what the whole answer used.
     return this.#end === undefined ? undefined : anthropicUsage(this.#start, this.#end);
   }
 
+  get reply(): ScoredReply {
+    return this.#said.reply;
+  }
+
   read(_data: string, value: unknown): boolean {
-    const { type, usage, message, error, stop_reason: stopReason } = (value ?? {}) as Told;
+    const { type, usage, message, error, content_block: block, delta, completion, stop_reason: stopReason } = (value ?? {}) as Told;
     switch (type) {
       case 'message_start':
         this.#start = message?.usage;
         break;
+      case 'content_block_start':
+        if (block?.type === 'text') this.#said.add(block.text);
+        else if (typeof block?.type === 'string' && block.type.endsWith('tool_use')) this.#said.calls(block);
+        break;
+      case 'content_block_delta':
+        if (delta?.type === 'text_delta') this.#said.add(delta.text);
+        break;
       case 'message_delta':
+        this.#said.ended(delta?.stop_reason);
         this.#end = usage ?? this.#end;
         this.isWhole = true;
         break;
       case 'completion':
-        // Of the completions of old, the last has a reason.
+        this.#said.add(completion);
+        this.#said.ended(stopReason);
+        // The last has a reason.
         if (typeof stopReason === 'string') this.isDone = true;
         break;
       case 'message_stop':

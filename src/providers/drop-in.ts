@@ -10,6 +10,7 @@ import { z } from 'zod';
 import { checkShape, unknownOr } from '../../actors/kernel/shape.ts';
 import type { Admission, AdmittedCall } from '../admission/gate.ts';
 import { joining } from '../admission/joining.ts';
+import type { ScoredReply } from '../admission/quality.ts';
 import type { PerformContext, Usage } from '../topology/dependency.ts';
 import { TopologyError } from '../topology/topology-error.ts';
 import { UnknownPriceError } from './errors.ts';
@@ -64,6 +65,8 @@ export interface Asked {
   readonly outputTokens: number | undefined;
   /** Answers to one request. Default 1. */
   readonly answers?: number;
+  /** What comes back says nothing, so there is nothing to score: embeddings. Default false. */
+  readonly isMute?: boolean;
 }
 
 /** One request, ready for the gate. */
@@ -134,6 +137,11 @@ export class DropIn {
       throw new UnknownPriceError({ model: model ?? 'a model that the request does not name', gate: this.gate.name });
     return price;
   }
+}
+
+/** What scorers are to see of an answer: a client gets it in a form in which they could not. Null: nothing is to be scored. */
+export function tellReply(tried: PerformContext, reply: ScoredReply | null | undefined): void {
+  if (reply !== undefined) tried.report({ reply });
 }
 
 const told = new WeakMap<PerformContext, Usage>();

@@ -18,9 +18,11 @@
  */
 import { hash } from 'node:crypto';
 import { DroverError, toErrorRecord } from '../../actors/kernel/errors.ts';
+import { scoredReply } from '../admission/quality.ts';
+import type { ScoredReply } from '../admission/quality.ts';
 import type { PerformContext, Usage } from '../topology/dependency.ts';
-import type { Admissible, Asked, DropIn } from './drop-in.ts';
-import { tellUsage } from './drop-in.ts';
+import type { Asked, DropIn } from './drop-in.ts';
+import { tellReply, tellUsage } from './drop-in.ts';
 import { ProviderQuotaError, ProviderStatusError } from './errors.ts';
 import { tellQuota } from './quota.ts';
 import { readBody } from './request-body.ts';
@@ -112,13 +114,14 @@ export class HttpDropIn {
       const sent = hides ? { ...whole.init, body: JSON.stringify(asked.body) } : whole.init;
       if (joined !== undefined) return await this.#join(joined, whole, sent, hides);
       if (this.#isSecond(whole.init)) return this.#refuse(SECOND);
-      return await this.#admit(this.#dropIn.admissible(asked, whole.init.signal ?? undefined), whole, sent, hides);
+      return await this.#admit(asked, whole, sent, hides);
     } catch (error) {
       return this.#failed(error, whole, joined !== undefined);
     }
   }
 
-  #admit(admissible: Admissible, exchange: Exchange, sent: RequestInit, hides: boolean): Promise<Response> {
+  #admit(asked: HttpAsked, exchange: Exchange, sent: RequestInit, hides: boolean): Promise<Response> {
+    const admissible = this.#dropIn.admissible(asked, exchange.init.signal ?? undefined);
     const { promise, resolve, reject } = Promise.withResolvers<Response>();
     const { send } = exchange;
     const work = async (tried: PerformContext): Promise<Response> => {
@@ -126,13 +129,20 @@ export class HttpDropIn {
       const got = await send({ ...sent, signal });
       tellQuota(tried, got.headers, !got.ok);
       if (!got.ok) throw await this.#statusError(got);
-      if (!isEventStream(got)) return this.#plain(got, (usage) => admissible.used(tried, usage));
+      if (!isEventStream(got))
+        return this.#plain(got, (usage, body) => {
+          admissible.used(tried, usage);
+          tellReply(tried, asked.isMute === true ? null : plainReply(body));
+        });
       tried.report({ isLast: true });
       const { response, ended } = this.#streamed(got, signal, hides);
       resolve(response);
       const end = await ended;
       if (end.at === 'broken') throw end.error;
-      if (end.at === 'whole') admissible.used(tried, end.usage);
+      if (end.at === 'whole') {
+        admissible.used(tried, end.usage);
+        tellReply(tried, end.reply);
+      }
       return response;
     };
     this.#dropIn.gate.run(work, admissible.call).then(resolve, reject);
@@ -150,9 +160,10 @@ export class HttpDropIn {
     return response;
   }
 
-  async #plain(got: Response, used: (usage: Usage | undefined) => void): Promise<Response> {
+  async #plain(got: Response, used: (usage: Usage | undefined, body: unknown) => void): Promise<Response> {
     const bytes = await got.arrayBuffer();
-    if (got.headers.get('content-type')?.includes('json') === true) used(this.#wire.plainUsage(parsed(bytes)));
+    const body = parsed(bytes);
+    used(got.headers.get('content-type')?.includes('json') === true ? this.#wire.plainUsage(body) : undefined, body);
     return new Response(BODYLESS.has(got.status) ? null : bytes, got);
   }
 
@@ -248,6 +259,11 @@ function keyOf({ body }: RequestInit): string | undefined {
 /** Without what a server does not mind. */
 function pathOf(url: string): string {
   return (URL.parse(url, 'http://localhost')?.pathname ?? '').replace(/\/+$/, '');
+}
+
+/** What is no JSON (a web page, half an answer) is no answer: it counts as one without a word. Undefined: JSON of another kind. */
+function plainReply(body: unknown): ScoredReply | undefined {
+  return body === undefined ? { text: '', toolCalls: [] } : scoredReply(body);
 }
 
 function parsed(bytes: ArrayBuffer): unknown {

@@ -28,6 +28,9 @@ export interface OpenaiFetchOptions extends DropInOptions {
  * again by the client: all that failed carry `x-should-retry: false`. (The AI SDK does not know that header: use
  * `admissionMiddleware` of `drover/ai-sdk` there.)
  *
+ * The gate's breaker scores what is said: of a stream, when it has ended. A scorer of your own is given a `ScoredReply`; a reply in
+ * a format that is not known is not scored, which is said once as `misread` of `quality`.
+ *
  * Time in the line counts for the `timeout` of the client, 10 minutes by default: give it more, or the drop-in `withinMs`.
  * A stream's permit is held until the stream has ended, at most for the gate's `timeoutMs` (2 minutes by default), also when
  * nobody reads it.

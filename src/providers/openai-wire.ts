@@ -1,8 +1,11 @@
 /** How OpenAI and its look-alikes speak over HTTP: chat completions, completions, responses, embeddings. */
+import { scoredReply } from '../admission/quality.ts';
+import type { ScoredReply } from '../admission/quality.ts';
 import type { Usage } from '../topology/dependency.ts';
 import { messageOf } from './errors.ts';
 import type { HttpAsked, HttpWire, Refusal } from './http-drop-in.ts';
 import type { RequestBody } from './request-body.ts';
+import { Said } from './said.ts';
 import type { EventReading } from './server-events.ts';
 import { openaiUsage } from './usage.ts';
 import { unreadWeight, weightOf } from './weight.ts';
@@ -30,13 +33,15 @@ const KEPT_TOKENS = 2_000;
 
 function ask(path: string, { json, size }: RequestBody, tellsUsage: boolean): HttpAsked {
   const isEmbedding = path.endsWith('/embeddings');
-  if (json === undefined) return { model: undefined, weight: unreadWeight(size), outputTokens: isEmbedding ? 0 : undefined };
+  if (json === undefined)
+    return { model: undefined, weight: unreadWeight(size), outputTokens: isEmbedding ? 0 : undefined, isMute: isEmbedding };
   const { model, messages, prompt, input, instructions } = json;
   const described = [json['tools'], json['functions'], json['response_format'], json['text']].map((part) => JSON.stringify(part));
   const said = weightOf(messages, prompt, input, instructions, described);
   const kept = [isRecord(prompt) ? prompt : undefined, json['previous_response_id'], json['conversation']].filter(isGiven).length;
   const most = [json['max_completion_tokens'], json['max_tokens'], json['max_output_tokens']].find(isCount);
   return {
+    isMute: isEmbedding,
     model: typeof model === 'string' && model !== '' ? model : undefined,
     weight: { ...said, flatTokens: said.flatTokens + kept * KEPT_TOKENS },
     outputTokens: isEmbedding ? 0 : most,
@@ -68,9 +73,27 @@ interface Chunk {
   readonly type?: unknown;
   readonly error?: unknown;
   readonly usage?: unknown;
-  readonly choices?: readonly { readonly finish_reason?: unknown }[];
+  readonly choices?: readonly (Choice | null | undefined)[];
   /** Of the responses: as far as it has come. */
   readonly response?: { readonly usage?: unknown };
+  readonly delta?: unknown;
+  readonly item?: { readonly type?: unknown };
+}
+
+interface Choice {
+  readonly index?: unknown;
+  readonly finish_reason?: unknown;
+  readonly text?: unknown;
+  readonly delta?: { readonly content?: unknown; readonly refusal?: unknown; readonly tool_calls?: unknown };
+}
+
+interface ToolDelta {
+  readonly id?: unknown;
+  readonly function?: { readonly name?: unknown };
+}
+
+function isNamed(call: ToolDelta | null): boolean {
+  return typeof call?.id === 'string' || typeof call?.function?.name === 'string';
 }
 
 const LAST = new Set(['response.completed', 'response.incomplete', 'response.failed']);
@@ -80,6 +103,14 @@ class OpenaiReading implements EventReading {
   isDone = false;
   isWhole = false;
   failure: string | undefined;
+  readonly #said = new Said();
+  /** Of a response: all of it, told with its end. */
+  #responded: ScoredReply | undefined;
+
+  get reply(): ScoredReply {
+    const { isEmpty, reply } = this.#said;
+    return isEmpty ? (this.#responded ?? reply) : { ...this.#responded, ...reply };
+  }
 
   read(data: string, value: unknown): boolean {
     if (data === '[DONE]') {
@@ -87,14 +118,33 @@ class OpenaiReading implements EventReading {
       return false;
     }
     if (typeof value !== 'object' || value === null) return false;
-    const { type, error, usage, choices, response } = value as Chunk;
+    const { type, error, usage, choices, response, delta, item } = value as Chunk;
     if (error !== undefined && error !== null) this.failure = messageOf(error);
     else if (type === 'error') this.failure = messageOf(value);
     const told = usage ?? response?.usage;
     if (told !== undefined && told !== null) this.usage = openaiUsage(told) ?? this.usage;
-    if (typeof type === 'string' && LAST.has(type)) this.isDone = true;
+    if (type === 'response.output_text.delta') this.#said.add(delta);
+    if (type === 'response.refusal.delta') this.#said.refuses(delta);
+    if (type === 'response.output_item.done' && item?.type !== 'message' && item?.type !== 'reasoning') this.#said.calls(item);
+    if (typeof type === 'string' && LAST.has(type)) {
+      this.isDone = true;
+      this.#responded = scoredReply(response);
+    }
     if (!Array.isArray(choices)) return false;
-    if (choices.some((choice) => typeof choice?.finish_reason === 'string')) this.isWhole = true;
+    for (const choice of choices) this.#choose(choice);
     return choices.length === 0 && usage !== undefined && usage !== null;
+  }
+
+  #choose(choice: Choice | null | undefined): void {
+    const { index = 0, finish_reason: reason, text, delta } = choice ?? {};
+    if (typeof reason === 'string') this.isWhole = true;
+    // Of several answers the first is scored.
+    if (index !== 0) return;
+    this.#said.ended(reason);
+    this.#said.add(text ?? delta?.content);
+    this.#said.refuses(delta?.refusal);
+    // What follows of a call has no name any more.
+    if (Array.isArray(delta?.tool_calls))
+      for (const call of delta.tool_calls as readonly ToolDelta[]) if (isNamed(call)) this.#said.calls(call);
   }
 }

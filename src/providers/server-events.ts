@@ -2,6 +2,7 @@
  * Server-sent events, as far as answers of models need them: split into events, each event's data read as
  * JSON, some of them left out. Bytes that are left in are passed on as they came.
  */
+import type { ScoredReply } from '../admission/quality.ts';
 import type { Usage } from '../topology/dependency.ts';
 import { StreamBrokenError } from './errors.ts';
 import type { StreamEnd, Watch } from './watched-stream.ts';
@@ -12,6 +13,8 @@ export interface EventReading {
   read(data: string, value: unknown): boolean;
   /** What the answer used, as far as it was said. */
   readonly usage: Usage | undefined;
+  /** What the answer has said, for scorers. */
+  readonly reply?: ScoredReply | undefined;
   /** The mark of the end came. */
   readonly isDone: boolean;
   /** The answer is whole, though nothing may have marked its end. */
@@ -41,9 +44,9 @@ export class EventWatch implements Watch<Uint8Array> {
   }
 
   get end(): StreamEnd | undefined {
-    const { failure, isDone, usage } = this.#reading;
+    const { failure, isDone } = this.#reading;
     if (failure !== undefined) return { at: 'broken', error: new StreamBrokenError(failure) };
-    return isDone ? { at: 'whole', usage } : undefined;
+    return isDone ? this.#whole() : undefined;
   }
 
   pass(chunk: Uint8Array): Uint8Array | undefined {
@@ -76,8 +79,12 @@ export class EventWatch implements Watch<Uint8Array> {
   }
 
   atSourceEnd(): StreamEnd {
-    const { isWhole, usage } = this.#reading;
-    return isWhole ? { at: 'whole', usage } : { at: 'broken', error: new StreamBrokenError('it ended before the answer did') };
+    return this.#reading.isWhole ? this.#whole() : { at: 'broken', error: new StreamBrokenError('it ended before the answer did') };
+  }
+
+  #whole(): StreamEnd {
+    const { usage, reply } = this.#reading;
+    return { at: 'whole', usage, ...(reply === undefined ? {} : { reply }) };
   }
 
   #see(event: string): boolean {

@@ -7,12 +7,13 @@
  * Nothing is read ahead: a reader that is slow holds the provider back, and one that never comes leaves
  * the stream open until `signal` aborts.
  */
+import type { ScoredReply } from '../admission/quality.ts';
 import type { Usage } from '../topology/dependency.ts';
 
 /** How a stream ended. */
 export type StreamEnd =
-  /** With all that was to come. `usage` undefined: it did not say. */
-  | { readonly at: 'whole'; readonly usage: Usage | undefined }
+  /** With all that was to come. `usage` undefined: it did not say. `reply` undefined: what it said is not known. */
+  | { readonly at: 'whole'; readonly usage: Usage | undefined; readonly reply?: ScoredReply | undefined }
   /** Its reader went away. */
   | { readonly at: 'left' }
   | { readonly at: 'broken'; readonly error: unknown };

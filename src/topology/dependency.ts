@@ -48,6 +48,11 @@ export interface SeenOnTheWay {
   readonly retryAfterMs?: number | undefined;
   /** Whoever called has a part of the reply in hand already: however this try ends, there is no other. */
   readonly isLast?: boolean | undefined;
+  /**
+   * What scorers of quality are given in place of what comes back, where its text cannot be seen (a `Response`, a stream):
+   * a text, or an object with `text`. Null: nothing in it is to be scored.
+   */
+  readonly reply?: unknown;
 }
 
 /** What `perform` gets beside the request. */
@@ -79,13 +84,17 @@ export interface DependencyBreakerSpec extends Omit<BreakerSpec, 'quality'> {
    * the limiter's affair, and a wrong request says nothing.
    */
   counts?(error: unknown, failure: CallFailure): boolean;
-  /** Opens it while the status is 200, for what the replies are worth. */
+  /**
+   * Opens it while the status is 200, for what the replies are worth. Where scorers look for a text and find none (what comes
+   * back is a `Response` or a stream), nothing is learned, and that is said once: as `misread` of `quality`.
+   */
   readonly quality?: QualitySpec;
 }
 
 export interface QualitySpec extends NonNullable<BreakerSpec['quality']> {
   /**
    * Each says how good a reply is, from 0 to 1, or nothing; the least counts. `scorers` of this package has some ready.
+   * They are given what `perform` gives back, behind a drop-in a `ScoredReply`: of a stream, when it has ended.
    * Default: empty, truncated, repeated and refusing texts are bad.
    */
   readonly scorers?: readonly ((reply: never, request: never) => number | undefined)[];

@@ -315,7 +315,7 @@ describe('nothing that a model answers gets past a gate', () => {
   const bytes = new TextEncoder().encode(JSON.stringify(ask));
   const sent = (path: string, body: NonNullable<RequestInit['body']> | null): [string, RequestInit] => [
     `http://provider.test/v1/${path}`,
-    { method: 'POST', body, ...(body instanceof ReadableStream ? { duplex: 'half' } : {}) } as RequestInit,
+    { method: 'POST', body, ...(body instanceof ReadableStream ? { duplex: 'half' } : {}) },
   ];
   const streamed = () => new Blob([bytes]).stream();
 

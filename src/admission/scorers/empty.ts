@@ -1,4 +1,4 @@
-import { callsTool, replyText } from './reply-text.ts';
+import { callsTool, readingText, replyText } from './reply-text.ts';
 import type { TextOptions } from './reply-text.ts';
 import type { Scorer } from './scorer.ts';
 
@@ -14,10 +14,11 @@ const LOOKED_AT = 16_384;
  *
  * Limits: one visible character is enough. Looks at the first 16,384 characters.
  */
-export function empty<Rep = unknown>({ text = replyText }: TextOptions<Rep> = {}): Scorer<Rep> {
-  return function emptyText(reply) {
+export function empty<Rep = unknown>(options: TextOptions<Rep> = {}): Scorer<Rep> {
+  const { text = replyText } = options;
+  return readingText(function emptyText(reply: Rep) {
     const said = text(reply);
     if (said === undefined || callsTool(reply)) return undefined;
     return VISIBLE.test(said.slice(0, LOOKED_AT)) ? 1 : 0;
-  };
+  }, options);
 }

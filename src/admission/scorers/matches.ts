@@ -1,5 +1,5 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
-import { callsTool, replyText } from './reply-text.ts';
+import { callsTool, readingText, replyText } from './reply-text.ts';
 import type { TextOptions } from './reply-text.ts';
 import { ScorerError } from './scorer-error.ts';
 import type { Scorer } from './scorer.ts';
@@ -17,13 +17,14 @@ const FENCE = '```';
  * blocks are tried, and only a schema that validates at once: one that gives a promise is a fault of
  * the scorer (`ScorerError`). No opinion on more than 1,000,000 characters.
  */
-export function matches<Rep = unknown>(schema: StandardSchemaV1, { text = replyText }: TextOptions<Rep> = {}): Scorer<Rep> {
-  return function matchesSchema(reply) {
+export function matches<Rep = unknown>(schema: StandardSchemaV1, options: TextOptions<Rep> = {}): Scorer<Rep> {
+  const { text = replyText } = options;
+  return readingText(function matchesSchema(reply: Rep) {
     const said = text(reply);
     if (said === undefined || said.length > LONGEST || callsTool(reply)) return undefined;
     if (isValid(schema, said)) return 1;
     return blocksOf(said).some((block) => isValid(schema, block)) ? 1 : 0;
-  };
+  }, options);
 }
 
 function isValid(schema: StandardSchemaV1, text: string): boolean {

@@ -1,4 +1,4 @@
-import { replyText } from './reply-text.ts';
+import { readingText, replyText } from './reply-text.ts';
 import type { TextOptions } from './reply-text.ts';
 import type { Scorer } from './scorer.ts';
 
@@ -28,11 +28,12 @@ const LEAST_TURNS = 8;
  * leave it out for such replies. Words are what stands between spaces, whatever their case. Looks at
  * the last 16,384 characters, and at 2,048 characters for what repeats without words.
  */
-export function repeated<Rep = unknown>({ text = replyText }: TextOptions<Rep> = {}): Scorer<Rep> {
-  return function repeatedText(reply) {
+export function repeated<Rep = unknown>(options: TextOptions<Rep> = {}): Scorer<Rep> {
+  const { text = replyText } = options;
+  return readingText(function repeatedText(reply: Rep) {
     const said = text(reply);
     return said === undefined ? undefined : variety(said.slice(-LOOKED_AT).trim());
-  };
+  }, options);
 }
 
 function variety(text: string): number | undefined {

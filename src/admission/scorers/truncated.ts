@@ -1,4 +1,4 @@
-import { finishReason, replyText } from './reply-text.ts';
+import { finishReason, readingText, replyText } from './reply-text.ts';
 import type { TextOptions } from './reply-text.ts';
 import type { Scorer } from './scorer.ts';
 
@@ -35,14 +35,15 @@ const CUT_SENTENCE = 0.25;
  * . ! ? or their full-width forms. Looks at 32,768 characters: the first for brackets (of longer JSON
  * it looks at the last character instead), the last for prose; code blocks of longer texts are not counted.
  */
-export function truncated<Rep = unknown>({ text = replyText }: TextOptions<Rep> = {}): Scorer<Rep> {
-  return function truncatedText(reply) {
+export function truncated<Rep = unknown>(options: TextOptions<Rep> = {}): Scorer<Rep> {
+  const { text = replyText } = options;
+  return readingText(function truncatedText(reply: Rep) {
     const reason = finishReason(reply);
     if (reason !== undefined && CUT.has(reason)) return 0;
     if (reason !== undefined && DONE.has(reason)) return 1;
     const said = text(reply);
     return said === undefined ? undefined : completeness(said);
-  };
+  }, options);
 }
 
 function completeness(text: string): number | undefined {
