@@ -30,7 +30,10 @@ export interface BudgetPlan {
 const DEFAULT_WARN_AT = [0.8] as const;
 
 /** Throws a `BudgetInputError` that names the field. */
-export function planBudget({ usd, tokens, perMs, warnAt = DEFAULT_WARN_AT }: BudgetSpec): BudgetPlan {
+export function planBudget(spec: BudgetSpec): BudgetPlan {
+  if (typeof spec !== 'object' || (spec as unknown) === null) throw new BudgetInputError('budget', '{ usd, tokens, perMs, warnAt }', spec);
+  const { usd, tokens, perMs, warnAt = DEFAULT_WARN_AT } = spec;
+  if (!Array.isArray(warnAt)) throw new BudgetInputError('warnAt', 'a list of shares', warnAt);
   if (usd === undefined && tokens === undefined) throw new BudgetInputError('budget', 'usd, tokens, or both', {});
   if (usd !== undefined && !(usd >= 0 && usd <= MOST_USD)) throw new BudgetInputError('usd', `dollars from 0 to ${MOST_USD}`, usd);
   if (tokens !== undefined && !(Number.isSafeInteger(tokens) && tokens >= 0))

@@ -43,7 +43,9 @@ export class CallTooLargeError extends DroverError {
   override readonly detail: { readonly dependency: string; readonly tokens: number; readonly largestTokens: number };
   constructor(detail: CallTooLargeError['detail']) {
     super(
-      `call of ${detail.dependency}: an estimate of ${detail.tokens} tokens is more than its limits allow in a minute; send less, or raise the limits`,
+      detail.largestTokens === 0
+        ? `call of ${detail.dependency}: it takes more places at once (\`slots\`) than there are (\`concurrency\`); take fewer, or raise the limit`
+        : `call of ${detail.dependency}: an estimate of ${detail.tokens} tokens is more than its limits allow in a minute; send less, or raise the limits`,
     );
     this.detail = detail;
   }

@@ -55,6 +55,12 @@ const callShape = z.strictObject(
   unknownOr('an object of options'),
 );
 
+/** @throws AdmissionOptionError */
+export function checkWork(work: unknown): void {
+  if (typeof work !== 'function')
+    throw new AdmissionOptionError({ path: ['run', 'work'], value: work, expected: 'a function that gives a promise' });
+}
+
 /** What untroubled callers give needs no schema, and its cost. @throws AdmissionOptionError, and the reason of a signal that is aborted already */
 export function checkCall(call: AdmittedCall<never>): void {
   if (!isPlain(call)) {
@@ -65,6 +71,7 @@ export function checkCall(call: AdmittedCall<never>): void {
 }
 
 function isPlain(call: AdmittedCall<never>): boolean {
+  if (typeof call !== 'object' || (call as unknown) === null || Array.isArray(call)) return false;
   for (const field in call) {
     const value = call[field as keyof typeof call] as unknown;
     if (field === 'input' || field === 'output') {

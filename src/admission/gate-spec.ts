@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { BreakerLook } from '../../actors/breaker/breaker.ts';
 import type { Clock } from '../../actors/kernel/clock.ts';
 import type { Random } from '../../actors/kernel/random.ts';
-import { checkShape } from '../../actors/kernel/shape.ts';
+import { checkShape, unknownOr } from '../../actors/kernel/shape.ts';
 import { budgetShape } from '../topology/admission-shapes.ts';
 import { dependency } from '../topology/dependency.ts';
 import type { CallFailure, Dependency, DependencySpec, Usage } from '../topology/dependency.ts';
@@ -61,16 +61,35 @@ const storeShape = z.custom(
   'a store that is open, with takeBudget, returnBudget and readBudgets',
 );
 
-const ownShape = z.object(
+/** Checked as those of a dependency. */
+const SHARED: readonly Shared[] = [
+  'limits',
+  'adapt',
+  'breaker',
+  'retries',
+  'weights',
+  'waiting',
+  'whenFull',
+  'safetyMargin',
+  'burstMs',
+  'timeoutMs',
+  'attempts',
+  'cachedInputIsFree',
+];
+
+const ownShape = z.strictObject(
   {
     name: z.string('a text of at least 1 character').min(1, 'a text of at least 1 character').optional(),
     budget: budgetShape.optional(),
+    ...Object.fromEntries(SHARED.map((field) => [field, z.unknown().optional()])),
     store: storeShape.optional(),
     price: fn,
     classify: fn,
     onEvent: fn,
+    clock: z.unknown().optional(),
+    random: z.unknown().optional(),
   },
-  'an object of options',
+  unknownOr('an object of options'),
 );
 
 /** @throws AdmissionOptionError */

@@ -21,7 +21,7 @@ import { Budgets } from './budgets.ts';
 import type { BudgetLook, BudgetSpec } from './budgets.ts';
 import { AdmissionClosedError } from './call-errors.ts';
 import { Calls } from './calls.ts';
-import { checkCall } from './gate-call.ts';
+import { checkCall, checkWork } from './gate-call.ts';
 import type { AdmittedCall, GateRequest } from './gate-call.ts';
 import { Running, RunningList } from './gate-running.ts';
 import { checkSpec, dependencyOf } from './gate-spec.ts';
@@ -129,6 +129,7 @@ export class Admission implements AsyncDisposable {
   run<T>(work: (call: PerformContext) => Promise<T>, call: AdmittedCall<T> = NO_CALL): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       if (this.#closing !== undefined) throw new AdmissionClosedError(this.name);
+      checkWork(work);
       if (call !== NO_CALL) checkCall(call);
       const running = new Running(this.#list, this.#scopes, this.name, (this.#keys += 1), call, resolve as never, reject);
       try {

@@ -41,7 +41,11 @@ export class Payment implements BudgetAsker {
     const { name, host } = this.#carrier;
     const budgets = this.#carrier.budgets!;
     if (usd === undefined && budgets.limitsMoney(scopes))
-      throw new BudgetInputError(`price of ${name}`, 'dollars of a call, at least 0', 'something else, or an error');
+      throw new BudgetInputError(
+        `price of ${name}`,
+        'dollars of a call, at least 0, since its budget is in dollars: give `price`',
+        undefined,
+      );
     this.#reservation = budgets.reserve(scopes, { usd: usd ?? 0, tokens }, this);
     if (this.#reservation !== undefined) return true;
     if (byMs !== undefined)

@@ -1,6 +1,6 @@
 /** What stands in front of Anthropic's client, as a middleware or as its `fetch`. */
 import { anthropicWire } from './anthropic-wire.ts';
-import { DropIn } from './drop-in.ts';
+import { DropIn, optionsOf } from './drop-in.ts';
 import type { DropInOptions, Gate } from './drop-in.ts';
 import { fetchThrough } from './fetch-through.ts';
 import type { Fetch } from './fetch-through.ts';
@@ -53,6 +53,7 @@ export interface AnthropicFetchOptions extends DropInOptions {
  *
  * @throws TopologyError naming the argument that is wrong, and what is allowed.
  */
-export function anthropicFetch(gate: Gate, { fetch: send, ...options }: AnthropicFetchOptions = {}): Fetch {
+export function anthropicFetch(gate: Gate, given: AnthropicFetchOptions = {}): Fetch {
+  const { fetch: send, ...options } = optionsOf('anthropicFetch', given);
   return fetchThrough('anthropicFetch', new DropIn('anthropicFetch', gate, options, 'anthropic'), anthropicWire, send);
 }

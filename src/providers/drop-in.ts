@@ -54,6 +54,12 @@ export const dropInFields = {
 
 const optionsShape = (more: z.ZodRawShape) => z.strictObject({ ...dropInFields, ...more }, unknownOr('an object of options'));
 
+/** Before anybody looks into them. @throws TopologyError when they are none. */
+export function optionsOf<T extends object>(name: string, options: T): T {
+  if (typeof options === 'object' && (options as unknown) !== null) return options;
+  throw new TopologyError({ path: [name], value: options, expected: 'an object of options' });
+}
+
 const UNKNOWN_OUTPUT_TOKENS = 1_000;
 
 /** What a request asks for, before it is sent. */

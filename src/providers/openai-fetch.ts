@@ -1,6 +1,6 @@
 /** A `fetch` for clients of OpenAI that carries what they ask of models through a gate. */
 import { z } from 'zod';
-import { DropIn } from './drop-in.ts';
+import { DropIn, optionsOf } from './drop-in.ts';
 import type { DropInOptions, Gate } from './drop-in.ts';
 import { fetchThrough } from './fetch-through.ts';
 import type { Fetch } from './fetch-through.ts';
@@ -40,7 +40,8 @@ export interface OpenaiFetchOptions extends DropInOptions {
  * const gate = admission({ limits: { requestsPerMinute: 500 }, budget: { usd: 5 } });
  * const openai = new OpenAI({ fetch: openaiFetch(gate) });
  */
-export function openaiFetch(gate: Gate, { fetch: send, includeUsage, ...options }: OpenaiFetchOptions = {}): Fetch {
+export function openaiFetch(gate: Gate, given: OpenaiFetchOptions = {}): Fetch {
+  const { fetch: send, includeUsage, ...options } = optionsOf('openaiFetch', given);
   const dropIn = new DropIn('openaiFetch', gate, { ...options, ...(includeUsage === undefined ? {} : { includeUsage }) }, 'openai', {
     includeUsage: z.boolean('true or false').optional(),
   });

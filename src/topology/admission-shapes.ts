@@ -39,78 +39,153 @@ export const bulkheadShape = z.strictObject(
 const FAILURES = 'a whole number of failures, at least 1';
 const RESET = 'milliseconds, at least 1, or { baseMs, capMs, factor }';
 const BELOW = 'a mean score above 0 and up to 1';
+const REPLIES = 'a whole number of scored replies, at least 1';
 
-export const breakerShape = z.union(
-  [
-    z.literal(false),
-    z.strictObject({
-      failures: count(FAILURES).optional(),
-      sampling: z
-        .strictObject({
-          share: z.number().min(0).lt(1).optional(),
+const BREAKER = 'false, or { failures, sampling, soft, resetAfterMs, probes, probeMs, counts, quality } within their ranges';
+const BELOW_ONE = 'a share from 0 up to, but not, 1';
+const CALLS_SAMPLED = 'a whole number of calls, at least 1';
+const K = 'a number above 1';
+const FACTOR = 'a factor of at least 1';
+
+const breakerFields = z.strictObject(
+  {
+    failures: count(FAILURES).optional(),
+    sampling: z
+      .strictObject(
+        {
+          share: z.number(BELOW_ONE).min(0, BELOW_ONE).lt(1, BELOW_ONE).optional(),
           windowMs: ms.optional(),
-          least: count('a whole number of calls, at least 1').optional(),
-        })
-        .optional(),
-      soft: z.strictObject({ k: z.number().gt(1).optional(), windowMs: ms.optional() }).optional(),
-      resetAfterMs: z
-        .union([ms, z.strictObject({ baseMs: ms.optional(), capMs: ms.optional(), factor: z.number().min(1).optional() })], RESET)
-        .optional(),
-      probes: count('a whole number of probes, at least 1').optional(),
-      probeMs: ms.optional(),
-      counts: fn.optional(),
-      quality: z
-        .strictObject({
+          least: count(CALLS_SAMPLED).optional(),
+        },
+        unknownOr('{ share, windowMs, least }'),
+      )
+      .optional(),
+    soft: z.strictObject({ k: z.number(K).gt(1, K).optional(), windowMs: ms.optional() }, unknownOr('{ k, windowMs }')).optional(),
+    resetAfterMs: z
+      .union(
+        [
+          ms,
+          z.strictObject(
+            { baseMs: ms.optional(), capMs: ms.optional(), factor: z.number(FACTOR).min(1, FACTOR).optional() },
+            unknownOr('{ baseMs, capMs, factor }'),
+          ),
+        ],
+        RESET,
+      )
+      .optional(),
+    probes: count('a whole number of probes, at least 1').optional(),
+    probeMs: ms.optional(),
+    counts: fn.optional(),
+    quality: z
+      .strictObject(
+        {
           below: positive(BELOW).max(1, BELOW),
-          outOf: count('a whole number of scored replies, at least 1'),
-          least: count('a whole number of scored replies, at least 1').optional(),
+          outOf: count(REPLIES),
+          least: count(REPLIES).optional(),
           scorers: z.array(fn, 'a list of functions from reply and request to a score from 0 to 1').optional(),
-        })
-        .optional(),
-    }),
-  ],
-  'false, or { failures, sampling, soft, resetAfterMs, probes, probeMs, counts, quality } within their ranges',
+        },
+        unknownOr('{ below, outOf, least, scorers }'),
+      )
+      .optional(),
+  },
+  unknownOr(BREAKER),
 );
 
-const above = z.number('a number above 0').gt(0, 'a number above 0');
+export const breakerShape = z.union([z.literal(false), breakerFields], BREAKER).superRefine((breaker, context) => {
+  if (breaker === false) return;
+  const { resetAfterMs, quality } = breaker;
+  if (typeof resetAfterMs === 'object') ascends(context, ['resetAfterMs'], 'milliseconds', resetAfterMs, ['baseMs', 'capMs']);
+  if (quality !== undefined) ascends(context, ['quality'], 'scored replies', quality, ['least', 'outOf']);
+});
+
+/** Of bounds that are given, none is above one that is named after it. */
+function ascends<F extends string>(
+  context: z.RefinementCtx,
+  path: readonly string[],
+  what: string,
+  given: { readonly [K in F]?: number | undefined },
+  fields: readonly F[],
+): void {
+  const known = fields.filter((field) => given[field] !== undefined);
+  for (const [at, field] of known.entries()) {
+    const above = known[at + 1];
+    if (above === undefined || given[field]! <= given[above]!) continue;
+    return context.addIssue({ code: 'custom', path: [...path, field], message: `${what}, at most \`${above}\` (${given[above]})` });
+  }
+}
+
+const ABOVE = 'a number above 0';
+const above = z.number(ABOVE).gt(0, ABOVE);
 const CALLS = 'a number of calls, at least 1';
 const calls = z.number(CALLS).min(1, CALLS).optional();
 const learnedRoom = { start: calls, least: calls, most: calls };
+const RATIO = 'a share from 0.5 up to, but not, 1';
+const SMOOTHING = 'a share above 0 and up to 1';
+const AT_LEAST_ONE = 'a number of at least 1';
+const UNIT = "'tokens' or 'requests'";
+const BY = "{ by: 'aimd' | 'gradient2', start, least, most, ... }";
 
-export const adaptShape = z.union(
-  [
-    z.enum(['none', 'aimd', 'gradient']),
-    z.strictObject({
-      rate: z
-        .strictObject({
-          unit: z.enum(['tokens', 'requests']).optional(),
-          startPerMinute: above.optional(),
-          leastPerMinute: above.optional(),
-          mostPerMinute: above.optional(),
-        })
-        .optional(),
-      concurrency: z
-        .discriminatedUnion('by', [
-          z.strictObject({ by: z.literal('aimd'), ...learnedRoom, backoffRatio: z.number().min(0.5).lt(1).optional() }),
-          z.strictObject({
-            by: z.literal('gradient2'),
-            ...learnedRoom,
-            tolerance: z.number().min(1).optional(),
-            smoothing: z.number().gt(0).max(1).optional(),
-            longWindow: z.number().min(1).optional(),
-          }),
-        ])
-        .optional(),
-    }),
-  ],
-  "'none', 'aimd', 'gradient', or { rate: { unit, startPerMinute, leastPerMinute, mostPerMinute }, concurrency: { by: 'aimd' | 'gradient2', ... } }",
-);
+export const adaptShape = z
+  .union(
+    [
+      z.enum(['none', 'aimd', 'gradient']),
+      z.strictObject(
+        {
+          rate: z
+            .strictObject(
+              {
+                unit: z.enum(['tokens', 'requests'], UNIT).optional(),
+                startPerMinute: above.optional(),
+                leastPerMinute: above.optional(),
+                mostPerMinute: above.optional(),
+              },
+              unknownOr('{ unit, startPerMinute, leastPerMinute, mostPerMinute }'),
+            )
+            .optional(),
+          concurrency: z
+            .discriminatedUnion(
+              'by',
+              [
+                z.strictObject(
+                  { by: z.literal('aimd'), ...learnedRoom, backoffRatio: z.number(RATIO).min(0.5, RATIO).lt(1, RATIO).optional() },
+                  unknownOr(BY),
+                ),
+                z.strictObject(
+                  {
+                    by: z.literal('gradient2'),
+                    ...learnedRoom,
+                    tolerance: z.number(AT_LEAST_ONE).min(1, AT_LEAST_ONE).optional(),
+                    smoothing: z.number(SMOOTHING).gt(0, SMOOTHING).max(1, SMOOTHING).optional(),
+                    longWindow: z.number(AT_LEAST_ONE).min(1, AT_LEAST_ONE).optional(),
+                  },
+                  unknownOr(BY),
+                ),
+              ],
+              BY,
+            )
+            .optional(),
+        },
+        unknownOr('{ rate, concurrency }'),
+      ),
+    ],
+    "'none', 'aimd', 'gradient', or { rate: { unit, startPerMinute, leastPerMinute, mostPerMinute }, concurrency: { by: 'aimd' | 'gradient2', ... } }",
+  )
+  .superRefine((adapt, context) => {
+    if (typeof adapt === 'string') return;
+    const { rate, concurrency } = adapt;
+    if (rate !== undefined)
+      ascends(context, ['rate'], `${rate.unit ?? 'tokens'} a minute`, rate, ['leastPerMinute', 'startPerMinute', 'mostPerMinute']);
+    if (concurrency !== undefined) ascends(context, ['concurrency'], 'calls', concurrency, ['least', 'start', 'most']);
+  });
+
+const PER_SECOND = 'second tries a second, at least 0';
+const MOST_TRIES = 'second tries, at least 0';
 
 export const retriesShape = z.strictObject(
   {
     share: share('a share from 0 to 1').optional(),
-    perSecond: z.number().min(0, 'second tries a second, at least 0').optional(),
-    most: z.number().min(0, 'second tries, at least 0').optional(),
+    perSecond: z.number(PER_SECOND).min(0, PER_SECOND).optional(),
+    most: z.number(MOST_TRIES).min(0, MOST_TRIES).optional(),
   },
   unknownOr('{ share, perSecond, most }'),
 );

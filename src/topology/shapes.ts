@@ -28,7 +28,7 @@ export const dependencyShape = z.strictObject(
     waiting: count(1, 'a whole number of calls, at least 1').optional(),
     whenFull: z.enum(['refuse', 'shed'], "'refuse' or 'shed'").optional(),
     cachedInputIsFree: z.boolean('true or false').optional(),
-    unpriced: z.string().optional(),
+    unpriced: z.string('the name of what has no price').optional(),
     slots: fn.optional(),
     rank: z.int('a whole number').optional(),
     safetyMargin: z.number('a share from 0 to 0.9').min(0, 'a share from 0 to 0.9').max(0.9, 'a share from 0 to 0.9').optional(),

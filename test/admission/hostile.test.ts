@@ -30,6 +30,29 @@ describe('a gate that makes no sense', () => {
     ['learning of an unknown kind', { adapt: 'magic' }, /adapt/],
     ['a rate to learn that is nothing', { adapt: { rate: { startPerMinute: 0 } } }, /adapt/],
     ['room to learn by no known way', { adapt: { concurrency: { by: 'vegas' } } }, /adapt/],
+    [
+      'a least rate above the highest',
+      { adapt: { rate: { leastPerMinute: 100, mostPerMinute: 10 } } },
+      /leastPerMinute.*at most `mostPerMinute` \(10\).*100/,
+    ],
+    ['a first rate above the highest', { adapt: { rate: { startPerMinute: 100, mostPerMinute: 10 } } }, /startPerMinute.*mostPerMinute/],
+    ['a first room above the most', { adapt: { concurrency: { by: 'aimd', start: 50, most: 5 } } }, /concurrency\.start.*most/],
+    ['a least room above the most', { adapt: { concurrency: { by: 'gradient2', least: 50, most: 5 } } }, /concurrency\.least.*most/],
+    ['a first rest above the longest', { breaker: { resetAfterMs: { baseMs: 1_000, capMs: 10 } } }, /baseMs.*`capMs` \(10\).*1000/],
+    ['more scores than are looked at', { breaker: { quality: { below: 0.5, outOf: 3, least: 5 } } }, /quality\.least.*`outOf` \(3\).*5/],
+    ['a share of all', { breaker: { sampling: { share: 1 } } }, /sampling\.share: expected a share/],
+    [
+      'a breaker with a field of another name',
+      { breaker: { sampling: { part: 1 } } },
+      /sampling\.part: expected no such field; there are share/,
+    ],
+    ['a ratio of all', { adapt: { concurrency: { by: 'aimd', backoffRatio: 1 } } }, /backoffRatio: expected a share/],
+    [
+      'a field of another name',
+      { clasify: () => null },
+      /^admission\.clasify: expected no such field; there are name, budget, limits(?!.*(perform|unpriced))/,
+    ],
+    ['places of a dependency', { slots: () => 1 }, /slots/],
     ['a line for nobody', { waiting: 0 }, /waiting/],
   ];
   test.each(rows)('%s is refused at once, and named', (_name, spec, message) => {
@@ -54,6 +77,36 @@ describe('a gate that makes no sense', () => {
 });
 
 describe('a call that makes no sense', () => {
+  test.each([[null], [7], ['x'], [[]]])('options that are none are refused: %j', async (options) => {
+    const world = new GateWorld();
+    expect(await world.ending(world.gate.run(world.work(1, 1), options as never))).toMatchObject({
+      at: 'failed',
+      error: { code: 'DROVER_ADMISSION_OPTION', detail: { path: ['run'], expected: 'an object of options' } },
+    });
+  });
+
+  test('work that is no function is refused, and not tried', async () => {
+    const world = new GateWorld();
+    expect(await world.ending(world.gate.run(undefined as never))).toMatchObject({
+      at: 'failed',
+      error: { code: 'DROVER_ADMISSION_OPTION', detail: { path: ['run', 'work'] } },
+    });
+    expect((await world.gate.look()).granted).toBe(0);
+  });
+
+  test('a budget that is none is not raised to', () => {
+    for (const budget of [null, 7, { usd: 1, warnAt: 5 }])
+      expect(() => admission({ budget: { usd: 1 } }).raiseBudget(budget as never)).toThrow(
+        expect.objectContaining({ code: 'DROVER_BUDGET_INPUT' }) as Error,
+      );
+  });
+
+  test('a call without a price is told to have one, where money is limited', async () => {
+    const world = new GateWorld({ budget: { usd: 1 } });
+    const { error } = (await world.ending(world.gate.run(world.work(1, 1), { input: 1 }))) as { readonly error: Error };
+    expect(error).toMatchObject({ code: 'DROVER_BUDGET_INPUT', message: expect.stringMatching(/give `price`, got undefined/) as string });
+  });
+
   test('a priority that is no whole number is refused, and the gate can be closed', async () => {
     const world = new GateWorld();
     for (const priority of [0.5, Number.NaN, Infinity])

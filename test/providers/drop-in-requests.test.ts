@@ -1,7 +1,7 @@
 import Anthropic from '@anthropic-ai/sdk';
 import OpenAI from 'openai';
 import { describe, expect, test, vi } from 'vitest';
-import { anthropicFetch } from 'drover/anthropic';
+import { anthropicFetch, anthropicMiddleware } from 'drover/anthropic';
 import { openaiFetch } from 'drover/openai';
 import type { OpenaiFetchOptions } from 'drover/openai';
 import { clientBehind, gateOf } from './drop-in-harness.ts';
@@ -383,4 +383,10 @@ describe('nothing that a model answers gets past a gate', () => {
     const fetch = anthropicFetch(gate, { fetch: async () => Response.json({}) });
     expect((await fetch(...sent(path, bytes))).status).toBe(status);
   });
+});
+
+test('options of a drop-in that are none are refused', () => {
+  const { gate } = gateOf();
+  for (const dropIn of [openaiFetch, anthropicFetch, anthropicMiddleware])
+    expect(() => dropIn(gate, null as never)).toThrow(expect.objectContaining({ code: 'DROVER_TOPOLOGY' }) as Error);
 });

@@ -175,6 +175,8 @@ describe('faults and options', () => {
     { latency: { baseMs: -1 } },
     { latency: { baseMs: 1, jitter: 2 } },
     { burstMs: Number.NaN },
+    { rejectedCostQuota: 'x' as never },
+    { limit: { requestsPerMinute: 1 } } as object,
     { latency: { baseMs: 1, slowTokenMs: -1 } },
     { limits: { inputTokensPerMinute: -1 } },
     { schedule: [{ atMs: -1, hidden: {} }] },

@@ -1,5 +1,6 @@
 /** Options of the fake provider: what may be given, what it defaults to, what is refused at the door. */
 import { systemClock } from '../../../actors/kernel/clock.ts';
+import { describe } from '../../../actors/kernel/errors.ts';
 import type { AdmissionOptions } from './admission/admission.ts';
 import { checkLimits } from './admission/limits.ts';
 import { checkTimeline } from './admission/timeline.ts';
@@ -66,8 +67,35 @@ export interface ResolvedOptions extends Required<Omit<FakeProviderOptions, 'lat
   readonly models: readonly string[] | null;
 }
 
-/** @throws RangeError when a number is out of its range. */
+const FIELDS: readonly string[] = [
+  'port',
+  'limits',
+  'hidden',
+  'schedule',
+  'neighbours',
+  'burstMs',
+  'rejectedCostQuota',
+  'latency',
+  'faults',
+  'seed',
+  'answer',
+  'cachedPrompt',
+  'cacheWrites',
+  'reasoningTokens',
+  'logFile',
+  'models',
+  'maxBodyBytes',
+  'maxCalls',
+  'nowMs',
+] satisfies readonly (keyof FakeProviderOptions)[];
+
+/** @throws RangeError when a number is out of its range, or there is no such option. */
 export function resolveOptions(options: FakeProviderOptions): ResolvedOptions {
+  for (const field of Object.keys(options))
+    if (!FIELDS.includes(field)) throw new RangeError(`${field}: no such option; there are ${FIELDS.join(', ')}`);
+  const { rejectedCostQuota = false } = options;
+  if (typeof rejectedCostQuota !== 'boolean' && rejectedCostQuota !== 'request-and-tokens')
+    throw new RangeError(`rejectedCostQuota: expected false, true or 'request-and-tokens', got ${describe(rejectedCostQuota)}`);
   const latency = { perOutputTokenMs: 0, jitter: 0, slowTokenMs: 1_000, ...(options.latency ?? { baseMs: 0 }) };
   const { seed = 1 } = options;
   const { schedule, neighbours } = checkTimeline({ schedule: options.schedule ?? [], neighbours: options.neighbours ?? [], seed });
@@ -78,7 +106,7 @@ export function resolveOptions(options: FakeProviderOptions): ResolvedOptions {
     schedule,
     neighbours,
     burstMs: options.burstMs ?? 1_000,
-    rejectedCostQuota: options.rejectedCostQuota ?? false,
+    rejectedCostQuota,
     latency,
     faults: checkFaults(options.faults ?? {}),
     seed,
