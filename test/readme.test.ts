@@ -97,3 +97,9 @@ test('every script that the README names is there', () => {
   expect(named.filter((name) => scripts[name] === undefined)).toEqual([]);
   expect(globSync('examples/inbox/main.ts')).toHaveLength(1);
 });
+
+test('the provider for tests that the README shows answers', () => {
+  const code = blocks.find((block) => block.includes('startFakeProvider'))!;
+  const flags = ['--conditions=drover-source', '--input-type=module-typescript', '--eval', code];
+  expect(execFileSync(process.execPath, flags, { encoding: 'utf8', timeout: 15_000 })).toBe('1 1\n');
+});
