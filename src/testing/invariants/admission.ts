@@ -71,20 +71,26 @@ export const S5: Invariant = {
 
 export const S8: Invariant = {
   name: 'S8',
-  promise: 'breaker open: no call begins; half-open: no more than it has probes',
+  promise: 'breaker open: no call begins; half-open: no more than it has probes, but for those that were given up',
   check({ dependencies }, broken) {
-    const breakers = new Map<string, { readonly at: string; begun: number }>();
+    /** `begun`: by their keys, since it is where it is. */
+    const breakers = new Map<string, { readonly at: string; readonly begun: string[] }>();
     return {
-      'breaker.moved': ({ dependency, to }) => void breakers.set(dependency, { at: to, begun: 0 }),
+      'breaker.moved': ({ dependency, to }) => void breakers.set(dependency, { at: to, begun: [] }),
       'call.began': ({ dependency, key }) => {
         const breaker = breakers.get(dependency);
         if (breaker === undefined || breaker.at === 'closed') return;
         const { breaker: spec } = dependencies[dependency]!.spec;
         const probes = spec === undefined || spec === false ? 1 : (spec.probes ?? 1);
-        breaker.begun += 1;
+        breaker.begun.push(key);
+        const count = breaker.begun.length;
         if (breaker.at !== 'half-open') broken(`${key} begins while the breaker of ${dependency} is ${breaker.at}`);
-        else if (breaker.begun > probes)
-          broken(`${key} is call ${breaker.begun} while the breaker of ${dependency} is half-open, ${probes} may be`);
+        else if (count > probes) broken(`${key} is call ${count} while the breaker of ${dependency} is half-open, ${probes} may be`);
+      },
+      'call.ended': ({ dependency, key, aborted }) => {
+        // Its probe is there for another one.
+        const { begun } = breakers.get(dependency) ?? {};
+        if (aborted && begun?.includes(key) === true) begun.splice(begun.indexOf(key), 1);
       },
       // Another process begins with breakers of its own.
       'store.opened': () => breakers.clear(),

@@ -139,6 +139,8 @@ export type EffectFact =
       readonly tokens: number;
       /** Tokens really used; undefined: unknown. */
       readonly used: number | undefined;
+      /** It was given up: its caller did not want it any more, or not so long. */
+      readonly aborted: boolean;
     }
   /** `key`: of this task's sleeps the how-manieth; `untilMs`: by the clock, as this run sees it. */
   | { readonly at: 'sleep.began'; readonly key: string; readonly task: string; readonly untilMs: number }

@@ -152,7 +152,8 @@ export class Provider {
     this.#inFlight.delete(flight);
     const { key, task, tokens } = flight;
     this.#scene.note(4, key);
-    this.#scene.see({ at: 'call.ended', dependency: this.#name, key, task, tokens, used: this.#used(answer, request, how) });
+    const used = this.#used(answer, request, how);
+    this.#scene.see({ at: 'call.ended', dependency: this.#name, key, task, tokens, used, aborted: how === 'aborted' });
   }
 
   /** As the runtime will read it, so that what is given back to the rate is known. */
