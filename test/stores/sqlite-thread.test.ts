@@ -66,7 +66,7 @@ describe('the thread of an SQLite store', () => {
     }
     await Promise.all(submitted);
     const made = commits() - before;
-    expect(made).toBeGreaterThanOrEqual(Math.ceil(6_000 / 120));
+    expect(made).toBeGreaterThanOrEqual(Math.ceil(6_000 / 240));
     expect(made).toBeLessThan(200);
   });
 
