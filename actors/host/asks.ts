@@ -14,7 +14,7 @@ import { DroverError, invariant } from '../kernel/errors.ts';
 export interface Asker<T = never> {
   /** Whom the question went to. */
   readonly asked: string;
-  /** The answer, once. */
+  /** The answer, once, within a turn: `host.goesOutside` before anything that may take its time. */
   answered(value: T): void;
   /** There will be no answer: the one who was asked is gone. Ask again, or give up. */
   lost?(): void;

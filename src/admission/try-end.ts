@@ -72,10 +72,11 @@ export function failedEnd({ spec, readings }: Reader, request: unknown, error: u
 
 /**
  * Whoever called is gone: what it has used by then nobody knows, and nothing of how the dependency is. That its
- * own time limit was over (`AbortSignal.timeout`) says that it was too slow.
+ * own time limit was over (`AbortSignal.timeout`) says that it was too slow: an error like any other that may pass.
  */
-export function abandonedEnd({ spec }: Reader, tried: Try, nowMs: number, reason?: unknown): TryEnd {
-  const result = (reason as { readonly name?: unknown } | undefined)?.name === 'TimeoutError' ? 'failure' : 'unused';
+export function abandonedEnd({ spec, readings }: Reader, tried: Try, nowMs: number, reason?: unknown): TryEnd {
+  const isLate = (reason as { readonly name?: unknown } | undefined)?.name === 'TimeoutError';
+  const result = isLate ? readings.result(reason, { at: 'transient' }) : 'unused';
   return { report: reportOf(spec, tried, 'unused', undefined, nowMs), result, score: undefined, spent: null };
 }
 

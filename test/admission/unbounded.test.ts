@@ -82,3 +82,14 @@ test('an abandoned call says nothing of the dependency, unless the time of whoev
   }
   await world.drive(world.gate.close());
 });
+
+test('whether a caller whose time was over counts as a failure is for `counts` to say', async () => {
+  const world = new GateWorld({ attempts: 1, breaker: { failures: 1, resetAfterMs: 60_000, counts: () => false } });
+  const hand = new AbortController();
+  const end = world.ending(world.gate.run(() => new Promise(() => {}), { signal: hand.signal }));
+  await world.settle();
+  hand.abort(new DOMException('too slow', 'TimeoutError'));
+  await world.drive(end);
+  expect(await world.gate.look()).toMatchObject({ breaker: { at: 'closed' } });
+  await world.drive(world.gate.close());
+});
