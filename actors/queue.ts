@@ -1,15 +1,20 @@
 /**
  * Queue: the mailboxes of all workers of one kind, on one node.
  *
- *     store ── claim ──▶ mailbox of a worker ── start ──▶ its run ── ended ──▶ next
+ *     store ── claim ──▶ line of all ───────────▶ start ──▶ a run ── ended ──▶ next
+ *       │                                           ▲
+ *       └─── claim ──▶ mailbox of a worker ─────────┘
  *       ▲ │                  │ │      ▲
  *       │ └─── its box ◀─────┘ └ steal ┘  an idle peer, past the threshold
  *       └───── release           a full mailbox spills, and claims again when there is room
  *
  * A mailbox holds tasks under lease and nothing else: no lock, no permit. Claims are asked for when
  * a worker could use them, as many as fit; what does not fit stays in the store. Three modes: a
- * mailbox for each worker (`dedicated`: strict affinity), the same with stealing (`steal`), or one line
- * for all (`shared`). What waits moves when the mode changes; what runs stays where it is.
+ * mailbox for each worker (`dedicated`), one line for all (`shared`), or both (`steal`): mailboxes for what
+ * has an affinity, with stealing, and the line for what any worker will do for. Who is free takes the more
+ * urgent, or older, of the head of its mailbox and that of the line; who has no mailbox to look into comes
+ * first to the line; who finds nothing steals. What waits moves when the mode changes; what runs stays where
+ * it is.
  *
  * The rooms of one turn, in this order: something happens (here), tasks are placed (`placing`), idle
  * workers start what they have and steal (`stealing`), what is too much is spilled, more is asked for
@@ -22,12 +27,15 @@ import type { Decision } from './kernel/decider.ts';
 import { send } from './kernel/effects.ts';
 import type { ActorId, Exited } from './kernel/effects.ts';
 import type { Clock } from './kernel/clock.ts';
+import { AGING_MS } from './ports/store.ts';
 import type { ClaimedTask, Held } from './ports/store.ts';
-import { claimMore, fetched } from './queue/claiming.ts';
+import { claimMore, fetched, learn, RARELY_MS } from './queue/claiming.ts';
 import { EMPTY, waitingIn, without } from './queue/line.ts';
 import type { Mailboxes, QueueEffect, QueueInput, QueueMessage } from './queue/messages.ts';
-import { place, spillOver } from './queue/placing.ts';
+import { isUnbound, place, spillOver } from './queue/placing.ts';
+import { withRaised } from './queue/rank.ts';
 import { hashOf } from './queue/rendezvous.ts';
+import { startIdle, startNext } from './queue/starting.ts';
 import { among, begin, isAmong, unbox } from './queue/state.ts';
 import type { QueueState, Slot, Turn } from './queue/state.ts';
 import { stealForIdle } from './queue/stealing.ts';
@@ -36,14 +44,21 @@ export type { Mailboxes, QueueEffect, QueueInput, QueueMessage, QueueMode, Start
 export type { QueueState, Slot } from './queue/state.ts';
 
 type Decided = Decision<QueueState, QueueEffect>;
+type Claimed = Extract<QueueMessage, { readonly type: 'queue.claimed' }>;
 
 // 1. Transitions
 
-export function initial({ workers = [], mode = 'steal', capacity, stealAbove, seed = 0 }: QueueInput): Decided {
+export function initial({ workers = [], mode = 'steal', capacity, stealAbove, agingMs = AGING_MS, seed = 0 }: QueueInput): Decided {
   const state: QueueState = {
     input: { mode, capacity, stealAbove },
+    agingMs,
     slots: [],
     line: EMPTY,
+    ahead: 1,
+    answeredMs: -Infinity,
+    everyMs: RARELY_MS,
+    early: false,
+    sticky: false,
     claiming: false,
     hinted: false,
     more: true,
@@ -57,7 +72,7 @@ export function initial({ workers = [], mode = 'steal', capacity, stealAbove, se
   return [state, opened];
 }
 
-export function decide(state: QueueState, message: QueueMessage): Decided {
+export function decide(state: QueueState, message: QueueMessage, nowMs: number): Decided {
   switch (message.type) {
     case 'queue.joined':
       return joined(state, message.worker, message.incarnation);
@@ -68,11 +83,13 @@ export function decide(state: QueueState, message: QueueMessage): Decided {
     case 'queue.probe':
       return probed(state);
     case 'queue.claimed':
-      return claimed(state, message.tasks, message.asked, message.box);
+      return claimed(state, message, nowMs);
     case 'queue.ended':
       return ended(state, message.runs);
     case 'queue.revoked':
       return revoked(state, message.tasks);
+    case 'queue.raised':
+      return raised(state, message.tasks);
     case 'queue.configure':
       return configured(state, message);
     case 'queue.drain':
@@ -107,7 +124,9 @@ function leaving(before: QueueState, worker: ActorId): Decided {
   unbox(turn, slot);
   turn.state.slots[at] = { ...slot, leaving: true, mailbox: [], spilled: 0 };
   place(turn, slot.mailbox);
-  return settle(homed(turn));
+  // The line may be too long for those who are left.
+  turn.overfull = true;
+  return settle(turn);
 }
 
 function lookedAgain(before: QueueState): Decided {
@@ -127,12 +146,13 @@ function probed(before: QueueState): Decided {
   return settle(turn);
 }
 
-function claimed(before: QueueState, tasks: readonly ClaimedTask[], asked: number, box: ActorId | undefined): Decided {
+function claimed(before: QueueState, { tasks, asked, box }: Claimed, nowMs: number): Decided {
   const turn = begin(before);
   const { state } = turn;
   if (box === undefined) {
     // Unasked: the answer to a claim of a former incarnation. It may be older than the last hint.
     const known = before.hinted || (!before.claiming && before.more);
+    learn(turn, tasks, asked, nowMs);
     state.claiming = false;
     state.hinted = false;
     state.more = known || tasks.length >= asked;
@@ -167,6 +187,15 @@ function revoked(before: QueueState, tasks: readonly Held[]): Decided {
   return settle(turn);
 }
 
+function raised(before: QueueState, tasks: readonly (Held & { readonly priority: number })[]): Decided {
+  const { line, agingMs } = before;
+  const slots = before.slots.map((slot) => {
+    const mailbox = withRaised(slot.mailbox, tasks, agingMs);
+    return mailbox === slot.mailbox ? slot : { ...slot, mailbox };
+  });
+  return [{ ...before, slots, line: { tasks: withRaised(waitingIn(line), tasks, agingMs), taken: 0 } }, NOTHING];
+}
+
 /** Within a mode nothing moves but what no longer fits. Another one places anew what it cannot leave where it is. */
 function configured(before: QueueState, change: Partial<Mailboxes>): Decided {
   const { mode = before.input.mode, capacity = before.input.capacity, stealAbove = before.input.stealAbove } = change;
@@ -177,11 +206,9 @@ function configured(before: QueueState, change: Partial<Mailboxes>): Decided {
   state.more = true;
   turn.overfull = true;
   if (mode === before.input.mode) return settle(turn);
-  if (mode === 'shared') place(turn, emptied(turn));
-  else if (before.input.mode === 'shared') {
-    state.line = EMPTY;
-    place(turn, waitingIn(before.line));
-  }
+  const moving = mode === 'shared' ? emptied(turn) : mode === 'steal' ? unbound(turn) : [];
+  state.line = EMPTY;
+  place(turn, [...waitingIn(before.line), ...moving]);
   return settle(turn);
 }
 
@@ -210,7 +237,16 @@ function workerExited(before: QueueState, message: Exited): Decided {
   if (slot.run !== null) turn.effects.push({ type: 'queue.orphan', tasks: [slot.run], reason: message.reason });
   unbox(turn, slot);
   place(turn, slot.mailbox);
-  return settle(homed(turn));
+  turn.overfull = true;
+  return settle(turn);
+}
+
+/** Takes out of mailboxes what any worker will do for. */
+function unbound({ state: { slots } }: Turn): ClaimedTask[] {
+  const tasks = slots.flatMap(({ mailbox }) => mailbox.filter(isUnbound));
+  if (tasks.length === 0) return tasks;
+  for (const [at, slot] of slots.entries()) slots[at] = { ...slot, mailbox: slot.mailbox.filter((task) => !isUnbound(task)) };
+  return tasks;
 }
 
 /** Takes everything out of mailboxes and boxes: the heads of all first, then what is second, and so on. */
@@ -228,31 +264,11 @@ function emptied(turn: Turn): ClaimedTask[] {
   return waiting;
 }
 
-/** A line that has nobody left to serve goes back. */
-function homed(turn: Turn): Turn {
-  const { state, effects } = turn;
-  const waiting = waitingIn(state.line);
-  if (waiting.length === 0 || state.slots.some((slot) => !slot.leaving)) return turn;
-  effects.push({ type: 'queue.release', tasks: waiting });
-  state.line = EMPTY;
-  return turn;
-}
-
 /** After any change: fills idle slots, steals for those still idle, spills, asks for more, and tells workers. */
 function settle(turn: Turn): Decided {
   const { state, effects, starts } = turn;
   const { slots } = state;
-  let left = false;
-  let idle = false;
-  for (let at = 0; at < slots.length; at += 1) {
-    const slot = slots[at]!;
-    if (slot.spilled > 0) turn.boxed = true;
-    if (slot.run !== null) continue;
-    if (slot.leaving) {
-      effects.push(send(slot.worker, { type: 'worker.drained' }));
-      left = true;
-    } else if (!startNext(turn, at)) idle = true;
-  }
+  const { left, idle } = startIdle(turn);
   // Only now, so that nobody is robbed of what it is about to start itself.
   if (idle && !state.draining && state.input.mode === 'steal') stealForIdle(turn, startNext);
   const spilled = turn.overfull || turn.spills !== undefined ? spillOver(turn) : 0;
@@ -264,22 +280,6 @@ function settle(turn: Turn): Decided {
   claimMore(turn);
   tell(turn);
   return [state, effects];
-}
-
-/** Starts the first task that waits for this worker; false when there is none. */
-function startNext(turn: Turn, at: number): boolean {
-  const { state, starts } = turn;
-  const slot = state.slots[at]!;
-  let task = slot.mailbox[0];
-  if (task !== undefined) state.slots[at] = { ...slot, mailbox: slot.mailbox.slice(1), run: task };
-  else {
-    task = state.line.tasks[state.line.taken + turn.taken];
-    if (task === undefined) return false;
-    turn.taken += 1;
-    state.slots[at] = { ...slot, run: task };
-  }
-  starts.push({ worker: slot.worker, incarnation: slot.incarnation, task });
-  return true;
 }
 
 /** Workers whose condition has changed. Who has asked for something is not idle yet. */

@@ -1,5 +1,6 @@
 /**
  * Workloads for mailboxes: what comes when, how long it takes, and what it costs where its prefix is not.
+ * The homogeneous one has no affinity; the skewed one has one that is worth nothing, as of an agent that says more than it should.
  * The sticky ones replay the conversations that Mooncake published (`--data DIR`), or a stand-in drawn
  * with the same lengths and conversations.
  *
@@ -18,7 +19,7 @@ export interface Job {
   readonly warmMs: number;
   /** How much longer where it is not. */
   readonly coldMs: number;
-  /** Whose prefix it continues; the first of them has none. */
+  /** Whose prefix it continues; the first of them has none. Null: any worker will do. */
   readonly affinity: string | null;
 }
 
@@ -35,7 +36,6 @@ const READ_PER_MS = 8;
 const WRITTEN_MS = 20;
 const EVEN_TASKS = 4_000;
 const EVEN_MS = 1_000;
-const EVEN_KEYS = 500;
 const SKEWED_KEYS = 100;
 /** Of Zipf's law: the first of 100 has a fifth of all. */
 const SKEW = 1.1;
@@ -62,8 +62,8 @@ export function worksIn(folder: string | undefined): Works {
     of: (seed) => {
       const random = seededRandom(`work ${seed}`);
       return [
-        { name: 'homogeneous', jobs: even(random.fork('even'), (chance) => Math.floor(chance.next() * EVEN_KEYS)) },
-        { name: 'skewed', jobs: even(random.fork('skewed'), zipf(SKEWED_KEYS, SKEW)) },
+        { name: 'homogeneous', jobs: even(random.fork('even'), () => null) },
+        { name: 'skewed', jobs: even(random.fork('skewed'), keyed(zipf(SKEWED_KEYS, SKEW))) },
         { name: 'sticky', jobs: conversations(rows) },
         { name: 'skewed sticky', jobs: hot(rows, random.fork('hot')) },
       ];
@@ -72,13 +72,18 @@ export function worksIn(folder: string | undefined): Works {
 }
 
 /** Tasks of about a second that arrive as one process and cost the same everywhere. */
-function even(random: Random, keyOf: (random: Random) => number): Job[] {
+function even(random: Random, affinityOf: (random: Random) => string | null): Job[] {
   let atMs = 0;
   return Array.from({ length: EVEN_TASKS }, () => {
     atMs += -Math.log(1 - random.next());
-    return { atMs, warmMs: EVEN_MS * (0.8 + 0.4 * random.next()), coldMs: 0, affinity: `key ${keyOf(random)}` };
+    return { atMs, warmMs: EVEN_MS * (0.8 + 0.4 * random.next()), coldMs: 0, affinity: affinityOf(random) };
   });
 }
+
+const keyed =
+  (keyOf: (random: Random) => number) =>
+  (random: Random): string =>
+    `key ${keyOf(random)}`;
 
 function zipf(keys: number, skew: number): (random: Random) => number {
   const sums: number[] = [];

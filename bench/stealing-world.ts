@@ -20,6 +20,7 @@ export interface Outcome {
 
 /** Every command of the store. */
 const STORE_MS = 3;
+const LEASE_MS = 30_000;
 
 interface Alarm {
   readonly atMs: number;
@@ -58,7 +59,7 @@ class World {
   }
 
   tell(message: QueueMessage): void {
-    const [state, effects] = decide(this.#state, message);
+    const [state, effects] = decide(this.#state, message, this.#nowMs);
     this.#state = state;
     for (const effect of effects) this.#perform(effect);
   }
@@ -123,7 +124,8 @@ class World {
       return this.tell({ type: 'queue.claimed', tasks, asked: limit, box });
     }
     const tasks: ClaimedTask[] = [];
-    for (; tasks.length < limit && this.#claimed < this.#arrived; this.#claimed += 1) tasks.push(taskOf(this.#claimed, this.#jobs));
+    for (; tasks.length < limit && this.#claimed < this.#arrived; this.#claimed += 1)
+      tasks.push(taskOf(this.#claimed, this.#jobs, this.#nowMs + LEASE_MS));
     this.tell({ type: 'queue.claimed', tasks, asked: limit });
   }
 
@@ -146,7 +148,7 @@ class World {
   }
 }
 
-function taskOf(at: number, jobs: readonly Job[]): ClaimedTask {
+function taskOf(at: number, jobs: readonly Job[], leaseUntilMs: number): ClaimedTask {
   return {
     id: String(at),
     kind: 'kind',
@@ -156,7 +158,7 @@ function taskOf(at: number, jobs: readonly Job[]): ClaimedTask {
     fence: 1,
     depth: 0,
     parentId: null,
-    leaseUntilMs: Infinity,
+    leaseUntilMs,
     rootId: null,
     tenant: null,
     affinity: jobs[at]!.affinity,

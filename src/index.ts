@@ -34,7 +34,8 @@ export type { DrainOptions, MailboxOptions, UnknownKind } from './runtime/kinds.
 export type { ScheduleLook } from './runtime/schedules.ts';
 export type { SharedState, StateEntry, StateQuery } from './runtime/shared-state.ts';
 export type { ApprovalLook, DecideOptions } from './runtime/signals.ts';
-export type { TaskStory } from './runtime/tasks.ts';
+export type { TaskQuery } from './runtime/task-query.ts';
+export type { StoryDecision, TaskStory } from './runtime/tasks.ts';
 export type { ScheduleSpec } from './topology/schedule.ts';
 export type { SuspendReason, WorkerInfo } from './runtime/operator.ts';
 export type { PersonCall } from './runtime/steering.ts';

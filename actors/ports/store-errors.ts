@@ -12,14 +12,55 @@ export class StoreOpenError extends DroverError {
   }
 }
 
-/** The file is there, but it is no database, or it is a damaged one. */
+/** The file is there, but it is no database. It has not been touched. */
 export class StoreNotADatabaseError extends DroverError {
   readonly code = 'DROVER_STORE_NOT_A_DATABASE';
   readonly retryable = false;
   override readonly detail: { readonly store: string };
   constructor(store: string, options?: ErrorOptions) {
-    super(`${store}: expected an SQLite database, found something else or a damaged file; name another file, or restore this one`, options);
+    super(
+      `${store}: expected an SQLite database, found something else; name another file, or, should this have been one, restore a backup`,
+      options,
+    );
     this.detail = { store };
+  }
+}
+
+/**
+ * The file was a store, and is not what was written to it any more: cut, overwritten, or the disk has failed. Nothing more is
+ * written to it, not even what its log has.
+ */
+export class StoreDamagedError extends DroverError {
+  readonly code = 'DROVER_STORE_DAMAGED';
+  readonly retryable = false;
+  override readonly detail: { readonly store: string };
+  /** `why`: what is wrong with it, in words. */
+  constructor(store: string, why: string, options?: ErrorOptions) {
+    super(
+      `${store}: the file is damaged (${why}); keep a copy of it and of what lies beside it (-wal), then restore a backup in place of them`,
+      options,
+    );
+    this.detail = { store };
+  }
+}
+
+/**
+ * A file of the store has been removed, or another one put in its place, while it was in use. What was acknowledged since may
+ * be gone with it.
+ */
+export class StoreRemovedError extends DroverError {
+  readonly code = 'DROVER_STORE_REMOVED';
+  readonly retryable = false;
+  /** `file`: the database itself, or its `-wal`, `-shm` or `-owner`. */
+  override readonly detail: { readonly store: string; readonly file: string; readonly how: 'removed' | 'replaced' };
+  constructor(detail: StoreRemovedError['detail'], options?: ErrorOptions) {
+    const { store, file, how } = detail;
+    const what = how === 'removed' ? 'has been removed' : 'has been replaced by another file';
+    const then = file.endsWith('-owner')
+      ? 'so another process may run the same work at the same time; stop them all, and start one'
+      : 'what was acknowledged since may be gone; put the file back if you have it, and stop whatever uses a store before you touch its files';
+    super(`${store}: ${file} ${what} while it was in use: ${then}`, options);
+    this.detail = detail;
   }
 }
 

@@ -21,11 +21,11 @@
  * for the end. One that could not be undone is dead, and keeps what it remembers: `requeue` puts it
  * back to be undone.
  *
- * A task that ends without success (failed, dead, cancelled), at once or after it has been undone, takes along those whom it
- * has asked (`parent`) and who have not ended: by the same command they are cancelled, and those whom they have asked. Of a run
- * under lease that is noted, as an operator's cancel is; who is being undone already goes on with that. Their stories say
- * who ordered it: the operator, or `drover`, with the task that has failed as the reason. The children of a task that
- * completes, or is only retried or parked, are not touched, nor is what it has sent.
+ * A task that ends, also one that is to be undone first, takes along those whom it has asked (`parent`) and who have not ended:
+ * by the same command they are cancelled, and those whom they have asked. Of a run under lease that is noted, as an operator's
+ * cancel is; who is being undone already goes on with that. Their stories say who ordered it: the operator, or `drover`, with
+ * how that task has ended as the reason. The children of a task that is only retried or parked are not touched, nor is what it
+ * has sent.
  *
  * Promises every adapter keeps (the conformance suite in `test/stores` holds them to it):
  *   - When a command's promise resolves, its effects are committed, and synced where there is a disk.
@@ -124,7 +124,7 @@ export interface OpenCommand {
 export interface Opened {
   /** Grows by one with each owner. Leases of older epochs have been taken back, their runs counted as lost. */
   readonly epoch: number;
-  /** Tasks that a former owner had under lease. */
+  /** Runs of a former owner that were taken back. Of claims whose runs had not started, nothing may be known: no matter, their tasks are queued. */
   readonly recovered: number;
 }
 

@@ -2,6 +2,10 @@
  * Claiming: what is asked of the store, and when. One claim at a time of what is in no box, as many as
  * fit; and one of each box that holds something, for its worker, or for a thief.
  *
+ * What has been claimed is behind the reach of whoever is more urgent and still in the store. So a line holds
+ * one task for each worker, and more only when it has run dry before a claim was answered, or when claims
+ * follow each other so fast that they cost more than the work: as many as hide that time. Where tasks have affinities the mailboxes are filled, for a worker's next one may be far back.
+ *
  * A claim waits until half of the room is free, or somebody is idle, so that claims come in batches.
  * Where the store had little for those with room, and much that had to be spilled, only who is idle
  * makes it look further: otherwise the whole backlog of one worker would be carried into its box to
@@ -11,6 +15,7 @@ import type { ActorId } from '../kernel/effects.ts';
 import type { ClaimedTask } from '../ports/store.ts';
 import { lengthOf } from './line.ts';
 import { place } from './placing.ts';
+import { joinedBy } from './rank.ts';
 import { expectedBy, hasBox } from './state.ts';
 import type { Slot, Turn } from './state.ts';
 
@@ -20,23 +25,68 @@ export function claimMore(turn: Turn): void {
   if (state.draining) return;
   if (turn.boxed) fetchOwn(turn);
   if (state.claiming || !state.more) return;
-  const { capacity, mode } = state.input;
+  const { capacity } = state.input;
   const boxes = turn.boxed || state.fetches.length > 0;
   let room = 0;
   let most = 0;
-  let idle = false;
+  let idle = 0;
+  let open = 0;
   for (const slot of state.slots) {
+    if (slot.leaving) continue;
+    open += 1;
     // Where a box waits, its tasks have every place that comes free.
-    if (slot.leaving || (boxes && hasBox(state, slot))) continue;
+    if (boxes && hasBox(state, slot)) continue;
     most += capacity;
-    room += capacity - slot.mailbox.length + (slot.run === null ? 1 : 0) - (boxes ? expectedBy(state, slot.worker) : 0);
-    if (slot.run === null) idle = true;
+    room += capacity - slot.mailbox.length - (boxes ? expectedBy(state, slot.worker) : 0);
+    if (slot.run === null) idle += 1;
   }
-  if (mode === 'shared') room -= lengthOf(state.line);
-  if (room <= 0 || (!idle && (state.sparse || room * 2 < most))) return;
+  if (isOfLine(turn)) room = most = lengthWanted(turn, open);
+  room += idle - lengthOf(state.line);
+  if (room <= 0 || (idle === 0 && (state.sparse || room * 2 < most))) return;
   effects.push({ type: 'queue.claim', limit: room });
   state.claiming = true;
   state.hinted = false;
+  state.early = idle === 0;
+}
+
+/** Whether what comes will stand in the line, as far as one knows. */
+const isOfLine = ({ state: { input, sticky } }: Turn): boolean => input.mode === 'shared' || (input.mode === 'steal' && !sticky);
+
+const lengthWanted = ({ state: { input, ahead } }: Turn, open: number): number => Math.ceil(open * Math.min(ahead, input.capacity));
+
+/** One in so many of what the line holds too much is given up with each claim: being too short costs more than being too long. */
+const SLOWLY = 32;
+
+/** Claims that follow each other faster are too many. What then waits in the line is soon over. */
+const OFTEN_MS = 20;
+/** What is rarer than that is as rare as that. */
+export const RARELY_MS = 1_000;
+
+/** Learns from the answer to a claim, before it is placed: whether the line was long enough, and what comes. */
+export function learn(turn: Turn, tasks: readonly ClaimedTask[], asked: number, nowMs: number): void {
+  const { state } = turn;
+  if (state.claiming) {
+    const sinceMs = Math.min(nowMs - state.answeredMs, RARELY_MS);
+    // Some claims in one burst are not often.
+    state.everyMs += (sinceMs - state.everyMs) / 4;
+    state.answeredMs = nowMs;
+    // Otherwise nothing was to be had earlier.
+    if (state.early && tasks.length >= asked && isOfLine(turn)) fit(turn);
+  }
+  if (tasks.length > 0) state.sticky = tasks.some(({ affinity }) => affinity !== null);
+}
+
+/** Makes the line longer when it was too short, and shorter when half of what was there at the claim is there still. */
+function fit(turn: Turn): void {
+  const { state } = turn;
+  const left = lengthOf(state.line);
+  const open = state.slots.filter(({ leaving }) => !leaving);
+  const isDry = left === 0 && open.some(({ run }) => run === null);
+  if (isDry || state.everyMs < OFTEN_MS) {
+    state.ahead = Math.min(2 * state.ahead, state.input.capacity);
+    state.everyMs *= 2;
+  } else if (left * 4 >= lengthWanted(turn, open.length) && state.everyMs >= 4 * OFTEN_MS)
+    state.ahead = Math.max(1, state.ahead - state.ahead / SLOWLY);
 }
 
 /** Every worker with room whose box holds something asks for it. */
@@ -75,12 +125,13 @@ export function fetched(turn: Turn, box: ActorId, tasks: readonly ClaimedTask[],
   if (fetch === undefined) return place(turn, tasks);
   state.fetches = state.fetches.filter((other) => other !== fetch);
   const taker = fetch.taker === box ? owner : slots.findIndex(({ worker, leaving }) => worker === fetch.taker && !leaving);
-  const { mode, stealAbove } = state.input;
+  const { mode, stealAbove, capacity } = state.input;
   const allowed = mode === 'steal' || (mode === 'dedicated' && taker === owner);
   if (taker < 0 || owner < 0 || state.draining || !allowed) return place(turn, tasks);
   const { mailbox, run } = slots[owner]!;
-  // An owner that is free starts its first at once.
-  const own = taker === owner ? tasks.length : Math.max(0, stealAbove + (run === null ? 1 : 0) - mailbox.length);
+  // An owner that is free starts its first at once. What its mailbox has no room for would only go back into the box.
+  const keeps = Math.min(stealAbove, capacity) + (run === null ? 1 : 0);
+  const own = taker === owner ? tasks.length : Math.max(0, keeps - mailbox.length);
   append(turn, owner, tasks.slice(0, own));
   if (tasks.length <= own) return;
   append(turn, taker, tasks.slice(own));
@@ -90,7 +141,7 @@ export function fetched(turn: Turn, box: ActorId, tasks: readonly ClaimedTask[],
 function append(turn: Turn, at: number, tasks: readonly ClaimedTask[]): void {
   if (tasks.length === 0) return;
   const slot = turn.state.slots[at]!;
-  const mailbox = [...slot.mailbox, ...tasks];
+  const mailbox = joinedBy(slot.mailbox, tasks, turn.state.agingMs);
   turn.state.slots[at] = { ...slot, mailbox };
   // It fitted when it was asked for; the capacity may have been changed since.
   if (mailbox.length > turn.state.input.capacity) turn.overfull = true;

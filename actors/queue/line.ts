@@ -1,4 +1,4 @@
-/** Line: the one queue of mode `shared`. A value; its head is taken without copying the rest. */
+/** Line: what waits for whoever is free. A value; its head is taken without copying the rest. */
 import type { ClaimedTask } from '../ports/store.ts';
 
 export interface Line {

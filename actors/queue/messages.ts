@@ -4,14 +4,15 @@ import type { ClaimedTask, Held } from '../ports/store.ts';
 
 /**
  * `dedicated`: a mailbox for each worker, and nobody else touches it. `shared`: one line for all, whose
- * head goes to whoever is free. `steal`: dedicated, but an idle worker takes from behind the threshold.
+ * head goes to whoever is free. `steal`: what has an affinity is in the mailbox of its worker, where an idle
+ * one takes from behind the threshold; all else is in the line.
  */
 export type QueueMode = 'shared' | 'dedicated' | 'steal';
 
 /** How tasks wait for their workers. */
 export interface Mailboxes {
   readonly mode: QueueMode;
-  /** How many tasks one mailbox holds; of a shared line, its length for each worker. At least 1. */
+  /** How many tasks one mailbox holds, at least 1; of a line, how many there are at most for each worker: it is as long as hides the time of a claim. */
   readonly capacity: number;
   /** A mailbox is robbed of nothing that stands before this place, counted from 0. */
   readonly stealAbove: number;
@@ -22,6 +23,8 @@ export interface QueueInput {
   readonly mode?: QueueMode;
   readonly capacity: number;
   readonly stealAbove: number;
+  /** How long waiting makes up for one level of priority. Default: that of a store. */
+  readonly agingMs?: number;
   /** Of the choice of victims. Default 0. */
   readonly seed?: number;
   /** Workers that may have joined a former incarnation, which this one knows nothing of. Default none. */
@@ -43,6 +46,8 @@ export type QueueMessage =
   | { readonly type: 'queue.ended'; readonly runs: readonly Held[] }
   /** Leases that are gone: the tasks are somebody else's, or have been cancelled. */
   | { readonly type: 'queue.revoked'; readonly tasks: readonly Held[] }
+  /** Those tasks have inherited a priority: somebody more urgent waits for them. */
+  | { readonly type: 'queue.raised'; readonly tasks: readonly (Held & { readonly priority: number })[] }
   /** Changes what is given, from now on. Nothing is lost: what no longer fits goes back to the store. */
   | ({ readonly type: 'queue.configure' } & Partial<Mailboxes>)
   /** Claims nothing more and gives back what waits. What runs may end. */

@@ -4,36 +4,49 @@
  *   - With an affinity: by rendezvous among the workers that take tasks. When that mailbox is full the
  *     task is spilled: it goes back to the store, into the worker's box, and is claimed from there when
  *     there is room. Behind a box that holds something everything new is spilled too, so that nobody
- *     is overtaken; hence a task is spilled once, and claimed twice, at most, unless its worker goes
- *     or the queue is told otherwise.
- *   - Without: into the shallowest mailbox.
- *   - `shared`: to the end of the line.
+ *     is overtaken; hence a task is spilled once, and claimed twice, at most, unless its worker goes,
+ *     the queue is told otherwise, or somebody more urgent takes its place.
+ *   - Without, in mode `steal`: into the line. It is bound to nobody, so nobody is idle while it waits.
+ *     In mode `dedicated`: into the shallowest mailbox.
+ *   - `shared`: into the line.
  *
- * What finds no place at all, or comes while draining, is released.
+ * In a mailbox and in the line the more urgent goes first (`rank`). What finds no place at all, or comes while draining, is released.
  */
 import type { ClaimedTask } from '../ports/store.ts';
-import { lengthOf } from './line.ts';
+import { lengthOf, waitingIn } from './line.ts';
+import { joinedBy, passes } from './rank.ts';
 import { hashOf, rendezvous } from './rendezvous.ts';
 import { expectedBy, hasBox } from './state.ts';
 import type { Slot, Turn } from './state.ts';
 
 export function place(turn: Turn, tasks: readonly ClaimedTask[]): void {
   if (tasks.length === 0) return;
-  const homeless = turn.state.input.mode === 'shared' ? intoLine(turn, tasks) : intoMailboxes(turn, tasks);
+  const { mode } = turn.state.input;
+  const unbound = mode === 'steal' ? tasks.filter(isUnbound) : mode === 'shared' ? tasks : NONE;
+  const bound = mode === 'steal' ? tasks.filter((task) => !isUnbound(task)) : mode === 'shared' ? NONE : tasks;
+  const homeless = [...intoLine(turn, unbound), ...intoMailboxes(turn, bound)];
   if (homeless.length > 0) turn.effects.push({ type: 'queue.release', tasks: homeless });
 }
 
-function intoLine({ state }: Turn, tasks: readonly ClaimedTask[]): readonly ClaimedTask[] {
+const NONE: readonly ClaimedTask[] = [];
+
+export const isUnbound = ({ affinity }: ClaimedTask): boolean => affinity === null;
+
+function intoLine(turn: Turn, tasks: readonly ClaimedTask[]): readonly ClaimedTask[] {
+  if (tasks.length === 0) return NONE;
+  const { state } = turn;
   const { line, slots, draining, input } = state;
   const open = draining ? [] : slots.filter(({ leaving }) => !leaving);
   const idle = open.filter(({ run }) => run === null).length;
   const room = open.length === 0 ? 0 : open.length * input.capacity + idle - lengthOf(line);
   const fits = tasks.slice(0, Math.max(0, room));
-  state.line = { tasks: [...line.tasks, ...fits], taken: line.taken };
+  state.line = { tasks: joinedBy(waitingIn(line), fits, state.agingMs), taken: 0 };
+  if (lengthOf(state.line) > open.length * input.capacity) turn.overfull = true;
   return tasks.slice(fits.length);
 }
 
 function intoMailboxes(turn: Turn, tasks: readonly ClaimedTask[]): readonly ClaimedTask[] {
+  if (tasks.length === 0) return NONE;
   const { state } = turn;
   const { slots, draining, fetches } = state;
   const { capacity } = state.input;
@@ -51,7 +64,7 @@ function intoMailboxes(turn: Turn, tasks: readonly ClaimedTask[]): readonly Clai
     } else {
       hashes ??= hashesOf(slots);
       to = rendezvous(hashOf(task.affinity), hashes, open);
-      if (to >= 0 && hasBox(state, slots[to]!)) {
+      if (to >= 0 && hasBox(state, slots[to]!) && !isMoreUrgent(turn, task, slots[to]!)) {
         spill(turn, to, task);
         continue;
       }
@@ -61,10 +74,10 @@ function intoMailboxes(turn: Turn, tasks: readonly ClaimedTask[]): readonly Clai
       homeless.push(task);
       continue;
     }
-    (mailboxes[to] ??= [...slots[to]!.mailbox]).push(task);
+    (mailboxes[to] ??= []).push(task);
     depths[to]! += 1;
   }
-  mailboxes.forEach((mailbox, at) => (slots[at] = { ...slots[at]!, mailbox }));
+  mailboxes.forEach((joining, at) => (slots[at] = { ...slots[at]!, mailbox: joinedBy(slots[at]!.mailbox, joining, state.agingMs) }));
   return homeless;
 }
 
@@ -82,6 +95,12 @@ function shallowest(depths: readonly number[], open: readonly boolean[]): number
   return found;
 }
 
+/** Than the last one that has a place. */
+function isMoreUrgent({ state }: Turn, task: ClaimedTask, { mailbox }: Slot): boolean {
+  const last = mailbox.at(-1);
+  return last !== undefined && passes(task, last, state.agingMs);
+}
+
 function spill(turn: Turn, at: number, task: ClaimedTask): void {
   turn.spills ??= new Map();
   const already = turn.spills.get(at);
@@ -89,10 +108,10 @@ function spill(turn: Turn, at: number, task: ClaimedTask): void {
   else already.push(task);
 }
 
-/** Cuts mailboxes down to what fits, places that are kept for a claim under way included; how many were spilled. */
+/** Cuts mailboxes and the line down to what fits, places that are kept for a claim under way included; how many were spilled. */
 export function spillOver(turn: Turn): number {
   const { state, effects, spills } = turn;
-  const released: ClaimedTask[] = [];
+  const released: ClaimedTask[] = turn.overfull ? beyondLine(turn) : [];
   let spilled = 0;
   for (let at = 0; at < state.slots.length; at += 1) {
     const slot = state.slots[at]!;
@@ -111,6 +130,14 @@ export function spillOver(turn: Turn): number {
   }
   if (released.length > 0) effects.push({ type: 'queue.release', tasks: released });
   return spilled;
+}
+
+function beyondLine({ state, taken }: Turn): ClaimedTask[] {
+  const most = taken + state.input.capacity * state.slots.filter(({ leaving }) => !leaving).length;
+  const waiting = waitingIn(state.line);
+  if (waiting.length <= most) return [];
+  state.line = { tasks: waiting.slice(0, most), taken: 0 };
+  return waiting.slice(most);
 }
 
 function beyondRoom({ state }: Turn, { mailbox, worker }: Slot): readonly ClaimedTask[] {

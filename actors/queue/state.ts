@@ -10,7 +10,7 @@ export interface Slot {
   readonly worker: ActorId;
   readonly incarnation: number;
   readonly leaving: boolean;
-  /** Empty in mode `shared`. */
+  /** The first to go at its head. Empty in mode `shared`; in mode `steal`, only what has an affinity. */
   readonly mailbox: readonly ClaimedTask[];
   readonly run: ClaimedTask | null;
   /** What the worker was told last: its machine moves when its condition changes, not for every task. */
@@ -33,9 +33,19 @@ export interface Fetch {
 
 export interface QueueState {
   readonly input: Mailboxes;
+  readonly agingMs: number;
   readonly slots: readonly Slot[];
-  /** What waits in mode `shared`; empty otherwise. */
+  /** What waits for whoever is free: in mode `shared` everything, in mode `steal` what has no affinity. */
   readonly line: Line;
+  /** How many tasks for each worker the line is to hold, from 1 up to the capacity. */
+  readonly ahead: number;
+  /** When a claim was answered last, and how much time lies between two answers, lately, in the mean. */
+  readonly answeredMs: number;
+  readonly everyMs: number;
+  /** The claim under way was asked for while everybody had something to do. */
+  readonly early: boolean;
+  /** The last claim that brought something brought some with an affinity. */
+  readonly sticky: boolean;
   /** One claim at a time of what is in no box; `hinted` remembers that more came while it was under way. */
   readonly claiming: boolean;
   readonly hinted: boolean;
@@ -58,7 +68,7 @@ export interface Turn {
   arrived: number;
   /** How many have left the line. */
   taken: number;
-  /** A mailbox may hold more than fits, until idle workers have had their chance at it. */
+  /** A mailbox or the line may hold more than fits, until idle workers have had their chance at it. */
   overfull: boolean;
   /** Some box may hold something that no claim has asked for. */
   boxed: boolean;

@@ -20,7 +20,8 @@ export interface IsolatedRun {
   inStep(step: string, act: () => void): void;
   /** It has returned this JSON text. */
   returned(result: string): void;
-  threw(error: unknown): void;
+  /** `holding`: what operations were rejected with and it was thrown for. */
+  threw(error: unknown, holding?: readonly unknown[]): void;
 }
 
 type Answer = Extract<ToChild, { readonly ticket: number }>;
@@ -31,6 +32,10 @@ export class RemoteRun {
   readonly #post: (message: ToChild) => void;
   /** Steps, and what is like them, that the child does now. */
   readonly #steps = new Map<number, PromiseWithResolvers<unknown>>();
+  /** What operations were rejected with, by ticket. */
+  readonly #failures = new Map<number, unknown>();
+  /** What errors of the child's hold of that. */
+  readonly #held = new Map<unknown, readonly unknown[]>();
   #undone = 0;
 
   constructor(run: IsolatedRun, number: number, post: (message: ToChild) => void) {
@@ -65,7 +70,7 @@ export class RemoteRun {
       case 'step-done':
         return this.#take(said.ticket)?.resolve(decode(said.value));
       case 'step-failed':
-        return this.#take(said.ticket)?.reject(fromWire(said.error));
+        return this.#take(said.ticket)?.reject(this.#came(said));
       case 'ask':
         return this.#answer(said.ticket, `result of ${said.kind}`, ctx.ask(said.kind as never, decode(said.input), said.options));
       case 'sleep':
@@ -105,7 +110,7 @@ export class RemoteRun {
       case 'returned':
         return this.#run.returned(said.result);
       case 'threw':
-        return this.#run.threw(fromWire(said.error));
+        return this.#run.threw(this.#came(said), [...this.#heldBy(said.of)]);
     }
   }
 
@@ -113,7 +118,10 @@ export class RemoteRun {
     const run = this.#number;
     operation.then(
       (value) => this.#reply({ at: 'resolved', run, ticket, value }, what),
-      (error: unknown) => this.#reply({ at: 'rejected', run, ticket, error: toWire(error) }, what),
+      (error: unknown) => {
+        this.#failures.set(ticket, error);
+        this.#reply({ at: 'rejected', run, ticket, error: toWire(error) }, what);
+      },
     );
   }
 
@@ -122,6 +130,22 @@ export class RemoteRun {
       this.#post(answer);
     } catch (cause) {
       this.#post({ at: 'rejected', run: this.#number, ticket: answer.ticket, error: toWire(new NotTransferableError(what, { cause })) });
+    }
+  }
+
+  /** An error of the child's, which has lost on its way what it holds. */
+  #came({ error, of }: Pick<Extract<FromRun, { at: 'threw' }>, 'error' | 'of'>): Error {
+    const came = fromWire(error);
+    if (of.length > 0) this.#held.set(came, [...this.#heldBy(of)]);
+    return came;
+  }
+
+  /** What those were rejected with; where that is what a step has failed with, also what it failed for. */
+  *#heldBy(tickets: readonly number[]): Iterable<unknown> {
+    for (const ticket of tickets) {
+      const error = this.#failures.get(ticket);
+      yield error;
+      yield* this.#held.get(error) ?? [];
     }
   }
 

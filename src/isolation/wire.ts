@@ -61,7 +61,8 @@ type Spoken =
   /** Answered by `do-step` once there is a place; ends as a step does. */
   | { readonly at: 'hold'; readonly ticket: number; readonly name: string; readonly options: HoldOptions }
   | { readonly at: 'step-done'; readonly ticket: number; readonly value: string }
-  | { readonly at: 'step-failed'; readonly ticket: number; readonly error: WireError }
+  /** `of`: tickets of the operations that were rejected with what it holds. */
+  | { readonly at: 'step-failed'; readonly ticket: number; readonly error: WireError; readonly of: readonly number[] }
   | { readonly at: 'ask'; readonly ticket: number; readonly kind: string; readonly input: string; readonly options: AskOptions }
   | { readonly at: 'send'; readonly kind: string; readonly input: string; readonly options: AskOptions }
   | { readonly at: 'sleep'; readonly ticket: number; readonly until: number | Date; readonly options: KeyOptions }
@@ -81,7 +82,8 @@ type Spoken =
   | { readonly at: 'progress'; readonly done: number; readonly total: number | undefined }
   | { readonly at: 'log'; readonly level: Level; readonly facts: object; readonly message: string | undefined }
   | { readonly at: 'returned'; readonly result: string }
-  | { readonly at: 'threw'; readonly error: WireError };
+  /** `of`: as above. */
+  | { readonly at: 'threw'; readonly error: WireError; readonly of: readonly number[] };
 
 export type FromChild =
   | { readonly at: 'ready' }

@@ -28,6 +28,7 @@ import { Starts } from './engine/starts.ts';
 import { Upkeep } from './engine/upkeep.ts';
 import type { FleetStats } from './events.ts';
 import type { Run } from './run.ts';
+import type { LeftAside } from './run/left-aside.ts';
 import { DeadlinePassedError } from './run/errors.ts';
 import { writeErrorRecord } from './task-error.ts';
 
@@ -162,9 +163,13 @@ export class RunEngine {
     this.#upkeep.lookAgain(ids, awaited);
   }
 
-  /** The task has been told of an event: should its run still be in memory and wait for that, it goes on. */
-  told(id: string, { name }: Pick<TaskEvent, 'name'> & Partial<TaskEvent>): void {
-    this.#core.leases.of(id)?.run?.told(name);
+  /** The task has been told of an event: should it run here, its run takes it at once. */
+  told(id: string, event: TaskEvent): void {
+    const lease = this.#core.leases.of(id);
+    if (lease === undefined) return;
+    // The start may have been answered before, and be on its way.
+    if (lease.run === undefined) (lease.told ??= []).push(event);
+    else lease.run.told(event);
   }
 
   /**
@@ -266,6 +271,22 @@ export class RunEngine {
   progressed(run: Run, done: number, total: number | undefined): void {
     const of = total === undefined ? {} : { total };
     this.#core.emit('task.progressed', () => ({ ...refOf(run.claimed), atMs: this.nowMs(), done, ...of }));
+  }
+
+  /** `places`: what the code of another version has brought, and this run has not come by before it did `did`, or completed. */
+  leftAside(
+    { claimed, plan }: Pick<Run, 'claimed' | 'plan'>,
+    { version: of }: LeftAside,
+    places: readonly string[],
+    did: string | null,
+  ): void {
+    if (places.length === 0) return;
+    const { version } = plan;
+    const facts = { ...refOf(claimed), version, of, places, did };
+    const what =
+      'a task goes on under another version of its kind without what that has brought; what has only got another name is done twice';
+    this.#options.log.warn(facts, what);
+    this.#core.emit('task.left-aside', () => ({ ...facts, atMs: this.nowMs() }));
   }
 
   logger(run: Run): Logger {

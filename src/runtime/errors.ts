@@ -21,7 +21,8 @@ export class PayloadInvalidError extends DroverError {
 
 /**
  * A value would not come back from JSON as it was given: NaN, Infinity, a Map, a Date, an instance of a class, a function, a
- * bigint, a cycle. It is no error that fields which are undefined vanish, that undefined becomes null in an array, and -0 becomes 0.
+ * bigint, a cycle, a hole in an array, a field under a symbol; or it is nested more than 1,000 levels deep. It is no error
+ * that fields which are undefined vanish, that undefined becomes null in an array, and -0 becomes 0.
  */
 export class PayloadNotJsonError extends DroverError {
   readonly code = 'DROVER_PAYLOAD_NOT_JSON';
@@ -140,13 +141,18 @@ export class TaskConflictError extends DroverError {
   }
 }
 
-/** The fleet is closing or closed, or stopped because it could not go on (`cause`). What was accepted stays in the store. */
+/**
+ * The fleet is closing or closed, or stopped because it could not go on (`cause`). What was accepted stays in the store, unless
+ * the cause says that it is damaged or gone.
+ */
 export class FleetClosedError extends DroverError {
   readonly code = 'DROVER_FLEET_CLOSED';
   readonly retryable = false;
   constructor(fleet: string, options?: ErrorOptions) {
-    const why = options?.cause === undefined ? 'is closed' : `has stopped: ${toErrorRecord(options.cause).message}`;
-    super(`fleet ${fleet} ${why}; accepted tasks stay in its store and go on when it is started again`, options);
+    const cause = options?.cause === undefined ? undefined : toErrorRecord(options.cause);
+    const why = cause === undefined ? 'is closed' : `has stopped: ${cause.message}`;
+    const isLost = cause?.code === 'DROVER_STORE_DAMAGED' || cause?.code === 'DROVER_STORE_REMOVED';
+    super(`fleet ${fleet} ${why}${isLost ? '' : '; accepted tasks stay in its store and go on when it is started again'}`, options);
   }
 }
 

@@ -51,6 +51,20 @@ export interface FleetEvents {
       readonly at: 'done' | 'noted';
     },
   ) => void;
+  /**
+   * It was begun under other code, and its kind goes on over what that has brought (`onVersionChange: 'replay'`): code of
+   * version `version` has not come by `places`, which version `of` has brought, by the time that it has done something new of
+   * that sort for the first time (`did`: its place), or has completed (null). What has only got another name is done twice.
+   */
+  'task.left-aside': (
+    event: TaskRef & {
+      readonly atMs: number;
+      readonly version: string;
+      readonly of: string;
+      readonly places: readonly string[];
+      readonly did: string | null;
+    },
+  ) => void;
   /** It is kept from running until somebody says otherwise. */
   'task.paused': (event: TaskRef & { readonly atMs: number }) => void;
   /** It was about to start, but `holder`, another task, has `resource`: it waits for that without a worker. */
@@ -64,7 +78,8 @@ export interface FleetEvents {
   ) => void;
   /**
    * The turn of a schedule at `turnMs` is over. `task`: what it has made; null when it let the turn pass, as `why` says:
-   * the task before it has not ended (`overlap`), no fleet ran then (`missed`), or its kind or input is none any more (`invalid`).
+   * the task before it has not ended (`overlap`), no fleet ran then (`missed`), its kind or input is none any more (`invalid`), or
+   * another kind or input was submitted under the id of the turn (`taken`).
    */
   'schedule.fired': (event: {
     readonly atMs: number;
@@ -72,7 +87,7 @@ export interface FleetEvents {
     readonly kind: string;
     readonly turnMs: number;
     readonly task: string | null;
-    readonly why: 'overlap' | 'missed' | 'invalid' | null;
+    readonly why: 'overlap' | 'missed' | 'invalid' | 'taken' | null;
   }) => void;
   /** Nothing of the kind is begun until it is unpaused, over restarts too. */
   'kind.paused': (event: { readonly atMs: number; readonly kind: string }) => void;
@@ -141,9 +156,9 @@ export interface FleetEvents {
   'mailbox.stolen': (event: { readonly atMs: number; readonly thief: string; readonly victim: string; readonly count: number }) => void;
   /** The event loop did not turn for longer than the watchdog allows. Told once it turns again. */
   'loop.blocked': (event: LoopBlocked & { readonly atMs: number }) => void;
-  /** A command of the store failed and is sent again. */
+  /** A command of the store failed (locked by another process, a full disk) and is sent again, after up to 5 s. */
   'store.retrying': (event: { readonly atMs: number; readonly error: ErrorRecord }) => void;
-  /** The fleet cannot go on. Accepted tasks are safe in the store. */
+  /** The fleet cannot go on. Accepted tasks are safe in the store, unless `error` says that it is damaged or gone. */
   'fleet.failed': (event: { readonly atMs: number; readonly error: ErrorRecord }) => void;
 }
 

@@ -2,13 +2,14 @@
 import type { EventEmitter } from 'eventemitter3';
 import type { BudgetSpec } from '../../actors/budget/plan.ts';
 import { systemClock } from '../../actors/kernel/clock.ts';
-import type { OpenCommand, Store, TaskCounts, TaskRecord } from '../../actors/ports/store.ts';
+import type { OpenCommand, TaskCounts, TaskRecord } from '../../actors/ports/store.ts';
 import { memoryStore } from '../stores/memory.ts';
 import type { InputOf, OutputOf } from '../topology/contract.ts';
 import type { AgentMap, Topology } from '../topology/fleet.ts';
 import type { ScheduleSpec } from '../topology/schedule.ts';
 import type { DependencyLook } from './dependencies.ts';
 import { SuspendReasonError } from './errors.ts';
+import type { FleetClosedError } from './errors.ts';
 import type { FleetEvents, FleetStats } from './events.ts';
 import type { ByOptions, SignalOptions, Steered, TaskHandle } from './handle.ts';
 import type { Internals } from './internals.ts';
@@ -22,13 +23,18 @@ import type { SharedState } from './shared-state.ts';
 import type { ApprovalLook, DecideOptions } from './signals.ts';
 import type { BudgetLook } from './spending.ts';
 import type { SubmitItem, SubmitOptions } from './submissions.ts';
+import { checkTaskId } from './task-id.ts';
+import type { TaskQuery } from './task-query.ts';
 import type { TaskStory } from './tasks.ts';
 
 export type { FleetOptions } from './options.ts';
 export type { SubmitItem, SubmitOptions } from './submissions.ts';
 
 export interface CloseOptions {
-  /** How long running runs may go on. Default: `supervision.shutdownMs`. 0 abandons them at once. */
+  /**
+   * How long running runs may go on. Default: `supervision.shutdownMs`. 0 abandons them at once. What is decided is written
+   * then, which takes longer only where the store does not answer: up to 5 s, and what its command under way takes.
+   */
   readonly deadlineMs?: number;
 }
 
@@ -59,6 +65,22 @@ export class Fleet<K extends AgentMap = AgentMap> {
   get load(): { readonly running: number; readonly held: number; readonly actors: number } {
     const { engine, actors } = this.#machinery;
     return { running: engine.running, held: engine.held, actors };
+  }
+
+  /**
+   * Why the fleet could not go on (`cause`: what its store failed with, or its supervision tree): undefined while it goes on, and
+   * when it was closed in order.
+   */
+  get failure(): FleetClosedError | undefined {
+    return this.#machinery.failure;
+  }
+
+  /**
+   * Resolves when the fleet has been closed. Rejects with `failure` when it could not go on, also when that was before you have
+   * asked; or with what `close` rejects with. For a service: `await fleet.ended` as its last line.
+   */
+  get ended(): Promise<void> {
+    return this.#machinery.ended;
   }
 
   // ── Submitting ───────────────────────────────────────────────────────────────────────────────
@@ -120,9 +142,9 @@ export class Fleet<K extends AgentMap = AgentMap> {
 
   // ── Looking ──────────────────────────────────────────────────────────────────────────────────
 
-  /** The task as the store has it, or undefined. */
+  /** The task as the store has it, or undefined. @throws OperatorInputError */
   async task(id: string): Promise<TaskRecord | undefined> {
-    return (await this.#machinery.store.get([id]))[0];
+    return (await this.#machinery.store.get([checkTaskId(id)]))[0];
   }
 
   /** How many tasks are where, by kind. */
@@ -138,9 +160,14 @@ export class Fleet<K extends AgentMap = AgentMap> {
     return this.#machinery.kinds.unknown();
   }
 
-  /** Tasks in order of arrival, e.g. the dead ones. */
-  tasks(query: Parameters<Store['list']>[0]): ReturnType<Store['list']> {
-    return this.#machinery.store.list(query);
+  /**
+   * Tasks in order of arrival, e.g. the dead ones: at most 100 unless `limit` says so, and at most 1,000. For the next page
+   * give the last id of this one as `after`.
+   *
+   * @throws OperatorInputError, also where `after` is no task
+   */
+  async tasks(query: TaskQuery = {}): Promise<readonly TaskRecord[]> {
+    return this.#machinery.tasks.list(query);
   }
 
   /**
@@ -160,6 +187,7 @@ export class Fleet<K extends AgentMap = AgentMap> {
    * has registered with `ctx.compensate` is undone first; or a run has it. That begins nothing any more, what it has in
    * flight gets its abort signal, and what answers all the same within `supervision.shutdownMs` is remembered, for the
    * undoing and for `requeue`; one that completes all the same has completed. A cancelled one is left as it is.
+   * Of what has ended only a task that was refused (`onVersionChange: 'refuse'`, its record says `kept`) can be cancelled.
    *
    * @throws UnknownTaskError, TaskEndedError, OperatorInputError, FleetClosedError
    * @throws TaskUndoingError when it is being undone, and does not end as cancelled
@@ -170,7 +198,8 @@ export class Fleet<K extends AgentMap = AgentMap> {
   }
 
   /**
-   * Keeps a task from running, or being undone, until `unpause`, over restarts too. Its run begins nothing any more, and
+   * Keeps a task from running, or being undone, until `unpause`, over restarts too. `cancel` goes before it: a paused task that
+   * is cancelled ends, or is undone, at once; one that was being undone when it was paused waits for `unpause`. Its run begins nothing any more, and
    * lets go when what it has in flight is remembered, or `supervision.shutdownMs` is over; no attempt is used, and its
    * locks are free. @throws UnknownTaskError, TaskEndedError, OperatorInputError, FleetClosedError
    */
@@ -184,9 +213,11 @@ export class Fleet<K extends AgentMap = AgentMap> {
   }
 
   /**
-   * Puts back a task that is dead, failed or cancelled, with all its attempts; what it remembers is not paid again. One of
-   * which something could not be undone (`DROVER_COMPENSATION_FAILED`) is put back to be undone: only what is left, and
-   * then it ends as it was to. One that has been undone, all of it, is refused. Who has seen its failure is not told again.
+   * Puts back a task that is dead, failed or cancelled, with all its attempts; what it remembers is not paid again, and of its
+   * failures only what it has ended with is tried anew. One of which something could not be undone
+   * (`DROVER_COMPENSATION_FAILED`) is put back to be undone: only what is left, and then it ends as it was to. One that has been
+   * undone, all of it, is refused, and so is one that would run though its deadline has passed. With it go back its children
+   * that ended with it, and those that failed. Who has seen its failure is not told again.
    *
    * @throws UnknownTaskError, TaskNotRequeueableError, OperatorInputError, FleetClosedError
    */
@@ -333,7 +364,12 @@ export class Fleet<K extends AgentMap = AgentMap> {
 
   // ── Closing ──────────────────────────────────────────────────────────────────────────────────
 
-  /** Closes in order. Safe to call more than once; the store is closed too. */
+  /**
+   * Closes in order. Safe to call more than once; the store is closed too. Of a fleet that could not go on (`failure`) it
+   * resolves when everything has stopped.
+   *
+   * @throws StoreRemovedError, StoreDamagedError when what was acknowledged may not be in the file of the store
+   */
   close(options: CloseOptions = {}): Promise<void> {
     return this.#machinery.close(options.deadlineMs ?? this.topology.supervision.shutdownMs);
   }
@@ -347,6 +383,9 @@ export class Fleet<K extends AgentMap = AgentMap> {
  * Starts a topology on a store. Resolves when the store is owned and every actor runs; tasks that a
  * former owner left go on at once.
  *
+ * A fleet that cannot go on, since its store has failed for good or its supervision tree gave up, stops by itself: it tells
+ * `fleet.failed`, `fleet.ended` rejects, and where nobody listens to either, the exit code of the process becomes 1.
+ *
  * @throws what the store refuses with (`DROVER_STORE_*`): it has not been changed then
  * @throws IsolatedModuleError in the thread or process of an isolated worker, whose module must not start a fleet
  * @example
@@ -355,7 +394,12 @@ export class Fleet<K extends AgentMap = AgentMap> {
  * const { label } = await handle.result();
  */
 export function startFleet<K extends AgentMap>(topology: Topology<K>, options: FleetOptions = {}): Promise<Fleet<K>> {
-  return startFleetWith(topology, options, {});
+  return startFleetWith(topology, options, { onUnheard: endAsFailed });
+}
+
+/** Whoever has started the process, such as a service manager, is told by its exit code. */
+function endAsFailed(): void {
+  process.exitCode = process.exitCode === undefined || process.exitCode === 0 ? 1 : process.exitCode;
 }
 
 /** For the testing kit. */
@@ -372,9 +416,10 @@ export async function startFleetWith<K extends AgentMap>(
   const fleet = new Fleet(topology, machinery);
   try {
     await machinery.started();
+    if (machinery.failure !== undefined) throw machinery.failure.cause;
   } catch (error) {
     await fleet.close({ deadlineMs: 0 });
-    throw error;
+    throw machinery.failure?.cause ?? error;
   }
   return fleet;
 }

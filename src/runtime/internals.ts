@@ -24,6 +24,8 @@ export interface Internals {
    * or a process, so a simulation runs them so; the kit replaces nothing else of a run. Default true.
    */
   readonly isolation?: boolean;
+  /** Called when the fleet cannot go on, and nobody listens to that. Default: nothing happens. */
+  readonly onUnheard?: () => void;
 }
 
 export const PARTS: Parts = { limiter: limiterLogic, queue: queueLogic, supervisor: supervisorLogic, worker: workerMachine };

@@ -1,6 +1,6 @@
 /** Leases: which tasks this node holds, and until when. */
 import { ChurnMap } from '../../actors/kernel/churn-map.ts';
-import type { ClaimedTask, Held } from '../../actors/ports/store.ts';
+import type { ClaimedTask, Held, TaskEvent } from '../../actors/ports/store.ts';
 import type { KindPlan } from '../topology/fleet.ts';
 import type { Run } from './run.ts';
 
@@ -10,6 +10,8 @@ export interface Lease {
   readonly task: ClaimedTask;
   untilMs: number;
   run: Run | undefined;
+  /** What the task has been told since it was claimed, and before its run began. */
+  told: TaskEvent[] | undefined;
   /** Its own, or what it has inherited. */
   priority: number;
   /** The run will not begin: what becomes of the task once its start is answered; `settled`: that is decided already. */
@@ -27,7 +29,7 @@ export class Leases {
   add(plan: KindPlan, task: ClaimedTask): Lease | undefined {
     const former = this.#held.get(task.id);
     const { leaseUntilMs: untilMs, priority } = task;
-    this.#held.set(task.id, { plan, task, untilMs, run: undefined, priority, orphaned: undefined });
+    this.#held.set(task.id, { plan, task, untilMs, run: undefined, told: undefined, priority, orphaned: undefined });
     return former;
   }
 

@@ -37,6 +37,7 @@ import type { Internals } from './internals.ts';
 import { Kinds } from './kinds.ts';
 import { Operator } from './operator.ts';
 import type { FleetOptions } from './options.ts';
+import { refusingStore } from './refusing-store.ts';
 import { Schedules } from './schedules.ts';
 import { SharedState } from './shared-state.ts';
 import { Signals } from './signals.ts';
@@ -52,6 +53,7 @@ import { FleetTree, kindOf, queueOf } from './tree.ts';
 export class Machinery {
   readonly topology: Topology;
   readonly events = new EventEmitter<FleetEvents>();
+  /** For whoever looks or steers: when the fleet could not go on, it says why. */
   readonly store: Store;
   readonly host: Host;
   readonly engine: RunEngine;
@@ -64,6 +66,8 @@ export class Machinery {
   readonly signals: Signals;
   readonly schedules: Schedules;
   readonly state: SharedState;
+  /** What the machinery itself works with, to the end. */
+  readonly #store: Store;
   readonly #log: Logger;
   readonly #isolation: Isolation | undefined;
   readonly #watchdog: Watchdog | undefined;
@@ -72,14 +76,23 @@ export class Machinery {
   readonly #steering: Steering;
   readonly #personHook: FleetOptions['onPersonNeeded'];
   readonly #inspection: Inspection | undefined;
+  readonly #onUnheard: Internals['onUnheard'];
+  readonly #ended = Promise.withResolvers<void>();
+  /** Somebody waits for its end, and hears how that was. At first it is whoever starts the fleet. */
+  #isAwaited = true;
   #closing: Promise<void> | undefined;
   #refusal: FleetClosedError | undefined;
+  #failure: FleetClosedError | undefined;
 
   constructor(topology: Topology, store: Store, options: FleetOptions & { readonly logger: Logger }, internals: Internals) {
     // Agents are declared on a floor that knows nothing of how they run.
     machines.runner = runMachine;
     this.topology = topology;
-    this.store = store;
+    this.#store = store;
+    this.store = refusingStore(store, () => this.#failure);
+    this.#onUnheard = internals.onUnheard;
+    // It is also told in other ways.
+    this.#ended.promise.catch(() => {});
     this.#log = options.logger.child({ fleet: topology.name });
     this.#personHook = options.onPersonNeeded;
     const random = options.random ?? systemRandom;
@@ -110,12 +123,12 @@ export class Machinery {
       tree: this.#tree,
       onRemoved: (worker, kind) => this.#steering.observe?.({ type: 'worker.removed', atMs: this.#nowMs(), worker, kind }),
     });
-    const rooms = { topology, store, host: this.host, engine: this.engine, events: this.events, log: this.#log };
+    const rooms = { topology, store: this.store, host: this.host, engine: this.engine, events: this.events, log: this.#log };
     this.tasks = new Tasks(rooms);
     this.kinds = new Kinds({ ...rooms, tree: this.#tree });
     this.signals = new Signals(rooms);
     this.schedules = new Schedules({ ...rooms, random: random.fork('schedules') });
-    this.state = new SharedState({ store, nowMs: () => this.#nowMs(), maxBytes: topology.bounds.payloadBytes });
+    this.state = new SharedState({ store: this.store, nowMs: () => this.#nowMs(), maxBytes: topology.bounds.payloadBytes });
     this.submissions = new Submissions({
       topology,
       store,
@@ -132,6 +145,17 @@ export class Machinery {
     });
   }
 
+  /** Why the fleet could not go on; undefined when it could. */
+  get failure(): FleetClosedError | undefined {
+    return this.#failure;
+  }
+
+  /** Settles when the fleet has been closed, or could not go on. Whoever asks for it hears of that. */
+  get ended(): Promise<void> {
+    this.#isAwaited = true;
+    return this.#ended.promise;
+  }
+
   get actors(): number {
     return this.host.actorCount;
   }
@@ -144,6 +168,7 @@ export class Machinery {
     this.#steering.open();
     this.spending.open();
     this.host.alarm(this.#nowMs(), () => void this.#warnOfUnknownKinds());
+    this.#isAwaited = false;
   }
 
   /** Once whoever has started the fleet can listen. That a store does not answer now is no reason to ask again. */
@@ -171,7 +196,10 @@ export class Machinery {
 
   close(deadlineMs: number): Promise<void> {
     this.#refusal ??= new FleetClosedError(this.topology.name);
-    this.#closing ??= this.#close(deadlineMs);
+    if (this.#closing === undefined) {
+      this.#closing = this.#close(deadlineMs);
+      this.#closing.then(this.#ended.resolve, this.#ended.reject);
+    }
     return this.#closing;
   }
 
@@ -204,16 +232,24 @@ export class Machinery {
     await this.spending.close();
     this.host.close();
     this.#inspection?.close();
-    await this.store.close();
+    await this.#store.close();
   }
 
-  /** The fleet cannot go on: everything stops at once, and what was accepted is safe in the store. */
+  /** The fleet cannot go on: everything stops at once. What was accepted is safe in the store, unless it is that which has failed. */
   #fail(error: unknown): void {
     if (this.#closing !== undefined) return;
-    this.#refusal = new FleetClosedError(this.topology.name, { cause: error });
+    const failure = new FleetClosedError(this.topology.name, { cause: error });
+    this.#failure = failure;
+    this.#refusal = failure;
     this.#log.fatal({ err: error }, 'the fleet cannot go on');
-    this.#closing = this.#letGo().catch((cause: unknown) => this.#log.error({ err: cause }, 'the store did not close'));
+    this.#closing = this.#letGo().catch((cause: unknown) => {
+      // A store that is damaged says so once more.
+      if (toErrorRecord(cause).code !== toErrorRecord(error).code) this.#log.error({ err: cause }, 'the store did not close');
+    });
+    const isHeard = this.#isAwaited || this.events.listenerCount('fleet.failed') > 0;
     this.#emit('fleet.failed', () => ({ atMs: this.#nowMs(), error: toErrorRecord(error) }));
+    this.#ended.reject(failure);
+    if (!isHeard) this.#onUnheard?.();
   }
 
   // ── How the parts are made ───────────────────────────────────────────────────────────────────
@@ -222,7 +258,7 @@ export class Machinery {
     return new Steering({
       topology: this.topology,
       host: this.host,
-      store: this.store,
+      store: this.#store,
       operator: () => this.operator,
       loadOf: (kind) => this.engine.loadOf(kind),
       onDecision: (decision) => {
@@ -240,7 +276,7 @@ export class Machinery {
     return new Spending({
       topology: this.topology,
       host: this.host,
-      store: this.store,
+      store: this.#store,
       random: random.fork('budgets'),
       operator: () => this.operator,
       whenEnded: (task, ended) => this.engine.listen(task, { ended }),
@@ -267,7 +303,7 @@ export class Machinery {
   #drive(random: Random, { parking = true }: Internals): RunEngine {
     return new RunEngine({
       topology: this.topology,
-      store: this.store,
+      store: this.#store,
       host: this.host,
       random: random.fork('engine'),
       events: this.events,

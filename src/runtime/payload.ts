@@ -3,7 +3,8 @@ import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { Schema } from '../topology/contract.ts';
 import { toErrorRecord } from '../../actors/kernel/errors.ts';
 import { PayloadInvalidError, PayloadNotJsonError, PayloadTooLargeError } from './errors.ts';
-import { changedByJson, oddInWords } from './plain-json.ts';
+import { changedByJson, oddInWords, TOO_DEEP } from './plain-json.ts';
+import type { Odd } from './plain-json.ts';
 
 /**
  * The text of a value, which comes back from it as it was. `undefined` becomes the empty text, which is no JSON and so cannot
@@ -14,7 +15,7 @@ import { changedByJson, oddInWords } from './plain-json.ts';
 export function encode(value: unknown, what: string, maxBytes: number): string {
   const text = textOf(value, what, maxBytes);
   const changed = changedByJson(value);
-  if (changed !== undefined) throw new PayloadNotJsonError({ what, path: changed.path }, oddInWords(changed.value));
+  if (changed !== undefined) throw new PayloadNotJsonError({ what, path: changed.path }, changed.found);
   return text;
 }
 
@@ -38,15 +39,16 @@ export function textOf(value: unknown, what: string, maxBytes: number): string {
 
 /** Why there is no text of it: a bigint, a cycle, or something in it that throws when it is read. */
 function notJson(what: string, value: unknown, cause: unknown): PayloadNotJsonError {
-  let odd: ReturnType<typeof changedByJson>;
+  let odd: Odd | undefined;
   try {
     odd = changedByJson(value);
   } catch {
-    // A cycle, most likely: whoever walks it gets to no end.
+    // What throws when it is read throws again.
   }
+  // A cycle is as deep as one likes, and JSON says that better.
+  if (odd?.found === TOO_DEEP && !(cause instanceof RangeError)) odd = undefined;
   const path = odd?.path ?? '';
-  const found =
-    odd === undefined ? `nothing that JSON can write (${toErrorRecord(cause).message.split('\n', 1)[0]})` : oddInWords(odd.value);
+  const found = odd?.found ?? `nothing that JSON can write (${toErrorRecord(cause).message.split('\n', 1)[0]})`;
   return new PayloadNotJsonError({ what, path }, found, { cause });
 }
 
@@ -60,13 +62,29 @@ export function decode(text: string | null): unknown {
  */
 export function parse(schema: Schema | undefined, value: unknown, what: string, retryable = false): unknown {
   if (schema === undefined) return value;
-  const result = schema['~standard'].validate(value);
+  const result = validate(schema, value, what);
   if (result instanceof Promise) {
     result.catch(() => {});
+    checkDepth(value, what);
     throw new PayloadInvalidError(what, [{ path: '', message: 'an asynchronous schema cannot be used here' }], value, false);
   }
   if (result.issues === undefined) return result.value;
   throw new PayloadInvalidError(what, result.issues.map(describeIssue), value, retryable);
+}
+
+function validate(schema: Schema, value: unknown, what: string): ReturnType<Schema['~standard']['validate']> {
+  try {
+    return schema['~standard'].validate(value);
+  } catch (error) {
+    if (error instanceof RangeError) checkDepth(value, what);
+    throw error;
+  }
+}
+
+/** A schema that calls itself runs out of stack over what is nested very deep, and zod then takes it for an asynchronous one. */
+function checkDepth(value: unknown, what: string): void {
+  const odd = changedByJson(value);
+  if (odd?.found === TOO_DEEP) throw new PayloadNotJsonError({ what, path: odd.path }, odd.found);
 }
 
 function describeIssue(issue: StandardSchemaV1.Issue): { readonly path: string; readonly message: string } {

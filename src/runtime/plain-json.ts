@@ -6,13 +6,22 @@
  * (`Promise.all` over steps that return nothing makes such ones), and -0 becomes 0, which equals it.
  */
 
-/** The first thing in it that JSON would change, and the path to it, e.g. `items[3].price`; undefined: nothing. Knows no cycles: ask `JSON.stringify` first. */
-export function changedByJson(value: unknown): { readonly path: string; readonly value: unknown } | undefined {
-  return value === undefined || isPlain(value) ? undefined : find(value, '');
+/** Arrays and objects within each other: whoever walks them must not run out of stack, wherever that happens. */
+export const DEEPEST = 1_000;
+
+/** Something that JSON would change: the path to it, e.g. `items[3].price`, and what is there, in words. */
+export interface Odd {
+  readonly path: string;
+  readonly found: string;
 }
 
-/** One walk without paths: nearly every value is plain. */
-function isPlain(value: unknown): boolean {
+/** The first thing in it that JSON would change, or that is nested too deep; undefined: nothing. A cycle is one that is too deep. */
+export function changedByJson(value: unknown): Odd | undefined {
+  return value === undefined || isPlain(value, DEEPEST) ? undefined : find(value, '', DEEPEST);
+}
+
+/** One walk without paths: nearly every value is plain. `room`: so many levels there may still be. */
+function isPlain(value: unknown, room: number): boolean {
   switch (typeof value) {
     case 'string':
     case 'boolean':
@@ -20,28 +29,36 @@ function isPlain(value: unknown): boolean {
     case 'number':
       return Number.isFinite(value);
     case 'object':
-      return value === null || (Array.isArray(value) ? isPlainArray(value) : isPlainObject(value));
+      if (value === null) return true;
+      if (room === 0) return false;
+      return Array.isArray(value) ? isPlainArray(value, room - 1) : isPlainObject(value, room - 1);
     default:
       return false;
   }
 }
 
-function isPlainArray(values: readonly unknown[]): boolean {
+function isPlainArray(values: readonly unknown[], room: number): boolean {
   for (let at = 0; at < values.length; at += 1) {
     const value = values[at];
-    if (typeof value !== 'string' && value !== undefined && !isPlain(value)) return false;
+    if (typeof value === 'string') continue;
+    if (value === undefined ? !(at in values) : !isPlain(value, room)) return false;
   }
   return true;
 }
 
-function isPlainObject(object: object): boolean {
-  const prototype: unknown = Object.getPrototypeOf(object);
-  if (prototype !== Object.prototype && !isRoot(prototype)) return false;
+function isPlainObject(object: object, room: number): boolean {
+  if (!isRecord(object) || symbolIn(object) !== undefined) return false;
   for (const name of Object.keys(object)) {
     const value = (object as Record<string, unknown>)[name];
-    if (typeof value !== 'string' && value !== undefined && !isPlain(value)) return false;
+    if (typeof value !== 'string' && value !== undefined && !isPlain(value, room)) return false;
   }
   return true;
+}
+
+/** No instance of a class. */
+function isRecord(object: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(object);
+  return prototype === Object.prototype || isRoot(prototype);
 }
 
 /** Without a prototype, as rows of a database are, or from another realm. */
@@ -49,25 +66,42 @@ function isRoot(prototype: unknown): boolean {
   return prototype === null || (Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype as object, 'isPrototypeOf'));
 }
 
-function find(value: unknown, path: string): ReturnType<typeof changedByJson> {
-  if (isPlain(value)) return undefined;
-  if (Array.isArray(value)) {
-    for (const [at, inner] of value.entries()) {
-      const found = inner === undefined ? undefined : find(inner, `${path}[${at}]`);
-      if (found !== undefined) return found;
-    }
-  } else if (
-    typeof value === 'object' &&
-    value !== null &&
-    (Object.getPrototypeOf(value) === Object.prototype || isRoot(Object.getPrototypeOf(value)))
-  ) {
-    for (const [name, inner] of Object.entries(value)) {
-      const found = inner === undefined ? undefined : find(inner, below(path, name));
-      if (found !== undefined) return found;
-    }
-  }
-  return { path, value };
+/** One that JSON would leave out though whoever copies the object takes it along. */
+function symbolIn(object: object): symbol | undefined {
+  const symbols = Object.getOwnPropertySymbols(object);
+  return symbols.length === 0 ? undefined : symbols.find((symbol) => Object.prototype.propertyIsEnumerable.call(object, symbol));
 }
+
+function find(value: unknown, path: string, room: number): Odd | undefined {
+  const isHolder = typeof value === 'object' && value !== null && (Array.isArray(value) || isRecord(value));
+  if (!isHolder) return value !== undefined && isPlain(value, room) ? undefined : { path, found: oddInWords(value) };
+  if (room === 0) return { path: startOf(path), found: TOO_DEEP };
+  if (Array.isArray(value)) {
+    for (let at = 0; at < value.length; at += 1) {
+      const inner: unknown = value[at];
+      if (inner === undefined && !(at in value)) return { path: `${path}[${at}]`, found: 'a hole, which comes back as null; give null' };
+      const odd = inner === undefined ? undefined : find(inner, `${path}[${at}]`, room - 1);
+      if (odd !== undefined) return odd;
+    }
+    return undefined;
+  }
+  const symbol = symbolIn(value);
+  if (symbol !== undefined) return { path: `${path}[${String(symbol)}]`, found: 'a field under a symbol, which vanishes; give it a name' };
+  for (const [name, inner] of Object.entries(value)) {
+    const odd = inner === undefined ? undefined : find(inner, below(path, name), room - 1);
+    if (odd !== undefined) return odd;
+  }
+  return undefined;
+}
+
+export const TOO_DEEP = `nested more than ${DEEPEST} levels deep; give it flat, or as a text`;
+
+/** Enough of it to find it by. */
+function startOf(path: string): string {
+  return path.length <= LONGEST_PATH ? path : `${path.slice(0, LONGEST_PATH)}…`;
+}
+
+const LONGEST_PATH = 100;
 
 function below(path: string, name: string): string {
   if (!/^[A-Za-z_$][\w$]*$/.test(name)) return `${path}[${JSON.stringify(name)}]`;

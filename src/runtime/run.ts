@@ -9,12 +9,12 @@
  *
  * Every operation has a place: its name and the how-manieth of that name it is. What it brings is
  * remembered under that place before the run sees it; a later run finds it there. So does what it
- * fails with, until the task is tried again.
+ * fails with, unless the run ends with that: then the next attempt tries it anew.
  *
  * Once a run is over, its pending operations never settle and new ones have no effect, so code
  * after an `await` cannot act for a task that somebody else holds.
  */
-import type { NewTask, SettledOutcome } from '../../actors/ports/store.ts';
+import type { NewTask, SettledOutcome, TaskEvent } from '../../actors/ports/store.ts';
 import type {
   AskOptions,
   CallOptions,
@@ -33,6 +33,7 @@ import { call, hold } from './run/call.ts';
 import { VersionRefusedError } from './run/errors.ts';
 import { execute } from './run/execution.ts';
 import { Pending, waitingOf } from './run/operation.ts';
+import { checkOptions } from './run/options.ts';
 import { RunOperations } from './run/operations.ts';
 import type { RunBirth } from './run/operations.ts';
 import { RunState } from './run/state.ts';
@@ -40,6 +41,7 @@ import { step } from './run/step.ts';
 import { compensate, Undo } from './run/undo.ts';
 import { approval, sleep, waitFor } from './run/waits.ts';
 import { widen } from './run/widen.ts';
+import { writeErrorRecord } from './task-error.ts';
 import type { WakeGate } from './wake-gate.ts';
 
 export type { RunBirth, Settle } from './run/operations.ts';
@@ -49,6 +51,8 @@ export class Run extends RunOperations implements Context {
   quality: number | undefined;
   /** How many children it has named. */
   offspring = 0;
+  /** It may leave somebody behind, when it completes, whom it or an earlier run has asked and who has not ended. */
+  leavesChildren = false;
   #sends: NewTask[] | undefined;
   #state: RunState | undefined;
 
@@ -104,11 +108,21 @@ export class Run extends RunOperations implements Context {
     const { plan, claimed, memory, undoing } = this;
     if (undoing !== undefined) return undoing.begin(() => execute(this));
     const begun = plan.onVersionChange === 'refuse' ? memory.otherVersion : undefined;
-    if (begun !== undefined) return this.threw(new VersionRefusedError({ id: claimed.id, kind: plan.kind, begun, version: plan.version }));
+    if (begun !== undefined) return this.#refused(begun);
     const { deadlineMs } = claimed;
     // Who is to be undone is done with deadlines.
     if (deadlineMs !== null) this.cancelDeadline = this.engine.alarm(deadlineMs - this.startedMs, () => this.engine.deadlinePassed(this));
     if (deadlineMs === null || deadlineMs > this.startedMs) execute(this);
+  }
+
+  /**
+   * Nothing of it is run, and nothing undone: the code that could go on, or undo, is that of the version it was begun under.
+   * No failure of the worker's, nor of the run's.
+   */
+  #refused(begun: string): void {
+    const { id, kind } = this.task;
+    const error = new VersionRefusedError({ id, kind, begun, version: this.plan.version });
+    this.end({ at: 'failed', error: writeErrorRecord(error), keeps: true });
   }
 
   /** The agent's function has returned: `result` is its JSON. */
@@ -122,13 +136,18 @@ export class Run extends RunOperations implements Context {
       );
     const forgotten = this.begins.failureOf(this.task.id);
     if (forgotten !== undefined) return this.threw(forgotten);
+    if (this.hasAsked)
+      this.leavesChildren ||= this.open.some(({ waitsFor }) => waitsFor === 'child') || this.memory.unfinishedChildren.length > 0;
+    const { leftAside } = this.memory;
+    if (leftAside !== undefined) this.engine.leftAside(this, leftAside, leftAside.atEnd(), null);
     const writes = this.#state?.writes ?? [];
     this.end({ at: 'completed', result, sends: this.#sends ?? [], ...(writes.length === 0 ? {} : { writes }) });
   }
 
-  /** The agent's function has thrown. */
-  threw(error: unknown): void {
+  /** The agent's function has thrown. `holding`: failures of operations that it holds, though it does not show them. */
+  threw(error: unknown, holding: readonly unknown[] = []): void {
     if (this.over !== undefined) return;
+    if (holding.length > 0) this.failures.blame(holding);
     // It may well have thrown because it was told to stop: what it has in flight has its time all the same.
     if (this.lettingGo === 'cancelled') return this.parks.nowIfSafe();
     if (this.undoing !== undefined) this.undoing.ended(error);
@@ -180,44 +199,68 @@ export class Run extends RunOperations implements Context {
     this.parkIfOnlyWaiting(this.engine.nowMs(), false);
   }
 
-  /** The task has been told of an event. */
-  told(name: string): void {
-    if (this.occupied) this.parks.told(name);
+  /** The task has been told of an event, since the run began or shortly before. */
+  told(event: TaskEvent): void {
+    if (this.over !== undefined || !this.events.add(event)) return;
+    if (this.occupied) this.parks.told(event.name);
+    this.events.onTold?.(event);
   }
 
   // ── What the agent's function does ───────────────────────────────────────────────────────────
 
   call(name: string, request: unknown, options: CallOptions = {}): Promise<never> {
-    return this.operate('call', name, (resolve, reject) => call(this, name, request, options, resolve, reject));
+    return this.operate('call', name, (resolve, reject) => {
+      checkOptions('call', options);
+      call(this, name, request, options, resolve, reject);
+    });
   }
 
   hold<T>(name: string, fn: (place: StepContext) => Promise<T>, options: HoldOptions = {}): Promise<T> {
-    return this.operate('hold', name, (resolve, reject) => hold(this, name, fn, options, resolve, reject));
+    return this.operate('hold', name, (resolve, reject) => {
+      checkOptions('hold', options);
+      hold(this, name, fn, options, resolve, reject);
+    });
   }
 
   step<T>(name: string, fn: (step: StepContext) => T | Promise<T>, options: KeyOptions = {}): Promise<T> {
-    return this.operate('step', name, (resolve, reject) => step(this, name, fn, options, resolve, reject));
+    return this.operate('step', name, (resolve, reject) => {
+      checkOptions('step', options);
+      step(this, name, fn, options, resolve, reject);
+    });
   }
 
   ask(kind: string, input: unknown, options: AskOptions = {}): Promise<never> {
-    return this.operate('ask', kind, (resolve, reject) => ask(this, kind, input, options, resolve, reject));
+    return this.operate('ask', kind, (resolve, reject) => {
+      checkOptions('ask', options);
+      ask(this, kind, input, options, resolve, reject);
+    });
   }
 
   send(kind: string, input: unknown, options: AskOptions = {}): void {
     if (!this.sign()) return;
+    checkOptions('send', options);
     (this.#sends ??= []).push(sent(this, kind, input, options));
   }
 
   sleep(until: number | Date, options: KeyOptions = {}): Promise<void> {
-    return this.operate('sleep', undefined, (resolve, reject) => sleep(this, until, options, resolve, reject));
+    return this.operate('sleep', undefined, (resolve, reject) => {
+      checkOptions('sleep', options);
+      sleep(this, until, options, resolve, reject);
+    });
   }
 
   waitFor(name: string, options: WaitOptions = {}): Promise<never> {
-    return this.operate('waitFor', name, (resolve, reject) => waitFor(this, name, options, resolve, reject));
+    return this.operate('waitFor', name, (resolve, reject) => {
+      checkOptions('waitFor', options);
+      waitFor(this, name, options, resolve, reject);
+    });
   }
 
   approval(name: string, request: unknown, options: WaitOptions = {}): Promise<never> {
-    return this.operate('approval', name, (resolve, reject) => approval(this, name, request, options, resolve, reject));
+    return this.operate('approval', name, (resolve, reject) => {
+      checkOptions('approval', options);
+      approval(this, name, request, options, resolve, reject);
+    });
   }
 
   get state(): State {

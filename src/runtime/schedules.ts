@@ -57,7 +57,7 @@ interface Turn {
   readonly schedule: string;
   readonly kind: string;
   readonly turnMs: number;
-  readonly why: 'overlap' | 'missed' | 'invalid' | null;
+  readonly why: 'overlap' | 'missed' | 'invalid' | 'taken' | null;
   readonly firing: Firing;
 }
 
@@ -168,10 +168,12 @@ export class Schedules {
     const { store, engine, events, log } = this.#options;
     const unfinished = await this.#unfinished(due);
     const nowMs = this.#nowMs();
-    const turns = due.flatMap((schedule) => {
-      const kept = this.#read(schedule);
-      return kept === undefined ? [] : [this.#turnOf(schedule, kept, unfinished, nowMs)];
-    });
+    const turns = await this.#withoutTaken(
+      due.flatMap((schedule) => {
+        const kept = this.#read(schedule);
+        return kept === undefined ? [] : [this.#turnOf(schedule, kept, unfinished, nowMs)];
+      }),
+    );
     if (turns.length === 0) return;
     const { fired, ready } = await store.fireSchedules(
       turns.map(({ firing }) => firing),
@@ -188,6 +190,21 @@ export class Schedules {
       engine.sweepBy(Math.min(firing.nextAtMs, firing.tasks[0]?.notBeforeMs ?? Infinity));
     }
     engine.ready(ready);
+  }
+
+  /** A turn whose id somebody has given to another task makes none, and says so. */
+  async #withoutTaken(turns: readonly Turn[]): Promise<readonly Turn[]> {
+    const ids = turns.flatMap(({ firing }) => firing.tasks.map(({ id }) => id));
+    if (ids.length === 0) return turns;
+    const there = new Map((await this.#options.store.get(ids)).flatMap((task) => (task === undefined ? [] : [[task.id, task]])));
+    return turns.map((turn) => {
+      const [task] = turn.firing.tasks;
+      const taken = task === undefined ? undefined : there.get(task.id);
+      if (taken === undefined || (taken.kind === turn.kind && sameJson(taken.input, task!.input))) return turn;
+      const facts = { schedule: turn.schedule, id: taken.id, kind: taken.kind };
+      this.#options.log.error(facts, 'a schedule made no task: another kind, or another input, was submitted under the id of its turn');
+      return { ...turn, why: 'taken', firing: { ...turn.firing, tasks: [] } };
+    });
   }
 
   /** Which of the tasks of earlier turns have not ended. */

@@ -11,7 +11,8 @@ import { announce } from './events.ts';
 import type { FleetEvents } from './events.ts';
 import type { SignalOptions } from './handle.ts';
 import { decode, encode, parse } from './payload.ts';
-import { checkId } from './task-id.ts';
+import { checkTaskId } from './task-id.ts';
+import { checkFields } from './task-query.ts';
 import { checkText } from './tasks.ts';
 import {
   ApprovalExpiredError,
@@ -62,9 +63,12 @@ export class Signals {
     this.#options = options;
   }
 
-  async signal(id: string, name: string, payload: unknown, { key }: SignalOptions = {}): Promise<void> {
+  async signal(id: string, name: string, payload: unknown, options: SignalOptions = {}): Promise<void> {
+    checkFields(options, 'options', ['key']);
+    const { key } = options;
     const { topology, store, engine } = this.#options;
-    if (key !== undefined) checkText(key, 'key', LONGEST_KEY);
+    if (key !== undefined && checkText(key, 'key', LONGEST_KEY) === '')
+      throw new OperatorInputError('key', 'a text of at least 1 character', key);
     const { kind, status } = await this.#find(id);
     if (!Object.hasOwn(topology.kinds, kind)) throw new UnknownKindError(kind, Object.keys(topology.kinds));
     const plan = topology.kinds[kind]!;
@@ -75,8 +79,9 @@ export class Signals {
     if (isTerminal(status)) throw new TaskEndedError(id, status);
     const nowMs = engine.nowMs();
     const { outcomes, ready } = await store.signal([{ id, name, value, ...(key === undefined ? {} : { key }) }], nowMs);
-    if (!this.#isNews(id, name, outcomes[0]!)) return;
-    engine.told(id, { name, value });
+    const n = this.#toldAs(id, name, outcomes[0]!);
+    if (n === undefined) return;
+    engine.told(id, { name, n, value });
     engine.ready(ready);
     this.#emit('task.signalled', () => ({ id, kind, atMs: nowMs, name }));
   }
@@ -97,25 +102,26 @@ export class Signals {
     const decision = JSON.stringify({ approved, by, note });
     const nowMs = engine.nowMs();
     const { outcomes, ready } = await store.decideApproval([{ id, name: checkText(name, 'name', LONGEST_KEY), decision }], nowMs);
-    if (!this.#isNews(id, name, outcomes[0]!)) return;
-    engine.told(id, { name: `approval:${name}`, value: decision });
+    const n = this.#toldAs(id, name, outcomes[0]!);
+    if (n === undefined) return;
+    engine.told(id, { name: `approval:${name}`, n, value: decision });
     engine.ready(ready);
     this.#emit('approval.decided', () => ({ id, kind, atMs: nowMs, name, approved, by }));
   }
 
   async #find(id: string): Promise<TaskRecord> {
-    const [record] = await this.#options.store.get([checkId(id)]);
+    const [record] = await this.#options.store.get([checkTaskId(id)]);
     if (record === undefined) throw new UnknownTaskError(id);
     return record;
   }
 
-  /** Whether the task did not know it before. */
-  #isNews(id: string, name: string, outcome: SignalOutcome): boolean {
+  /** The how-manieth of its name it is; undefined: the task knew it before. */
+  #toldAs(id: string, name: string, outcome: SignalOutcome): number | undefined {
     switch (outcome.at) {
       case 'told':
-        return true;
+        return outcome.n;
       case 'known':
-        return false;
+        return undefined;
       case 'unknown':
         throw new UnknownTaskError(id);
       case 'ended':

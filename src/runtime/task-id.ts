@@ -1,14 +1,28 @@
 /** Task id: what an id and a priority may be, and how children get theirs. */
 import { SubmitOptionError } from './errors.ts';
 import { hashText } from './payload.ts';
+import { OperatorInputError } from './work-errors.ts';
 
 const LONGEST_ID = 512;
 /** Room for `~` and the hash of a derived id that is too long. */
 const LONGEST_MARK = 24;
 
+const ID = `a text of 1 to ${LONGEST_ID} characters of well-formed Unicode`;
+
+/** That of a new task. @throws SubmitOptionError */
 export function checkId(id: unknown): string {
-  if (typeof id === 'string' && id.length >= 1 && id.length <= LONGEST_ID && id.isWellFormed()) return id;
-  throw new SubmitOptionError('id', `a text of 1 to ${LONGEST_ID} characters of well-formed Unicode`, id);
+  if (isId(id)) return id;
+  throw new SubmitOptionError('id', ID, id);
+}
+
+/** That of a task that somebody asks for, or steers. @throws OperatorInputError */
+export function checkTaskId(id: unknown, argument = 'id'): string {
+  if (isId(id)) return id;
+  throw new OperatorInputError(argument, ID, id);
+}
+
+function isId(id: unknown): id is string {
+  return typeof id === 'string' && id.length >= 1 && id.length <= LONGEST_ID && id.isWellFormed();
 }
 
 export function checkPriority(priority: unknown): number {

@@ -5,14 +5,18 @@
 import type { EventEmitter } from 'eventemitter3';
 import type { Logger } from 'pino';
 import { isTerminal } from '../../actors/ports/store.ts';
-import type { SteerAction, SteerOutcome, Store, StoryEntry } from '../../actors/ports/store.ts';
+import type { SteerAction, SteerOutcome, Store, StoryEntry, TaskRecord } from '../../actors/ports/store.ts';
+import type { StoreInputError } from '../stores/check-values.ts';
 import type { RunEngine } from './engine.ts';
 import { whyCancelled } from './engine/why-cancelled.ts';
 import type { WhyCancelled } from './engine/why-cancelled.ts';
 import { announce } from './events.ts';
 import type { FleetEvents } from './events.ts';
 import type { ByOptions, Steered } from './handle.ts';
-import { checkId } from './task-id.ts';
+import { decode } from './payload.ts';
+import { checkTaskId } from './task-id.ts';
+import { checkTaskQuery } from './task-query.ts';
+import type { TaskQuery } from './task-query.ts';
 import {
   OperatorInputError,
   TaskEndedError,
@@ -29,9 +33,18 @@ export interface TasksOptions {
   readonly log: Logger;
 }
 
+/** What a person said to an approval, as its task's story has it. */
+export interface StoryDecision {
+  readonly approved: boolean;
+  readonly by: string;
+  readonly note: string | null;
+}
+
 /** One thing that happened to a task: when, and of a run by whom, in which life, under which fencing token. */
 export type TaskStory =
-  | Exclude<StoryEntry, { readonly at: 'run' }>
+  | Exclude<StoryEntry, { readonly at: 'run' | 'event' }>
+  /** With who decided what, and their note, where it is the decision of an approval. A decision kept by a former version has no more than its name. */
+  | (Omit<Extract<StoryEntry, { readonly at: 'event' }>, 'decision'> & Partial<StoryDecision>)
   | (Omit<Extract<StoryEntry, { readonly at: 'run' }>, 'worker'> & {
       /** Its address; null when it did not get as far as a worker. */
       readonly worker: string | null;
@@ -66,10 +79,27 @@ export class Tasks {
     await this.#steer(id, 'requeue', options);
   }
 
+  async list(query: TaskQuery): Promise<readonly TaskRecord[]> {
+    const checked = checkTaskQuery(query);
+    return this.#options.store.list(checked).catch((error: unknown) => {
+      // Only the store knows whether it is there.
+      const { code, detail } = error as Partial<StoreInputError>;
+      if (code === 'DROVER_STORE_INPUT' && detail?.field === 'after') {
+        throw new OperatorInputError('after', 'the id of a task in the store', checked.after);
+      }
+      throw error;
+    });
+  }
+
   async story(id: string): Promise<readonly TaskStory[]> {
-    const entries = await this.#options.store.story(checkId(id));
+    const entries = await this.#options.store.story(checkTaskId(id));
     if (entries.length === 0) throw new UnknownTaskError(id);
-    return entries.map((entry) => (entry.at === 'run' ? { ...entry, ...splitWorker(entry.worker) } : entry));
+    return entries.map((entry) => {
+      if (entry.at === 'run') return { ...entry, ...splitWorker(entry.worker) };
+      if (entry.at !== 'event' || entry.decision === undefined) return entry;
+      const { decision, ...event } = entry;
+      return { ...event, ...(decode(decision) as StoryDecision) };
+    });
   }
 
   /** By whom and why a cancelled task was cancelled, or the one that asked for it, or for that one. */
@@ -82,11 +112,13 @@ export class Tasks {
     const reason = options.reason === undefined ? null : checkText(options.reason, 'reason', LONGEST_REASON);
     const { store, engine } = this.#options;
     const nowMs = engine.nowMs();
-    const { outcomes, ready, ended, held } = await store.steer([{ id: checkId(id), action, by, reason }], nowMs).catch((error: unknown) => {
-      // It may have happened all the same.
-      engine.lookAgain([id], true);
-      throw error;
-    });
+    const { outcomes, ready, ended, held } = await store
+      .steer([{ id: checkTaskId(id), action, by, reason }], nowMs)
+      .catch((error: unknown) => {
+        // It may have happened all the same.
+        engine.lookAgain([id], true);
+        throw error;
+      });
     for (const run of held) engine.letGo(run, action === 'cancel' ? 'cancelled' : 'paused');
     if (ended.length > 0) engine.lookAgain(ended);
     engine.ready(ready);
@@ -122,7 +154,9 @@ export class Tasks {
 
 type Refusal = Exclude<Extract<SteerOutcome, { readonly at: 'refused' }>, { readonly why: 'undoing' }>;
 
-function refusalOf(id: string, action: SteerAction, { why, status }: Refusal): Error {
+function refusalOf(id: string, action: SteerAction, refusal: Refusal): Error {
+  const { why, status } = refusal;
+  if (refusal.why === 'deadline') return new TaskNotRequeueableError({ id, status, undone: false, deadlineMs: refusal.deadlineMs });
   if (action === 'requeue') return new TaskNotRequeueableError({ id, status, undone: why === 'undone' });
   return why === 'not-paused' ? new TaskNotPausedError(id, status) : new TaskEndedError(id, status);
 }

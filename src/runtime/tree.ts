@@ -147,7 +147,8 @@ export class FleetTree implements Root {
         // They joined the former incarnation, and join this one when they are told of it.
         const length = life > 1 ? this.replicasOf(plan.kind) : 0;
         const workers = Array.from({ length }, (_, replica) => workerOf(topology, plan.kind, replica));
-        const input = { ...plan.mailbox, ...this.#mailboxes.get(plan.kind), seed: Math.floor(random.next() * 2 ** 31), workers };
+        const seed = Math.floor(random.next() * 2 ** 31);
+        const input = { ...plan.mailbox, ...this.#mailboxes.get(plan.kind), agingMs: topology.agingMs, seed, workers };
         return { logic: parts.queue(host.clock), input, perform: (effect) => performQueue(plan, effect) };
       },
     };

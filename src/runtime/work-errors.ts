@@ -54,16 +54,18 @@ export class TaskEndedError extends DroverError {
 export class TaskNotRequeueableError extends DroverError {
   readonly code = 'DROVER_TASK_NOT_REQUEUEABLE';
   readonly retryable = false;
-  override readonly detail: { readonly id: string; readonly status: TaskStatus; readonly undone: boolean };
+  /** `deadlineMs`: its deadline, which has passed. */
+  override readonly detail: { readonly id: string; readonly status: TaskStatus; readonly undone: boolean; readonly deadlineMs?: number };
   constructor(detail: TaskNotRequeueableError['detail']) {
-    const { id, status, undone } = detail;
-    super(
-      undone
-        ? `task ${id}: all that it did has been undone; submit a new task instead`
-        : `task ${id}: is ${status}; only what is dead, failed or cancelled can be put back`,
-    );
+    super(`task ${detail.id}: ${whyNot(detail)}`);
     this.detail = detail;
   }
+}
+
+function whyNot({ status, undone, deadlineMs }: TaskNotRequeueableError['detail']): string {
+  if (undone) return 'all that it did has been undone; submit a new task instead';
+  if (deadlineMs === undefined) return `is ${status}; only what is dead, failed or cancelled can be put back`;
+  return `its deadline passed at ${new Date(deadlineMs).toISOString()}, so it would fail again at once; submit a new task instead`;
 }
 
 /** The task is being undone, since it has failed for good: it ends as `ends` then, and is not cancelled. */

@@ -27,12 +27,13 @@ export function checkTime(ms: number, field: string): void {
 
 /** A text that a disk can keep. */
 export function checkText(text: string, field: string): void {
-  if (!text.isWellFormed()) throw new StoreInputError(field, 'well-formed Unicode, without lone surrogates', text);
+  if (typeof text !== 'string' || !text.isWellFormed())
+    throw new StoreInputError(field, 'well-formed Unicode, without lone surrogates', text);
 }
 
 /** How many to give: a number, perhaps too large or too small to mean anything. */
 export function checkLimit(limit: number): void {
-  if (Number.isNaN(limit)) throw new StoreInputError('limit', 'a number', limit);
+  if (typeof limit !== 'number' || Number.isNaN(limit)) throw new StoreInputError('limit', 'a number', limit);
 }
 
 /** An id, key or name. */

@@ -7,10 +7,11 @@ import { StoreInputError, checkTime, checkText, checkLimit, checkId, checkTtl, c
 /** `readState`. */
 export function checkStateReads(items: readonly StateRead[], nowMs: number): void {
   checkTime(nowMs, 'nowMs');
-  for (const { id, place, key } of items) {
+  for (const { id, place, key, version } of items) {
     checkId(id);
     checkText(place, 'place');
     checkId(key, 'key');
+    if (version !== undefined) checkText(version, 'version');
   }
 }
 

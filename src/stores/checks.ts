@@ -21,6 +21,7 @@ import type {
 } from '../../actors/ports/store.ts';
 import { StoreInputError, checkTime, checkText, checkLimit, checkId, checkBound, checkCount } from './check-values.ts';
 import { checkWrites } from './checks-shared.ts';
+import { STATUSES } from './task-status.ts';
 
 export { checkLimit, checkTime, LONGEST_ID, StoreInputError } from './check-values.ts';
 export * from './checks-shared.ts';
@@ -106,9 +107,13 @@ export function checkSettlements(items: readonly Settlement[], nowMs: number): v
       case 'retry':
         checkText(outcome.error, 'error');
         checkTime(outcome.readyAtMs, 'readyAtMs');
+        checkPlaces(outcome.failures);
         break;
       case 'failed':
       case 'dead':
+        checkText(outcome.error, 'error');
+        checkPlaces(outcome.failures);
+        break;
       case 'lost':
         checkText(outcome.error, 'error');
         break;
@@ -204,7 +209,8 @@ export function checkIds(ids: readonly string[]): void {
 }
 
 /** `list`. */
-export function checkQuery({ kind, after, limit }: Parameters<Store['list']>[0]): void {
+export function checkQuery({ status, kind, after, limit }: Parameters<Store['list']>[0]): void {
+  if (status !== undefined && !STATUSES.includes(status)) throw new StoreInputError('status', `one of ${STATUSES.join(', ')}`, status);
   if (kind !== undefined) checkText(kind, 'kind');
   if (after !== undefined) checkText(after, 'after');
   checkLimit(limit);
@@ -235,6 +241,10 @@ function checkTask(task: NewTask): void {
   if (task.locks !== undefined) checkLocks(task.locks);
   if (task.notBeforeMs !== undefined) checkTime(task.notBeforeMs, 'notBeforeMs');
   if (task.deadlineMs !== undefined) checkTime(task.deadlineMs, 'deadlineMs');
+}
+
+function checkPlaces(places: readonly string[] = []): void {
+  for (const place of places) checkText(place, 'place');
 }
 
 function checkLocks(locks: readonly LockWant[]): void {

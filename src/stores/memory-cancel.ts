@@ -1,6 +1,5 @@
-/** How the end of a task without success reaches those that it asked. */
-import { isTerminal } from '../../actors/ports/store.ts';
-import type { Held } from '../../actors/ports/store.ts';
+/** How the end of a task reaches those that it asked. */
+import type { Held, NewTask } from '../../actors/ports/store.ts';
 import type { MemoryMoves } from './memory-moves.ts';
 import { tell } from './memory-story.ts';
 import { isHeld, moreOf } from './memory-task.ts';
@@ -23,7 +22,7 @@ export function cancelTree(moves: MemoryMoves, root: MemoryTask, note: Note, now
   const below: Note = { action, by, reason, withParent: true };
   const left = [root];
   for (let task = left.pop(); task !== undefined; task = left.pop()) {
-    const fate = fateOf({ hasEnded: isTerminal(task.status), isHeld: isHeld(task), isUndoing: task.more?.undo !== undefined });
+    const fate = fateOf({ hasEnded: task.finishedAtMs !== null, isHeld: isHeld(task), isUndoing: task.more?.undo !== undefined });
     if (fate === 'left') continue;
     const own = task === root ? note : below;
     tell(task, { at: 'steered', atMs: nowMs, action, by, reason });
@@ -57,16 +56,17 @@ export function fall(moves: MemoryMoves, task: MemoryTask, status: Undo['status'
   fallen(moves, task, orderOf(task.id, status));
 }
 
-/** It ends without success: its family is closed at the end of the command. */
-export function fallen(moves: MemoryMoves, task: MemoryTask, order: CancelOrder): void {
-  if (task.children !== undefined) moves.fallen.push({ task, order });
+/** It ends: its family is closed at the end of the command, but for what it sends by that. */
+export function fallen(moves: MemoryMoves, task: MemoryTask, order: CancelOrder, sends: readonly NewTask[] = []): void {
+  if (task.children !== undefined) moves.fallen.push({ task, order, sends });
 }
 
-/** At the end of a command, before it is answered: whoever was asked by a task that ends without success by it is cancelled. */
+/** At the end of a command, before it is answered: whoever was asked by a task that ends by it is cancelled. */
 export function closeFamilies(moves: MemoryMoves, nowMs: number): void {
-  for (const { task, order } of moves.fallen.splice(0)) {
+  for (const { task, order, sends } of moves.fallen.splice(0)) {
     const { by, reason } = order;
     for (const child of task.children ?? []) {
+      if (sends.some(({ id }) => id === child.id)) continue;
       cancelTree(moves, child, { action: 'cancel', by, reason, withParent: true }, nowMs, { ended: moves.endedBeside, held: [] });
       moves.followUp(nowMs);
     }

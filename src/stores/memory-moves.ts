@@ -10,7 +10,7 @@
 import { LockTable } from '../../actors/conflicts/lock-table.ts';
 import { ChurnMap } from '../../actors/kernel/churn-map.ts';
 import { AGING_MS, isTerminal, MOST_PASSED } from '../../actors/ports/store.ts';
-import type { KindLimits, StoryEntry, TaskStatus } from '../../actors/ports/store.ts';
+import type { KindLimits, NewTask, StoryEntry, TaskStatus } from '../../actors/ports/store.ts';
 import { DueHeap } from './due-heap.ts';
 import { IndexedHeap } from './indexed-heap.ts';
 import { MemoryApprovals } from './memory-approvals.ts';
@@ -23,7 +23,7 @@ import { MemoryWaits } from './memory-waits.ts';
 import type { Arrival } from './memory-waits.ts';
 import type { CancelOrder } from './parent-end.ts';
 import { ReadyQueue } from './ready-queue.ts';
-import { noCounts, rankOf } from './task-status.ts';
+import { nextFence, noCounts, rankOf } from './task-status.ts';
 
 type RunOutcome = Extract<StoryEntry, { at: 'run' }>['outcome'];
 
@@ -52,11 +52,13 @@ export class MemoryMoves {
   readonly #outOfTurn: MemoryTask[] = [];
   agingMs = AGING_MS;
   maxFamily = Infinity;
+  /** Of the owner. */
+  epoch = 0;
   unfinished = 0;
   /** No lease ends before this: a sweep before it need not look. */
   noLeaseEndsBeforeMs = Infinity;
-  /** Those that end without success by the command under way: whom they have asked is still to be cancelled. */
-  readonly fallen: { readonly task: MemoryTask; readonly order: CancelOrder }[] = [];
+  /** Those that end by the command under way: whom they have asked is still to be cancelled. */
+  readonly fallen: { readonly task: MemoryTask; readonly order: CancelOrder; readonly sends: readonly NewTask[] }[] = [];
   /** Those that have ended with who had asked for them, other than by a cancel that has said so: for the next sweep to tell. */
   readonly endedBeside: string[] = [];
   /** Those that got something of what they wait for by the command under way, and wait for more. */
@@ -103,7 +105,7 @@ export class MemoryMoves {
 
   /** It has left the ready queue: somebody has claimed it. */
   lease(task: MemoryTask, untilMs: number, nowMs: number): void {
-    task.fence += 1;
+    task.fence = nextFence(task.fence, this.epoch);
     task.untilMs = untilMs;
     task.claimedAtMs = nowMs;
     task.startedAtMs = null;

@@ -41,10 +41,15 @@ export function settleRun(
       giveBack(moves, task, 'lost', outcome.error, nowMs);
       return undefined;
     case 'failed':
-    case 'dead':
-      moves.letGo(task, outcome.at, outcome.error, nowMs, { keepsLocks: keepsLocks(task, 'ends') });
-      if (!isCancelled(moves, task, nowMs)) fall(moves, task, outcome.at, outcome.error, nowMs);
+    case 'dead': {
+      const isKept = outcome.at === 'failed' && outcome.keeps === true && task.more?.undo === undefined && !isToCancel(task);
+      // What is undone goes the way that it went.
+      if (!isKept && !hasCompensations(task)) forgetFailures(task, outcome.failures);
+      moves.letGo(task, outcome.at, outcome.error, nowMs, { keepsLocks: !isKept && keepsLocks(task, 'ends') });
+      if (isKept) keep(moves, task, outcome.error, nowMs);
+      else if (!isCancelled(moves, task, nowMs)) fall(moves, task, outcome.at, outcome.error, nowMs);
       return undefined;
+    }
     case 'retry':
       retry(moves, task, outcome, nowMs);
       return undefined;
@@ -106,6 +111,7 @@ function complete(
   }
   moves.letGo(task, 'completed', null, nowMs);
   moves.end(task, 'completed', result, null, nowMs);
+  fallen(moves, task, orderOf(task.id, 'completed'), sends);
   return undefined;
 }
 
@@ -120,22 +126,29 @@ function conflictOf(rows: MemoryRows, writes: readonly StateWrite[] | undefined)
 /** Families are counted as they are once the run has ended. */
 function fullOf(moves: MemoryMoves, task: MemoryTask, sends: Of<'completed'>['sends']): SettleOutcome | undefined {
   if (sends.length === 0 || moves.maxFamily === Infinity) return undefined;
-  const added = new Map<string, Set<string>>();
-  for (const { id, rootId } of sends) {
-    if (rootId === undefined || moves.byId.has(id)) continue;
-    const family = added.get(rootId);
-    if (family === undefined) added.set(rootId, new Set([id]));
-    else family.add(id);
+  const added = new Map<string, number>();
+  const seen = new Set<string>();
+  for (const { id, rootId, parent } of sends) {
+    // Of several with one id the first is the one.
+    if (moves.byId.has(id) || seen.has(id) || (parent !== undefined && moves.holding(parent) === undefined)) continue;
+    seen.add(id);
+    if (rootId !== undefined) added.set(rootId, (added.get(rootId) ?? 0) + 1);
   }
-  for (const [rootId, ids] of added) {
+  for (const [rootId, more] of added) {
     const unfinished = (moves.families.get(rootId) ?? 0) - (task.rootId === rootId ? 1 : 0);
-    if (unfinished + ids.size > moves.maxFamily) return { at: 'refused', why: 'full', limit: moves.maxFamily };
+    if (unfinished + more > moves.maxFamily) return { at: 'refused', why: 'full', limit: moves.maxFamily };
   }
   return undefined;
 }
 
-function retry(moves: MemoryMoves, task: MemoryTask, { error, readyAtMs, forget }: Of<'retry'>, nowMs: number): void {
-  forgetFailures(task);
+/** Its family goes on as it is, and what it has registered stays so. */
+function keep(moves: MemoryMoves, task: MemoryTask, error: string, nowMs: number): void {
+  moves.end(task, 'failed', null, error, nowMs);
+  moreOf(task).kept = true;
+}
+
+function retry(moves: MemoryMoves, task: MemoryTask, { error, readyAtMs, failures, forget }: Of<'retry'>, nowMs: number): void {
+  forgetFailures(task, failures);
   if (forget === 'everything') task.remembered = undefined;
   if (forget === 'state')
     for (const place of task.remembered?.keys() ?? []) if (place.startsWith(STATE_PLACE)) task.remembered!.delete(place);
@@ -146,9 +159,8 @@ function retry(moves: MemoryMoves, task: MemoryTask, { error, readyAtMs, forget 
 }
 
 /** A later run tries again what failed. */
-export function forgetFailures({ remembered }: MemoryTask): void {
-  if (remembered === undefined) return;
-  for (const [place, { failed }] of remembered) if (failed === true) remembered.delete(place);
+function forgetFailures({ remembered }: MemoryTask, places: readonly string[] = []): void {
+  for (const place of places) if (remembered?.get(place)?.failed === true) remembered.delete(place);
 }
 
 function park(moves: MemoryMoves, task: MemoryTask, outcome: Of<'parked'>, nowMs: number): void {
@@ -192,7 +204,7 @@ export function isSteered(moves: MemoryMoves, task: MemoryTask, nowMs: number): 
 
 function isCancelled(moves: MemoryMoves, task: MemoryTask, nowMs: number): boolean {
   const note = task.more?.noted;
-  if (note?.action !== 'cancel') return false;
+  if (note === undefined || !isToCancel(task)) return false;
   cancelNoted(moves, task, note, nowMs);
   return true;
 }
@@ -202,6 +214,10 @@ function isPaused(moves: MemoryMoves, task: MemoryTask): boolean {
   moreOf(task).noted = undefined;
   moves.park(task, 'operator', null);
   return true;
+}
+
+function isToCancel({ more }: MemoryTask): boolean {
+  return more?.noted?.action === 'cancel';
 }
 
 function isToPause({ more }: MemoryTask): boolean {

@@ -9,7 +9,6 @@ import type { MemoryTask } from './memory-task.ts';
 import { eventCame } from './memory-waits.ts';
 import { APPROVAL_EVENT } from './task-status.ts';
 
-const TOLD: SignalOutcome = { at: 'told' };
 const KNOWN: SignalOutcome = { at: 'known' };
 const UNKNOWN: SignalOutcome = { at: 'unknown' };
 const NOT_ASKED: SignalOutcome = { at: 'not-asked' };
@@ -26,7 +25,7 @@ export function signal(moves: MemoryMoves, items: readonly Signal[], nowMs: numb
     if (task === undefined) return UNKNOWN;
     if (isTerminal(task.status)) return ended(task);
     if (key !== undefined && task.more?.told?.hasKey(name, key) === true) return KNOWN;
-    return tellOf(moves, task, name, value, key, nowMs);
+    return tellOf(moves, task, { name, value, ...(key === undefined ? {} : { key }) }, nowMs);
   });
   return { outcomes, ready: moves.takeReady() };
 }
@@ -52,22 +51,30 @@ export function decideApproval(moves: MemoryMoves, items: readonly Decision[], n
     if (approval === undefined || approval.decided) return NOT_ASKED;
     const { expiresAtMs } = approval;
     if (expiresAtMs !== null && expiresAtMs <= nowMs) return { at: 'expired', expiresAtMs };
-    const outcome = tellOf(moves, task, APPROVAL_EVENT + name, decision, undefined, nowMs);
-    if (outcome === TOLD) moves.approvals.decided(approval);
+    const outcome = tellOf(moves, task, { name: APPROVAL_EVENT + name, value: decision, decision }, nowMs);
+    if (outcome.at === 'told') moves.approvals.decided(approval);
     return outcome;
   });
   return { outcomes, ready: moves.takeReady() };
 }
 
-function tellOf(moves: MemoryMoves, task: MemoryTask, name: string, value: string, key: string | undefined, nowMs: number): SignalOutcome {
+interface Telling {
+  readonly name: string;
+  readonly value: string;
+  readonly key?: string;
+  /** It is one. */
+  readonly decision?: string;
+}
+
+function tellOf(moves: MemoryMoves, task: MemoryTask, { name, value, key, decision }: Telling, nowMs: number): SignalOutcome {
   const told = toldOf(task);
   if (told.isFull) return { at: 'full', limit: MOST_EVENTS };
   const n = told.tell(name, value, key);
-  tell(task, { at: 'event', atMs: nowMs, name });
+  tell(task, { at: 'event', atMs: nowMs, name, ...(decision === undefined ? {} : { decision }) });
   const wait = task.more?.wait;
   if (wait !== undefined) moves.arrived(task, eventCame(wait, name, n, nowMs), nowMs);
   moves.followUp(nowMs);
-  return TOLD;
+  return { at: 'told', n };
 }
 
 function toldOf(task: MemoryTask): MemoryTold {

@@ -4,7 +4,6 @@ import type { Steering, SteerOutcome, SteerReply } from '../../actors/ports/stor
 import { cancelTree } from './memory-cancel.ts';
 import type { Cancelled } from './memory-cancel.ts';
 import type { MemoryMoves } from './memory-moves.ts';
-import { forgetFailures } from './memory-settle.ts';
 import { tell } from './memory-story.ts';
 import { hasCompensations, isHeld, moreOf } from './memory-task.ts';
 import type { MemoryTask } from './memory-task.ts';
@@ -47,7 +46,8 @@ function steerOne(moves: MemoryMoves, task: MemoryTask, item: Steering, nowMs: n
 }
 
 function cancel(moves: MemoryMoves, task: MemoryTask, { by, reason }: Steering, nowMs: number, done: Cancelled): Done {
-  if (isTerminal(task.status)) return refused(task, 'ended');
+  if (task.more?.kept === true) reopen(moves, task);
+  else if (isTerminal(task.status)) return refused(task, 'ended');
   if (task.more?.undo !== undefined) return { at: 'refused', why: 'undoing', status: task.status, ends: task.more.undo.status };
   cancelTree(moves, task, { action: 'cancel', by, reason }, nowMs, done);
   return isHeld(task) ? { at: 'noted', fence: task.fence } : DONE;
@@ -88,35 +88,45 @@ function requeue(moves: MemoryMoves, task: MemoryTask, item: Steering, nowMs: nu
   if (task.status === 'completed') return refused(task, 'ended');
   const isUndone = task.more?.undo !== undefined;
   if (isUndone && !hasCompensations(task)) return refused(task, 'undone');
+  const deadlineMs = task.more?.deadlineMs ?? Infinity;
+  if (!isUndone && deadlineMs <= nowMs) return { at: 'refused', why: 'deadline', status: task.status, deadlineMs };
   putBack(moves, task, item, nowMs);
   return DONE;
 }
 
-/** With those that were cancelled since it ended: it finds them where they were. */
+/** With those that were cancelled since it ended, which it finds where they were, and those that failed, which it would fail for again. */
 function putBack(moves: MemoryMoves, task: MemoryTask, item: Steering, nowMs: number): void {
   const isUndone = task.more?.undo !== undefined;
   told(task, item, nowMs);
   task.attempt = 0;
   task.losses = 0;
   task.resumed = isUndone;
-  // What is undone is found by going the way that it went, failures included.
-  if (!isUndone) forgetFailures(task);
+  reopen(moves, task);
+  moves.enqueue(task, nowMs);
+  // What has been undone cannot be put back.
+  if (isUndone) return;
+  for (const child of task.children ?? []) if (isPutBackWith(child)) putBack(moves, child, item, nowMs);
+}
+
+/** One that has been undone stays as it is, and so does one that an operator has cancelled. */
+function isPutBackWith({ status, more }: MemoryTask): boolean {
+  if (more?.undo !== undefined) return false;
+  return status === 'failed' || status === 'dead' || (status === 'cancelled' && more?.fellWithParent === true);
+}
+
+/** It has not ended any more; where it is from now on is for the caller to say. */
+function reopen(moves: MemoryMoves, task: MemoryTask): void {
   task.error = null;
   task.finishedAtMs = null;
   moves.count(task, 1);
   const { more } = task;
-  if (more !== undefined) {
-    more.fellWithParent = false;
-    if (more.orderKey !== null) more.line = moves.lines.lineFor(more.orderKey, task.parent);
-    if (more.line !== undefined) more.line.size += 1;
-    if (more.deadlineMs !== null && !isUndone) moves.deadlines.add(task);
-    if (more.told !== undefined) moves.approvals.reopen(task, more.told);
-  }
-  moves.enqueue(task, nowMs);
-  // What has been undone cannot be put back.
-  if (isUndone) return;
-  for (const child of task.children ?? [])
-    if (child.more?.fellWithParent === true && child.more.undo === undefined) putBack(moves, child, item, nowMs);
+  if (more === undefined) return;
+  more.kept = false;
+  more.fellWithParent = false;
+  if (more.orderKey !== null) more.line = moves.lines.lineFor(more.orderKey, task.parent);
+  if (more.line !== undefined) more.line.size += 1;
+  if (more.deadlineMs !== null && more.undo === undefined) moves.deadlines.add(task);
+  if (more.told !== undefined) moves.approvals.reopen(task, more.told);
 }
 
 function isPaused({ status, parkedFor }: MemoryTask): boolean {

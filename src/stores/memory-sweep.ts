@@ -42,7 +42,7 @@ export function sweep(moves: MemoryMoves, schedules: MemorySchedules, nowMs: num
 function endLate(moves: MemoryMoves, nowMs: number): readonly string[] {
   const ended: string[] = [];
   for (let task = moves.deadlines.first; task !== undefined && task.more!.deadlineMs! <= nowMs; task = moves.deadlines.first) {
-    fall(moves, task, 'failed', deadlinePassed(task.id), nowMs);
+    fall(moves, task, 'failed', deadlinePassed(task.id, task.more!.deadlineMs!), nowMs);
     // Unless it is to be undone.
     if (task.finishedAtMs !== null) ended.push(task.id);
     moves.followUp(nowMs);

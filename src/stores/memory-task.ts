@@ -64,6 +64,8 @@ export interface MemoryMore {
   box: string | undefined;
   undo: Undo | undefined;
   noted: Note | undefined;
+  /** It has failed, and nothing of it is undone until somebody says what is to become of it. */
+  kept: boolean;
   /** It has ended cancelled since the task that asked for it ended: it is put back with that. */
   fellWithParent: boolean;
   told: MemoryTold | undefined;
@@ -130,6 +132,7 @@ export const NOTHING_MORE: Readonly<MemoryMore> = {
   box: undefined,
   undo: undefined,
   noted: undefined,
+  kept: false,
   fellWithParent: false,
   told: undefined,
   wait: undefined,
@@ -154,7 +157,7 @@ export function hasCompensations({ remembered }: MemoryTask): boolean {
 
 /** The task as it can be looked at. */
 export function toRecord(task: MemoryTask): TaskRecord {
-  const { orderKey, deadlineMs, locks, undo, noted } = task.more ?? NOTHING_MORE;
+  const { orderKey, deadlineMs, locks, undo, kept, noted } = task.more ?? NOTHING_MORE;
   const waits = task.status === 'retrying' || task.status === 'parked';
   return {
     id: task.id,
@@ -183,6 +186,7 @@ export function toRecord(task: MemoryTask): TaskRecord {
     locks,
     dueAtMs: waits && task.slot >= 0 ? task.untilMs : null,
     undone: undo !== undefined && !(isTerminal(task.status) && hasCompensations(task)),
+    kept,
     noted: noted === undefined ? null : noted.action,
   };
 }

@@ -64,9 +64,10 @@ export class MemoryTasks {
     this.#moves = new MemoryMoves(nextToken);
   }
 
-  /** Takes back every lease: the one who held them is gone. How many there were. */
-  open({ nowMs, maxFamily = Infinity, agingMs = AGING_MS, mostPassed = MOST_PASSED, kinds = {} }: OpenCommand): number {
+  /** Takes back every lease: the one who held them is gone. How many runs there were. */
+  open({ nowMs, maxFamily = Infinity, agingMs = AGING_MS, mostPassed = MOST_PASSED, kinds = {} }: OpenCommand, epoch: number): number {
     const moves = this.#moves;
+    moves.epoch = epoch;
     moves.maxFamily = maxFamily;
     moves.agingMs = agingMs;
     moves.locks.mostPassed = mostPassed;
@@ -77,6 +78,7 @@ export class MemoryTasks {
     // Whoever was to be told is gone.
     moves.endedBeside.length = 0;
     const orphans = [...moves.held.values()];
+    const runs = orphans.filter(({ status }) => status === 'running').length;
     for (const task of orphans) {
       giveBack(moves, task, 'owner-gone', OWNER_GONE_ERROR, nowMs);
       moves.followUp(nowMs);
@@ -84,7 +86,7 @@ export class MemoryTasks {
     closeFamilies(moves, nowMs);
     moves.noLeaseEndsBeforeMs = Infinity;
     moves.takeReady();
-    return orphans.length;
+    return runs;
   }
 
   submit(tasks: readonly NewTask[], maxUnfinished: number, nowMs: number): SubmitOutcome[] {
@@ -170,12 +172,13 @@ export class MemoryTasks {
   }
 
   readState(items: readonly StateRead[]): StateReadOutcome[] {
-    return items.map(({ id, fence, place, key }) => {
-      const task = this.#moves.holding({ id, fence });
+    return items.map((item) => {
+      const { place, key } = item;
+      const task = this.#moves.holding(item);
       if (task === undefined) return STALE;
       const remembered = (task.remembered ??= new Map());
       let read = remembered.get(place);
-      if (read === undefined) remembered.set(place, (read = rememberedRead(place, key, this.rows.get(key) ?? null)));
+      if (read === undefined) remembered.set(place, (read = rememberedRead(item, this.rows.get(key) ?? null)));
       return { at: 'read', row: readOf(read) };
     });
   }

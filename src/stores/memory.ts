@@ -59,7 +59,7 @@ export function memoryStore(disk: MemoryDisk = new MemoryDisk()): Store {
       disk.owner = store;
       disk.epoch += 1;
       maxUnfinished = command.maxUnfinished;
-      return { epoch: disk.epoch, recovered: disk.tasks.open(command) };
+      return { epoch: disk.epoch, recovered: disk.tasks.open(command, disk.epoch) };
     },
     async submit(newTasks, nowMs) {
       check.checkTasks(newTasks, nowMs);

@@ -1,5 +1,5 @@
 /**
- * ParentEnd: what it means for those whom a task has asked that it ends without success: failed, dead or cancelled.
+ * ParentEnd: what it means for those whom a task has asked that it ends: completed, failed, dead or cancelled.
  * Nobody waits for their answers any more, so those that have not ended are cancelled, and whom they have asked with them,
  * by the command that ends the task, whether it has ended by that or is to be undone first:
  *
@@ -11,7 +11,7 @@
  */
 import type { TaskStatus } from '../../actors/ports/store.ts';
 
-/** In whose name children are cancelled when their parent has failed. */
+/** In whose name children are cancelled when their parent has ended otherwise than by an operator. */
 export const BY_PARENT = 'drover';
 
 /** By whom and why a task is cancelled. */
@@ -20,7 +20,7 @@ export interface CancelOrder {
   readonly reason: string | null;
 }
 
-/** What becomes of a child that was asked by a task that ends without success. */
+/** What becomes of a child that was asked by a task that ends. */
 export type ChildFate = 'left' | 'noted' | 'cancelled';
 
 /** The decision that all stores share. */
@@ -29,8 +29,14 @@ export function fateOf(child: { readonly hasEnded: boolean; readonly isHeld: boo
   return child.isHeld ? 'noted' : 'cancelled';
 }
 
+const ENDS = {
+  completed: 'has completed without it',
+  failed: 'has failed',
+  dead: 'is dead',
+  cancelled: 'was cancelled',
+} as const;
+
 /** In the story of those who are cancelled since this task, which they worked for, ends like that. */
-export function orderOf(id: string, status: Extract<TaskStatus, 'failed' | 'cancelled' | 'dead'>): CancelOrder {
-  const end = status === 'failed' ? 'has failed' : status === 'dead' ? 'is dead' : 'was cancelled';
-  return { by: BY_PARENT, reason: `task ${id}, which it worked for, ${end}` };
+export function orderOf(id: string, status: Extract<TaskStatus, 'completed' | 'failed' | 'cancelled' | 'dead'>): CancelOrder {
+  return { by: BY_PARENT, reason: `task ${id}, which it worked for, ${ENDS[status]}` };
 }

@@ -4,7 +4,7 @@ import type { Endings } from './sqlite-endings.ts';
 import type { Arrival, HeldTask } from './sqlite-held.ts';
 import type { Known } from './sqlite-known.ts';
 import { orderKeyOf, parseOptions, toRecord } from './sqlite-rows.ts';
-import type { RecordRow, TaskOptions } from './sqlite-rows.ts';
+import type { BestRow, RecordRow, TaskOptions } from './sqlite-rows.ts';
 import type { Cell } from './sqlite-rows-statement.ts';
 import { LONGEST_INLINE_INPUT } from './sqlite-schema.ts';
 import { rankOf, STATUS } from './task-status.ts';
@@ -46,14 +46,16 @@ export class SqliteArrivals {
   tooManySends(sends: readonly Arrival[], ending: HeldTask): boolean {
     const { maxFamily, families } = this.#known;
     if (maxFamily === Infinity) return false;
-    const sent = new Map<string, Set<string>>();
+    const sent = new Map<string, number>();
+    const seen = new Set<string>();
     for (const send of sends) {
+      // Of several with one id the first is the one.
+      if (seen.has(send.id) || !this.mayArrive(send) || this.#isKnown(send.id)) continue;
+      seen.add(send.id);
       const root = send.options?.rootId;
-      if (root === undefined || !this.mayArrive(send) || this.#isKnown(send.id)) continue;
-      if (!sent.has(root)) sent.set(root, new Set());
-      sent.get(root)!.add(send.id);
+      if (root !== undefined) sent.set(root, (sent.get(root) ?? 0) + 1);
     }
-    return [...sent].some(([root, ids]) => families.unfinished(root) - (ending.options?.rootId === root ? 1 : 0) + ids.size > maxFamily);
+    return [...sent].some(([root, more]) => families.unfinished(root) - (ending.options?.rootId === root ? 1 : 0) + more > maxFamily);
   }
 
   /** Not when the run that asks for it no longer holds its lease. */
@@ -61,11 +63,13 @@ export class SqliteArrivals {
     if (parent === undefined) return true;
     const held = this.#known.held.get(parent);
     if (held === undefined) return false;
-    held.fresh = false;
+    this.#known.lies(held);
+    held.hasAsked = true;
     return true;
   }
 
   recordOf(id: string): TaskRecord | undefined {
+    this.#known.claims.write();
     const row = this.#known.sql.record.get(id) as unknown as RecordRow | undefined;
     return row === undefined ? undefined : toRecord(row);
   }
@@ -126,7 +130,7 @@ export class SqliteArrivals {
       if (!allNew && (known.sql.seqOf.get(task.id) as unknown as [number])[0] !== seq) return KNOWN;
       this.#keepLongInput(seq, task.input);
       known.tally.arrived(task.kind, STATUS.queued);
-      known.turns.queued(task.kind, '', 0);
+      known.turns.queued(task.kind, '', 0, this.#rowOf(seq, task, nowMs));
       return ACCEPTED;
     });
   }
@@ -144,12 +148,12 @@ export class SqliteArrivals {
       const { tenant = '', deadlineMs = null } = options;
       cells.push(place.status, place.atMs, place.parkedFor, tenant, place.orderKey, deadlineMs, json);
       this.#cellsOf(task, nowMs, cells);
-      return { options, tenant, ...place };
+      return { options, json, tenant, ...place };
     });
     const allNew = known.sql.insertMore.run(cells, nowMs) === tasks.length;
     return tasks.map((task, at) => {
       const seq = firstSeq + at;
-      const { options, tenant, status, orderKey, isFirst } = arrivals[at]!;
+      const { options, json, tenant, status, orderKey, isFirst } = arrivals[at]!;
       if (!allNew && (known.sql.seqOf.get(task.id) as unknown as [number])[0] !== seq) return KNOWN;
       this.#keepLongInput(seq, task.input);
       known.keepOptions(seq, options);
@@ -160,7 +164,7 @@ export class SqliteArrivals {
         else known.notAlone(orderKey);
       }
       if (orderKey !== null && !isFirst) endings.order.arrived(orderKey, task.priority);
-      else if (status === STATUS.queued) endings.queued(seq, task.kind, tenant, 0, null);
+      else if (status === STATUS.queued) endings.arrived(tenant, this.#rowOf(seq, task, nowMs, json));
       return ACCEPTED;
     });
   }
@@ -193,6 +197,14 @@ export class SqliteArrivals {
       parent === undefined ? null : parent.place,
       input.length > LONGEST_INLINE_INPUT ? null : input,
     );
+  }
+
+  /** What is found of it when it is claimed first. */
+  #rowOf(seq: number, task: Arrival, nowMs: number, json: string | null = null): BestRow {
+    const { id, kind, version, input, priority, maxLosses, depth, parent } = task;
+    const rank = rankOf(nowMs, priority, this.#known.agingMs);
+    const stored = input.length > LONGEST_INLINE_INPUT ? null : input;
+    return [seq, id, kind, version, stored, priority, 0, depth, parent?.id ?? null, 0, 0, maxLosses, 0, rank, 0, json, null];
   }
 
   #keepLongInput(seq: number, input: string): void {

@@ -15,10 +15,10 @@ import type {
   StartOutcome,
   StateWrite,
 } from '../../actors/ports/store.ts';
-import type { Arrival, HeldRow, RememberRow, RowOutcome, SettledRow, StartRow } from './sqlite-held.ts';
+import type { Arrival, HeldRow, HeldTask, RememberRow, RowOutcome, SettledRow, StartRow } from './sqlite-held.ts';
 import type { LockedRow, RowsStarted } from './sqlite-starts.ts';
 import { optionsOf, parseOptions } from './sqlite-rows.ts';
-import type { BestRow, TaskOptions } from './sqlite-rows.ts';
+import type { BestRow } from './sqlite-rows.ts';
 
 /** Texts, numbers, and lists of them. */
 export type Cells = readonly unknown[];
@@ -92,13 +92,14 @@ export function decodeTasks(cells: Cells): Arrival[] {
 }
 
 /** The end of the lease is the caller's: it is not sent back. `rareOf` finds what few tasks have. */
-export function encodeClaimed(rows: readonly BestRow[], rareOf: (row: BestRow) => TaskOptions | null): Cells {
+export function encodeClaimed(rows: readonly BestRow[], heldOf: (row: BestRow) => Pick<HeldTask, 'fence' | 'options'>): Cells {
   const cells: unknown[] = [];
   let lastKind: string | undefined;
   let lastVersion: string | undefined;
   for (const row of rows) {
     const kind = row[2];
     const version = row[3];
+    const { fence, options } = heldOf(row);
     cells.push(
       row[0],
       row[1],
@@ -106,11 +107,10 @@ export function encodeClaimed(rows: readonly BestRow[], rareOf: (row: BestRow) =
       version === lastVersion ? SAME : version,
       row[4],
       row[5],
-      row[6] + 1,
+      fence,
       row[7],
       row[8],
     );
-    const options = rareOf(row);
     if (options === null) cells.push(PLAIN);
     else cells.push(options.rootId ?? null, options.tenant ?? null, options.affinity ?? null, options.deadlineMs ?? null);
     lastKind = kind;
@@ -293,10 +293,14 @@ export function encodeSettlements(items: readonly Settlement[], seqOf: SeqOf): C
         cells.push(outcome.result, null, outcome.sends.length === 0 ? null : encodeTasks(outcome.sends, seqOf), writesOf(outcome));
         break;
       case 'retry':
-        cells.push(outcome.error, outcome.readyAtMs, null, outcome.forget ?? null);
+        cells.push(outcome.error, outcome.readyAtMs, outcome.failures ?? null, outcome.forget ?? null);
         break;
       case 'failed':
+        cells.push(outcome.error, null, outcome.failures ?? null, outcome.keeps ?? null);
+        break;
       case 'dead':
+        cells.push(outcome.error, null, outcome.failures ?? null, null);
+        break;
       case 'lost':
         cells.push(outcome.error, null, null, null);
         break;
@@ -338,10 +342,12 @@ function decodeOutcome(cells: Cells, from: number): RowOutcome {
     }
     case 'retry': {
       const forget = cells[from + 4] as 'state' | 'everything' | null;
-      return { at, error: text, readyAtMs: cells[from + 2] as number, ...(forget === null ? {} : { forget }) };
+      return { at, error: text, readyAtMs: cells[from + 2] as number, ...failuresIn(cells, from), ...(forget === null ? {} : { forget }) };
     }
     case 'failed':
+      return { at, error: text, ...failuresIn(cells, from), ...(cells[from + 4] === true ? { keeps: true } : {}) };
     case 'dead':
+      return { at, error: text, ...failuresIn(cells, from) };
     case 'lost':
       return { at, error: text };
     case 'parked':
@@ -359,6 +365,11 @@ function decodeOutcome(cells: Cells, from: number): RowOutcome {
     case 'undone':
       return { at };
   }
+}
+
+function failuresIn(cells: Cells, from: number): { readonly failures?: readonly string[] } {
+  const failures = cells[from + 3] as readonly string[] | null;
+  return failures === null ? {} : { failures };
 }
 
 /** What a parked run waits for, or wants, beside children and a time. */

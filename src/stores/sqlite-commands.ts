@@ -29,7 +29,7 @@ import type { Arrival, Completed, HeldRow, HeldTask, RememberRow, RowOutcome, Se
 import { Known } from './sqlite-known.ts';
 import { SqliteLeases } from './sqlite-leases.ts';
 import { mergeBest, orderKeyOf, toHeld, toRecord } from './sqlite-rows.ts';
-import type { BestRow, RecordRow, TaskOptions } from './sqlite-rows.ts';
+import type { BestRow, RecordRow } from './sqlite-rows.ts';
 import type { Cell } from './sqlite-rows-statement.ts';
 import { SqliteSchedules } from './sqlite-schedules.ts';
 import type { FiringRow } from './sqlite-schedules.ts';
@@ -39,6 +39,7 @@ import type { RowsStarted } from './sqlite-starts.ts';
 import { SqliteState } from './sqlite-state.ts';
 import { SqliteSteering } from './sqlite-steering.ts';
 import { earliest, MOST_SWEPT, sweepTasks } from './sqlite-sweep.ts';
+import type { Taken } from './sqlite-turns.ts';
 import { FIRST_TERMINAL, OWNER_GONE_ERROR, STATUS, STATUSES, statusOf } from './task-status.ts';
 
 const STALE = { at: 'stale' } as const;
@@ -47,6 +48,7 @@ const SETTLED = Object.fromEntries(STATUSES.map((status) => [status, { at: 'sett
   Record<TaskStatus, SettleOutcome>
 >;
 const NOTHING: readonly never[] = [];
+const NO_ROWS: ReadonlySet<never> = new Set();
 /** The largest LIMIT that a statement is given; an endless one may be asked for. */
 const MOST_ROWS = 1_000_000_000;
 
@@ -84,6 +86,7 @@ export class SqliteTasks {
       const result = commands();
       this.#known.flush();
       sql.commit.run();
+      this.#known.committed();
       return result;
     } catch (thrown) {
       this.#known.forget();
@@ -103,16 +106,18 @@ export class SqliteTasks {
     const { sql, held } = this.#known;
     this.#known.configure(command);
     const [epoch, agingMs] = sql.nextEpoch.get() as unknown as [number, number];
+    this.#known.epoch = epoch;
     if (agingMs !== this.#known.agingMs) {
       sql.setAging.run(this.#known.agingMs);
       sql.rankAgain.run(this.#known.agingMs);
     }
     sql.emptyBoxes.run();
     const orphans = held.all();
+    const recovered = orphans.filter(({ status }) => status === STATUS.running).length;
     const endings = new Endings(this.#known, command.nowMs);
     for (const task of orphans) endings.giveBack(task, OWNER_GONE_ERROR, 'owner-gone');
     endings.write();
-    return { epoch, recovered: orphans.length };
+    return { epoch, recovered };
   }
 
   submit(tasks: readonly Arrival[], nowMs: number): SubmitOutcome[] {
@@ -126,18 +131,19 @@ export class SqliteTasks {
 
   /** The rows as they were before, with the input of each. The fence of a claimed task is one higher. */
   claim({ wants, leaseUntilMs, nowMs }: ClaimCommand): readonly BestRow[] {
-    const { sql, turns, paused, tally, held } = this.#known;
+    const { sql, turns, paused, tally, held, claims } = this.#known;
     const claimed = wants.map(({ kind, limit, box }) => {
       if (paused.has(kind)) return NOTHING;
-      const best =
-        box === undefined ? turns.take(kind, rowLimit(limit)) : (sql.bestBoxed.all(kind, box, rowLimit(limit)) as unknown as BestRow[]);
-      const seqs = best.map((row) => row[0]);
-      sql.lease.run(seqs, leaseUntilMs, nowMs);
+      const { best, fresh } = box === undefined ? turns.take(kind, rowLimit(limit)) : this.#boxed(kind, box, rowLimit(limit));
+      const found = fresh.size === 0 ? best : best.filter((row) => !fresh.has(row));
+      const seqs = found.map((row) => row[0]);
+      sql.lease.run(seqs, this.#known.epoch, leaseUntilMs, nowMs);
+      tally.moved(kind, STATUS.queued, STATUS.leased, seqs.length);
       if (box === undefined) turns.taken();
       else sql.emptyBox.run(seqs);
-      tally.moved(kind, STATUS.queued, STATUS.leased, best.length);
+      for (const row of fresh) claims.add(row, leaseUntilMs, nowMs);
       for (const row of best) {
-        held.add(toHeld(row, this.#known.takeOptions(row[0], row[15]), leaseUntilMs, nowMs));
+        held.add(toHeld(row, this.#known.epoch, this.#known.takeOptions(row[0], row[15]), leaseUntilMs, nowMs));
         if (row[4] === null) [row[4]] = sql.longInput.get(row[0]) as unknown as [string];
       }
       return best;
@@ -145,9 +151,13 @@ export class SqliteTasks {
     return claimed.length === 1 ? claimed[0]! : mergeBest(claimed);
   }
 
+  #boxed(kind: string, box: string, limit: number): Taken {
+    return { best: this.#known.sql.bestBoxed.all(kind, box, limit) as unknown as BestRow[], fresh: NO_ROWS };
+  }
+
   /** Of a row that was just claimed. */
-  optionsOf(row: BestRow): TaskOptions | null {
-    return this.#known.held.of(row[0])?.options ?? null;
+  heldOf(row: BestRow): HeldTask {
+    return this.#known.held.of(row[0])!;
   }
 
   start(items: readonly StartRow[], nowMs: number): RowsStarted[] {
@@ -160,7 +170,7 @@ export class SqliteTasks {
     const outcomes = items.map((item) => {
       const task = held.get(item);
       if (task === undefined) return false;
-      task.fresh = false;
+      this.#known.lies(task);
       const row = [task.seq, item.place, item.hash, item.value, item.failed === true ? 1 : 0, item.version ?? null];
       if (item.replace) {
         // Behind what was remembered before it, and ahead of what comes.
@@ -181,6 +191,7 @@ export class SqliteTasks {
       task.untilMs = item.leaseUntilMs;
       return true;
     });
+    if (items.some(({ seq }, at) => outcomes[at] && this.#known.claims.has(seq))) this.#known.claims.write();
     // Written from the items, not from the tasks: of two for the same task the later one stands last.
     this.#known.sql.renew.run(items.filter((_, at) => outcomes[at]).flatMap(({ seq, leaseUntilMs }) => [seq, leaseUntilMs]));
     return outcomes;
@@ -216,6 +227,7 @@ export class SqliteTasks {
   }
 
   sweep(nowMs: number): SweepReply {
+    this.#known.claims.write();
     const swept = sweepTasks(this.#known, new Endings(this.#known, nowMs), nowMs);
     const nextAtMs = earliest([swept.nextAtMs], [this.schedules.nextAtMs(nowMs)]);
     return { ...swept, nextAtMs, schedules: this.schedules.due(nowMs, MOST_SWEPT) };
@@ -237,6 +249,7 @@ export class SqliteTasks {
   }
 
   steer(items: readonly Steering[], nowMs: number): SteerReply {
+    this.#known.claims.write();
     return new SqliteSteering(this.#known, nowMs, new Endings(this.#known, nowMs)).steer(items);
   }
 
@@ -258,6 +271,7 @@ export class SqliteTasks {
   }
 
   fireSchedules(items: readonly FiringRow[], nowMs: number): { fired: boolean[]; ready: string[] } {
+    this.#known.claims.write();
     const endings = new Endings(this.#known, nowMs);
     const fired = this.schedules.fire(items, nowMs, this.#arrivals, endings);
     endings.write();
@@ -270,7 +284,8 @@ export class SqliteTasks {
 
   /** `undefined` when `after` is not the id of a task. */
   list({ status, kind, after, limit }: Parameters<Store['list']>[0]): TaskRecord[] | undefined {
-    const { sql } = this.#known;
+    const { sql, claims } = this.#known;
+    claims.write();
     const last = after === undefined ? [0] : (sql.seqOf.get(after) as unknown as [seq: number] | undefined);
     if (last === undefined) return undefined;
     const code = status === undefined ? undefined : STATUS[status];
@@ -279,10 +294,14 @@ export class SqliteTasks {
   }
 
   counts(): Record<string, TaskCounts> {
+    this.#known.claims.write();
     return this.#known.tally.counts();
   }
 
   #telling(nowMs: number, tell: (endings: Endings) => SignalOutcome[]): { outcomes: SignalOutcome[]; ready: string[] } {
+    this.#known.claims.write();
+    // What was told to a task is not known of it there.
+    this.#known.turns.forgetLines();
     const endings = new Endings(this.#known, nowMs);
     const outcomes = tell(endings);
     endings.write();
@@ -299,7 +318,7 @@ export class SqliteTasks {
       this.#arrivals.send(welcome, nowMs, endings);
     }
     for (const write of writes) this.state.write(write);
-    endings.complete(task, result);
+    endings.complete(task, result, sends);
     return SETTLED.completed;
   }
 }
@@ -309,7 +328,7 @@ function letGo(task: HeldTask, outcome: Exclude<RowOutcome, { at: 'completed' }>
   switch (outcome.at) {
     case 'failed':
     case 'dead':
-      endings.end(task, outcome.at, outcome.error);
+      endings.end(task, outcome.at, outcome.error, outcome);
       return task.fresh && task.undo === null ? outcome.at : undefined;
     case 'undone':
       endings.undone(task);

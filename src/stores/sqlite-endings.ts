@@ -9,19 +9,19 @@
  *    them yet.
  * 4. Then it parks: a child that has ended is found whether it ended years ago or in step 2, so no
  *    wake-up can fall between.
- * 5. Then it cancels those who were asked by tasks that end without success.
+ * 5. Then it cancels those who were asked by tasks that end.
  * 6. Last it puts the lines of order keys right.
  */
 import { grown } from '../../actors/conflicts/lock-wants.ts';
 import type { Held, LockWant, SettledOutcome, StoryEntry, TaskStatus } from '../../actors/ports/store.ts';
 import { fateOf, orderOf } from './parent-end.ts';
 import type { CancelOrder } from './parent-end.ts';
-import type { HeldTask } from './sqlite-held.ts';
+import type { Arrival, HeldTask } from './sqlite-held.ts';
 import type { Known } from './sqlite-known.ts';
 import { SqliteOrder } from './sqlite-order.ts';
 import { raise } from './sqlite-raise.ts';
 import { isCancelNoted, NOTED, orderKeyOf, toFree } from './sqlite-rows.ts';
-import type { FreeRow, FreeTask, TaskOptions } from './sqlite-rows.ts';
+import type { BestRow, FreeRow, FreeTask, TaskOptions } from './sqlite-rows.ts';
 import type { Cell } from './sqlite-rows-statement.ts';
 import { hasCompensations } from './sqlite-undo.ts';
 import { SqliteWaits } from './sqlite-waits.ts';
@@ -66,10 +66,12 @@ export class Endings {
   readonly #forgotten: number[] = [];
   readonly #closed: number[] = [];
   readonly #parkings: Parking[] = [];
+  /** Those that have failed and are kept as they stand. */
+  readonly #kept: number[] = [];
   /** Those that were queued, and are not any more. */
   readonly #gone: FreeTask[] = [];
-  /** Those that end without success: whom they have asked is still to be cancelled. */
-  readonly #fallen: { readonly id: string; readonly order: CancelOrder }[] = [];
+  /** Those that end: whom they have asked is still to be cancelled. Of those that complete few have left somebody, so that is looked up. */
+  readonly #fallen: { readonly id: string; readonly order: CancelOrder; readonly sends?: readonly Arrival[] }[] = [];
   /** Whether children were cancelled: they may stand elsewhere than an earlier word about them said. */
   hasClosedFamilies = false;
 
@@ -80,21 +82,31 @@ export class Endings {
     this.order = new SqliteOrder(known, nowMs, this.ready, (seq, priority) => raise(known, seq, priority));
   }
 
-  complete(task: HeldTask, result: string | null): void {
+  /** What it `sends` by that goes on. */
+  complete(task: HeldTask, result: string | null, sends: readonly Arrival[]): void {
     this.#letsGo(task);
     if (task.noted !== null) this.#known.sql.note.run(null, task.seq);
     (orderKeyOf(task.options) === null ? this.#completedRows : this.#completedInLine).push(task.seq, result);
     this.#ended(task, task.status, STATUS.completed);
     if (!task.fresh) this.#forgotten.push(task.seq);
+    if (task.hasAsked) this.#fallen.push({ id: task.id, order: orderOf(task.id, 'completed'), sends });
   }
 
-  /** `losses` as they are then; a run that is lost adds one. */
+  /** `losses` as they are then; a run that is lost adds one. `keeps`: it is kept as it stands, unless it is cancelled, or being undone. */
   end(
     task: HeldTask,
     status: 'failed' | 'dead',
     error: string,
-    { losses = task.losses, as = status }: { losses?: number; as?: RunOutcome } = {},
+    {
+      losses = task.losses,
+      as = status,
+      failures,
+      keeps = false,
+    }: { losses?: number; as?: RunOutcome; failures?: readonly string[]; keeps?: boolean } = {},
   ): void {
+    if (keeps && task.undo === null && !isCancelNoted(task.noted)) return this.#keep(task, error);
+    // What is undone goes the way that it went.
+    if (failures !== undefined && !hasCompensations(this.#known, task.seq)) this.#forgetFailures(task, failures);
     const keepsLocks = task.options?.locks !== undefined && task.noted !== NOTED.pause && this.#isToBeUndone(task);
     this.#letsGo(task, as, error, keepsLocks);
     if (isCancelNoted(task.noted)) this.#cancelled(task, losses);
@@ -103,6 +115,15 @@ export class Endings {
       this.#fell(task, orderOf(task.id, status));
       if (!ended) this.#pauseNoted(task);
     }
+  }
+
+  /** Its family goes on as it is, and what it has registered stays so. */
+  #keep(task: HeldTask, error: string): void {
+    this.#letsGo(task, 'failed', error);
+    this.#leaveLine(task.seq, task.options);
+    this.#endNow(task, 'failed', error, task.losses);
+    this.#kept.push(task.seq);
+    if (!task.fresh) this.#closed.push(task.seq);
   }
 
   /** What was to be undone has been: it ends as was kept for it. */
@@ -115,8 +136,9 @@ export class Endings {
     this.#forgotten.push(task.seq);
   }
 
-  retry(task: HeldTask, { error, readyAtMs, forget }: Extract<SettledOutcome, { at: 'retry' }>): void {
-    if (!task.fresh) this.#forgetBeforeRetry(task.seq, forget);
+  retry(task: HeldTask, { error, readyAtMs, failures, forget }: Extract<SettledOutcome, { at: 'retry' }>): void {
+    this.#forgetFailures(task, failures);
+    if (forget !== undefined && !task.fresh) this.#forgetBeforeRetry(task.seq, forget);
     this.#back(task, STATUS.retrying, { resumed: 0, error, atMs: readyAtMs }, 'retry', error);
   }
 
@@ -219,6 +241,13 @@ export class Endings {
     }
   }
 
+  /** A new task is in the queue now, and nobody else has its order key. */
+  arrived(tenant: string, row: BestRow): void {
+    const kind = row[2];
+    this.#known.turns.queued(kind, tenant, 0, row);
+    this.ready.add(kind);
+  }
+
   /** It is in the queue now. */
   queued(seq: number, kind: string, tenant: string, resumed: number, orderKey: string | null): void {
     this.#known.turns.queued(kind, tenant, resumed);
@@ -234,6 +263,7 @@ export class Endings {
       sql.complete.run(this.#completedRows.splice(0), this.#nowMs);
       sql.completeInLine.run(this.#completedInLine.splice(0), this.#nowMs);
       sql.end.run(this.#endedRows.splice(0), this.#nowMs);
+      for (const seq of this.#kept.splice(0)) sql.note.run(NOTED.kept, seq);
       if ((sql.anyWait.get() as unknown as [number])[0] === 1) {
         this.wake(this.waits.wokenByChildren(ids));
       }
@@ -258,6 +288,7 @@ export class Endings {
 
   /** The lease is gone, and what it held with it, unless it `keepsLocks`: it is to be undone, and queued or retried for that. */
   #letsGo(task: HeldTask, as?: RunOutcome, detail: string | null = null, keepsLocks = false): void {
+    if (this.#known.claims.has(task.seq)) this.#known.claims.write();
     this.#known.held.remove(task);
     if (as !== undefined) this.#known.story.ran(task, this.#nowMs, as, detail);
     const { options } = task;
@@ -356,14 +387,25 @@ export class Endings {
 
   #closeFamilies(): void {
     const told = { ended: this.#known.endedBeside, held: [] };
-    for (const { id, order } of this.#fallen.splice(0)) this.#cancelChildren(id, order, told);
+    const fallen = this.#fallen.splice(0);
+    const completed = fallen.flatMap(({ id, sends }) => (sends === undefined ? [] : [id]));
+    const leave = new Set(completed.length === 0 ? [] : (this.#known.sql.leavesChildren.all(completed) as [string][]).map(([id]) => id));
+    for (const { id, order, sends } of fallen) {
+      if (sends === undefined || leave.has(id)) this.#cancelChildren(id, order, told, sends);
+    }
     this.writeEnded();
   }
 
-  #cancelChildren(id: string, order: CancelOrder, told: { readonly ended: string[]; readonly held: Held[] }): void {
+  #cancelChildren(
+    id: string,
+    order: CancelOrder,
+    told: { readonly ended: string[]; readonly held: Held[] },
+    sends: readonly Arrival[] = NOTHING,
+  ): void {
     for (const [seq] of this.#known.sql.unfinishedChildren.all(id) as unknown as [number][]) {
       const run = this.#known.held.of(seq);
       const child = run ?? this.#free(seq);
+      if (sends.some((send) => send.id === child.id)) continue;
       const fate = fateOf({ hasEnded: child.status >= FIRST_TERMINAL, isHeld: run !== undefined, isUndoing: child.undo !== null });
       if (fate === 'left') continue;
       this.hasClosedFamilies = true;
@@ -453,11 +495,14 @@ export class Endings {
     return toFree(this.#known.sql.free.get(seq) as unknown as FreeRow);
   }
 
-  #forgetBeforeRetry(seq: number, forget: 'state' | 'everything' | undefined): void {
+  #forgetFailures({ seq }: HeldTask, places: readonly string[] = []): void {
+    for (const place of places) this.#known.sql.forgetFailure.run(seq, place);
+  }
+
+  #forgetBeforeRetry(seq: number, forget: 'state' | 'everything'): void {
     const { sql } = this.#known;
     if (forget === 'everything') sql.forgetMemory.run([seq]);
-    else sql.forgetFailures.run(seq);
-    if (forget === 'state') sql.forgetRemembered.run(seq, 'state:', 'state;');
+    else sql.forgetRemembered.run(seq, 'state:', 'state;');
   }
 
   #forget(forgotten: readonly number[], closed: readonly number[]): void {

@@ -8,7 +8,6 @@ import { APPROVAL_EVENT, FIRST_TERMINAL, statusOf } from './task-status.ts';
 
 type ApprovalRow = readonly [id: string, kind: string, name: string, request: string, askedAtMs: number, expiresAtMs: number | null];
 
-const TOLD: SignalOutcome = { at: 'told' };
 const KNOWN: SignalOutcome = { at: 'known' };
 const UNKNOWN: SignalOutcome = { at: 'unknown' };
 
@@ -31,7 +30,7 @@ export class SqliteEvents {
     return items.map((item) => {
       const task = this.#known.held.get(item);
       if (task === undefined) return false;
-      task.fresh = false;
+      this.#known.lies(task);
       this.#known.sql.ask.run(task.seq, item.name, item.request, nowMs, item.expiresAtMs);
       return true;
     });
@@ -45,7 +44,7 @@ export class SqliteEvents {
       if (expired !== undefined && task.status < FIRST_TERMINAL) return { at: 'expired', expiresAtMs: expired[0] };
       const decided = Number(this.#known.sql.decide.run(task.seq, name).changes) === 1;
       if (!decided && task.status < FIRST_TERMINAL) return { at: 'not-asked' };
-      return this.#tell(task, { id, name: `${APPROVAL_EVENT}${name}`, value: decision }, nowMs, endings);
+      return this.#tell(task, { id, name: `${APPROVAL_EVENT}${name}`, value: decision }, nowMs, endings, decision);
     });
   }
 
@@ -64,6 +63,7 @@ export class SqliteEvents {
     { name, value, key }: Signal,
     nowMs: number,
     endings: Endings,
+    decision?: string,
   ): SignalOutcome {
     const { sql, held, story } = this.#known;
     if (status >= FIRST_TERMINAL) return { at: 'ended', status: statusOf(status) };
@@ -76,9 +76,9 @@ export class SqliteEvents {
     sql.setTold.run(seq);
     const run = held.of(seq);
     if (run !== undefined) run.fresh = false;
-    story.append(seq, { at: 'event', atMs: nowMs, name });
+    story.append(seq, { at: 'event', atMs: nowMs, name, ...(decision === undefined ? {} : { decision }) });
     const fence = endings.waits.wokenByEvent(seq, { name, n });
     if (fence !== undefined) endings.wake([{ seq, fence }]);
-    return TOLD;
+    return { at: 'told', n };
   }
 }

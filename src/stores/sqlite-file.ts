@@ -1,5 +1,5 @@
 /**
- * The file of a database: what is it, may it be opened, and who owns it.
+ * The files of a database: what are they, may they be opened, and who owns them.
  *
  * Opening, in this order, so that what is not ours stays as it is, byte for byte:
  *   1. The header is read with plain file access. Another program's database, a newer schema and
@@ -7,19 +7,23 @@
  *   2. Ownership: an exclusive lock on `<path>-owner`, held until the end by a connection of its
  *      own. The lock is the operating system's, so it ends with the process, also by `kill -9`; the
  *      empty file stays, because a lock file that is deleted can be locked twice.
- *   3. The database is opened, looked at again (the newest version may stand in its log), brought
+ *   3. Where nothing is there, a database is made under another name and gets its own when it is whole: so
+ *      a process that dies on the way leaves no empty file, which is what a file that was cut looks like.
+ *   4. The database is opened, looked at again (the newest version may stand in its log), brought
  *      up to date, and made a WAL database.
  */
-import { closeSync, openSync, readSync, realpathSync, statSync } from 'node:fs';
+import { closeSync, openSync, readSync, realpathSync, renameSync, rmSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { describe, InvariantError } from '../../actors/kernel/errors.ts';
+import { adviceFor, isDamaged, resultCode, SQLITE_BUSY, toError } from './sqlite-advice.ts';
 import { APPLICATION_ID, migrate, SCHEMA_VERSION } from './sqlite-schema.ts';
 
 /** Why a file is not opened. */
 export type OpenFailure =
   | { readonly at: 'not-openable'; readonly why: string; readonly cause?: Error }
   | { readonly at: 'not-a-database'; readonly cause?: Error }
+  /** It was a database of Drover's, and is not what was written any more. */
+  | { readonly at: 'damaged'; readonly why: string; readonly cause?: Error }
   | { readonly at: 'newer-schema'; readonly found: number; readonly known: number }
   | { readonly at: 'foreign' }
   | { readonly at: 'owned' };
@@ -27,6 +31,8 @@ export type OpenFailure =
 /** A database that this process owns. */
 export interface OpenFile {
   readonly at: 'opened';
+  /** The one path of it; for a database in memory `:memory:`. */
+  readonly path: string;
   /** Where its log is; none for a database in memory. */
   readonly log: string | undefined;
   readonly db: DatabaseSync;
@@ -39,6 +45,8 @@ const MAGIC = 'SQLite format 3\0';
 const HEADER_BYTES = 100;
 /** How long a statement waits for another process that writes to the file: an operator's tool, a backup. */
 const BUSY_MS = 5_000;
+/** At the end nobody is waited for: the log says the same as the database, and the next owner writes it back. */
+const CLOSING_BUSY_MS = 100;
 /** Two that come at the same instant step back and try again within this time: one of them wins. */
 const OWNER_BUSY_MS = 200;
 /** The log is written back at this many pages (16 MB): hot pages are then written once for many commits. */
@@ -47,12 +55,6 @@ const CHECKPOINT_PAGES = 4_000;
 const CACHE_KIB = 16_384;
 const LONGEST_LOG_BYTES = 67_108_864;
 
-const SQLITE_PERM = 3;
-const SQLITE_BUSY = 5;
-const SQLITE_READONLY = 8;
-const SQLITE_CORRUPT = 11;
-const SQLITE_NOT_A_DATABASE = 26;
-
 /** Opens `path` as its one owner, or says why not; then nothing is left open. */
 export function openFile(path: string): OpenFile | OpenFailure {
   if (path === IN_MEMORY) return openDatabase(path, undefined);
@@ -60,21 +62,44 @@ export function openFile(path: string): OpenFile | OpenFailure {
   if (typeof file !== 'string') return file;
   const refused = refuseByHeader(file);
   if (refused !== undefined) return refused;
-  const owner = takeOwnership(`${file}-owner`);
+  const owner = takeOwnership(file);
   if (!(owner instanceof DatabaseSync)) return owner;
-  const opened = openDatabase(file, owner);
+  const opened = makeWhole(file) ?? openDatabase(file, owner);
   if (opened.at !== 'opened') owner.close();
   return opened;
 }
 
 /** Writes the log back into the file, closes it, and lets go of the ownership last. */
-export function closeFile({ db, owner }: OpenFile): void {
+export function closeFile(file: OpenFile): void {
   try {
-    db.exec('pragma wal_checkpoint(truncate)');
+    file.db.exec(`pragma busy_timeout = ${CLOSING_BUSY_MS}; pragma wal_checkpoint(truncate)`);
   } catch {
     // The log stays beside the file and says the same; the next owner writes it back.
   }
+  letGoOfFile(file);
+}
+
+/**
+ * Closes a file that may not be the one under its name any more, and lets go of the ownership last. SQLite writes
+ * the log back then where nobody else has the database open and it still has its name, and only then.
+ */
+export function letGoOfFile({ db, owner }: OpenFile): void {
   db.close();
+  owner?.close();
+}
+
+/** Closes a damaged file as it is: not even its log is written back, as SQLite does when the last connection closes. */
+export function leaveFile({ path, db, owner }: OpenFile): void {
+  let reader: DatabaseSync | undefined;
+  try {
+    // Whoever only reads cannot write back, and while it is there the other is not the last one.
+    reader = new DatabaseSync(path, { readOnly: true });
+    reader.prepare('select count(*) from sqlite_schema').get();
+  } catch {
+    // What it reads may be damaged; its lock on the file it has all the same.
+  }
+  db.close();
+  reader?.close();
   owner?.close();
 }
 
@@ -95,22 +120,42 @@ function locate(path: string): string | OpenFailure {
   }
 }
 
-/** Tells by the first bytes what must not be touched. An empty file is a new database. */
+/** Tells by the first bytes what must not be touched. An empty file with nothing of Drover's beside it is a new database. */
 function refuseByHeader(file: string): OpenFailure | undefined {
-  let header: Buffer;
   try {
-    header = readHeader(file);
+    const header = readHeader(file);
+    const isLogThere = (sizeOf(`${file}-wal`) ?? 0) > 0;
+    const wasOurs = isLogThere || sizeOf(`${file}-owner`) !== undefined;
+    if (header === undefined) return isLogThere ? { at: 'damaged', why: LOG_WITHOUT_FILE } : undefined;
+    if (header.length === 0) return wasOurs ? { at: 'damaged', why: EMPTY } : undefined;
+    if (!isHeader(header)) return wasOurs ? { at: 'damaged', why: 'its beginning has been overwritten or cut' } : { at: 'not-a-database' };
+    return refuse(header.readUInt32BE(68), header.readUInt32BE(60));
   } catch (thrown) {
     return toFailure(thrown);
   }
-  if (header.length === 0) return undefined;
-  if (header.length < HEADER_BYTES || header.toString('latin1', 0, MAGIC.length) !== MAGIC) return { at: 'not-a-database' };
-  return refuse(header.readUInt32BE(68), header.readUInt32BE(60));
 }
 
-function readHeader(file: string): Buffer {
+const EMPTY = 'it is empty, although files of a database lie beside it (-owner, -wal); to begin anew, delete those too';
+const LOG_WITHOUT_FILE =
+  'it is not there, but its log (-wal) is, with tasks in it; put the file back, or to begin anew, delete the log too';
+
+/** What each database of SQLite begins with, whoever has made it. */
+function isHeader(header: Buffer): boolean {
+  if (header.length < HEADER_BYTES || header.toString('latin1', 0, MAGIC.length) !== MAGIC) return false;
+  const pageBytes = header.readUInt16BE(16);
+  // 1 stands for 65,536. The three shares of a page are constants of the format.
+  const isPage = pageBytes === 1 || (pageBytes >= 512 && (pageBytes & (pageBytes - 1)) === 0);
+  return isPage && header[21] === 64 && header[22] === 32 && header[23] === 32;
+}
+
+function sizeOf(file: string): number | undefined {
+  return statSync(file, { throwIfNoEntry: false })?.size;
+}
+
+/** Undefined: there is no file. */
+function readHeader(file: string): Buffer | undefined {
   const header = Buffer.alloc(HEADER_BYTES);
-  if (statSync(file, { throwIfNoEntry: false }) === undefined) return header.subarray(0, 0);
+  if (sizeOf(file) === undefined) return undefined;
   const descriptor = openSync(file, 'r');
   try {
     return header.subarray(0, readSync(descriptor, header, 0, HEADER_BYTES, 0));
@@ -125,7 +170,8 @@ function refuse(applicationId: number, version: number): OpenFailure | undefined
   return undefined;
 }
 
-function takeOwnership(lockFile: string): DatabaseSync | OpenFailure {
+function takeOwnership(file: string): DatabaseSync | OpenFailure {
+  const lockFile = `${file}-owner`;
   let owner: DatabaseSync | undefined;
   try {
     owner = new DatabaseSync(lockFile, { timeout: OWNER_BUSY_MS });
@@ -135,7 +181,25 @@ function takeOwnership(lockFile: string): DatabaseSync | OpenFailure {
   } catch (thrown) {
     owner?.close();
     if (resultCode(thrown) === SQLITE_BUSY) return { at: 'owned' };
-    return { at: 'not-openable', why: `its lock ${lockFile} cannot be taken: ${adviceFor(thrown)}`, cause: toError(thrown) };
+    return { at: 'not-openable', why: `its lock ${lockFile} cannot be taken: ${adviceFor(thrown, lockFile)}`, cause: toError(thrown) };
+  }
+}
+
+/** Makes a database where there is none. */
+function makeWhole(file: string): OpenFailure | undefined {
+  if (sizeOf(file) !== undefined) return undefined;
+  const unfinished = `${file}-unfinished`;
+  let db: DatabaseSync | undefined;
+  try {
+    for (const left of [unfinished, `${unfinished}-journal`]) rmSync(left, { force: true });
+    db = new DatabaseSync(unfinished);
+    migrate(db);
+    db.close();
+    renameSync(unfinished, file);
+    return undefined;
+  } catch (thrown) {
+    if (db?.isOpen === true) db.close();
+    return toFailure(thrown, file);
   }
 }
 
@@ -144,12 +208,12 @@ function openDatabase(file: string, owner: DatabaseSync | undefined): OpenFile |
   try {
     db = new DatabaseSync(file, { timeout: BUSY_MS });
     const refused = refuseByContent(db) ?? prepareFile(db, file);
-    if (refused === undefined) return { at: 'opened', log: file === IN_MEMORY ? undefined : `${file}-wal`, db, owner };
+    if (refused === undefined) return { at: 'opened', path: file, log: file === IN_MEMORY ? undefined : `${file}-wal`, db, owner };
     db.close();
     return refused;
   } catch (thrown) {
     db?.close();
-    return toFailure(thrown);
+    return toFailure(thrown, file);
   }
 }
 
@@ -179,43 +243,8 @@ function number(db: DatabaseSync, sql: string): number {
   return Object.values(db.prepare(sql).get()!)[0] as number;
 }
 
-function toFailure(thrown: unknown): OpenFailure {
+function toFailure(thrown: unknown, file?: string): OpenFailure {
   const cause = toError(thrown);
-  if (isDamaged(thrown)) return { at: 'not-a-database', cause };
-  return { at: 'not-openable', why: adviceFor(thrown), cause };
-}
-
-/** What SQLite says, or the file system, and what is likely to be done about it. */
-export function adviceFor(thrown: unknown): string {
-  const { message } = toError(thrown);
-  if (isBusy(thrown)) return `${message}: ${BUSY_ADVICE}`;
-  const { code } = (thrown ?? {}) as { code?: unknown };
-  const isRefused = resultCode(thrown) === SQLITE_READONLY || resultCode(thrown) === SQLITE_PERM || code === 'EACCES' || code === 'EROFS';
-  return isRefused
-    ? `${message}: this process must be able to write the file and its folder; see their permissions and the mount`
-    : message;
-}
-
-const BUSY_ADVICE = 'another process holds it, such as a database tool with an open transaction, or a backup; let that one end';
-
-/** SQLite's primary result code, if it was SQLite that threw. */
-export function resultCode(thrown: unknown): number | undefined {
-  const { errcode } = (thrown ?? {}) as { errcode?: unknown };
-  return typeof errcode === 'number' ? errcode & 0xff : undefined;
-}
-
-/** Whether another process held the file for too long. */
-export function isBusy(thrown: unknown): boolean {
-  return resultCode(thrown) === SQLITE_BUSY;
-}
-
-/** Whether the file is not what SQLite wrote. */
-export function isDamaged(thrown: unknown): boolean {
-  const code = resultCode(thrown);
-  return code === SQLITE_NOT_A_DATABASE || code === SQLITE_CORRUPT;
-}
-
-/** What was thrown, as an error in any case. */
-export function toError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new InvariantError(`thrown by SQLite, but no error: ${describe(thrown)}`);
+  if (isDamaged(thrown)) return { at: 'damaged', why: cause.message, cause };
+  return { at: 'not-openable', why: adviceFor(thrown, file), cause };
 }

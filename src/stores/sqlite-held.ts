@@ -67,6 +67,8 @@ export interface HeldTask {
   untilMs: number;
   /** Nothing lies beside its row (what is remembered, children, events), unless this run makes some. */
   fresh: boolean;
+  /** It may have asked for others: what it has, nobody waits for once it completes. */
+  hasAsked: boolean;
   priority: number;
   readonly claimedAtMs: number;
   startedAtMs: number | null;
@@ -129,6 +131,7 @@ export class HeldTasks {
         resumed,
         untilMs,
         fresh: false,
+        hasAsked: true,
         priority,
         claimedAtMs,
         startedAtMs: isRunning ? startedAtMs : null,

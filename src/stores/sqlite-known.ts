@@ -5,8 +5,10 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { AGING_MS, MOST_PASSED } from '../../actors/ports/store.ts';
 import type { KindLimits, OpenCommand } from '../../actors/ports/store.ts';
+import { Claims } from './sqlite-claims.ts';
 import { Families } from './sqlite-families.ts';
 import { HeldTasks } from './sqlite-held.ts';
+import type { HeldTask } from './sqlite-held.ts';
 import { SqliteLocks } from './sqlite-locks.ts';
 import { parseOptions } from './sqlite-rows.ts';
 import type { TaskOptions } from './sqlite-rows.ts';
@@ -27,6 +29,7 @@ export class Known {
   readonly sql: Statements;
   readonly tally: Tally;
   readonly held: HeldTasks;
+  readonly claims: Claims;
   readonly turns: Turns;
   readonly locks: SqliteLocks;
   readonly families: Families;
@@ -44,6 +47,8 @@ export class Known {
   /** By key: the versions of rows of state that were read for who is going to write them. */
   readonly #versions = new Map<string, number | null>();
   lastSeq = 0;
+  /** Of this owner. */
+  epoch = 0;
   maxUnfinished = Infinity;
   maxFamily = Infinity;
   agingMs = AGING_MS;
@@ -57,7 +62,8 @@ export class Known {
     this.sql = prepareStatements(db);
     this.tally = new Tally(this.sql);
     this.held = new HeldTasks(this.sql);
-    this.turns = new Turns(this.sql);
+    this.claims = new Claims(this.sql, this.tally, () => this.epoch);
+    this.turns = new Turns(this.sql, this.claims);
     this.locks = new SqliteLocks(this.sql, () => this.nextToken());
     this.families = new Families(this.sql);
     this.workers = new Workers(this.sql);
@@ -130,6 +136,12 @@ export class Known {
     return this.#versions.get(key);
   }
 
+  /** Something lies beside the row of this run from now on; then the row tells of its claim. */
+  lies(run: HeldTask): void {
+    run.fresh = false;
+    if (this.claims.has(run.seq)) this.claims.write();
+  }
+
   /** A transaction begins: reads what is not known. */
   refresh(): void {
     const [version] = this.sql.dataVersion.get() as unknown as [number];
@@ -137,8 +149,10 @@ export class Known {
     this.#options = { young: new Map(), old: new Map() };
     this.#alone.clear();
     this.#versions.clear();
-    this.held.load();
     this.tally.load();
+    this.claims.verify();
+    this.claims.write();
+    this.held.load();
     this.turns.load();
     this.locks.load();
     this.families.load();
@@ -161,8 +175,14 @@ export class Known {
     this.#writtenToken = this.#token;
   }
 
+  /** It has committed. */
+  committed(): void {
+    this.claims.committed();
+  }
+
   /** It was rolled back. */
   forget(): void {
+    this.claims.rolledBack();
     this.#version = undefined;
   }
 }

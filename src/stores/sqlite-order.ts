@@ -60,6 +60,7 @@ export class SqliteOrder {
 
   /** Who has been parked for his turn and may stand in line for locks: there he would be in the way of others. */
   arrange(): readonly number[] {
+    if (this.#touched.size > 0) this.#known.claims.write();
     for (const [key, highest] of this.#touched) this.#arrange(key, highest);
     this.#touched.clear();
     this.#queued.clear();

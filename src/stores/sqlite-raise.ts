@@ -22,6 +22,7 @@ export function raise(known: Known, seq: number, priority: number): void {
   // Each time it grows, so that this ends even where tasks wait for each other.
   if (task.status >= FIRST_TERMINAL || task.priority >= priority) return;
   sql.raise.run(priority, known.agingMs, seq);
+  if (task.status === STATUS.queued) known.turns.forgetLines(task.kind);
   if (task.status !== STATUS.parked) return;
   for (const [child] of sql.unfinishedChildren.all(task.id) as unknown as [number][]) raise(known, child, priority);
   if (task.parkedFor === 'locks') {

@@ -1,7 +1,7 @@
 /** Rows as the statements give them, and what the port makes of them. */
 import type { LockWant, NewTask, TaskRecord } from '../../actors/ports/store.ts';
 import type { HeldTask } from './sqlite-held.ts';
-import { FIRST_TERMINAL, STATUS, statusOf } from './task-status.ts';
+import { FIRST_TERMINAL, nextFence, STATUS, statusOf } from './task-status.ts';
 
 /** What few tasks have, as their row keeps it in one cell. */
 export interface TaskOptions {
@@ -159,13 +159,19 @@ export type RecordRow = readonly [
 
 /**
  * What is wanted of a run, by the number that a row keeps. `withParent`: a cancel that comes from the end of the task that
- * asked for it; one that has ended by that keeps it, to be put back with that.
+ * asked for it; one that has ended by that keeps it, to be put back with that. `kept`: of one that has failed and is kept as it
+ * stands.
  */
-export const NOTED = { cancel: 1, pause: 2, withParent: 3 } as const;
+export const NOTED = { cancel: 1, pause: 2, withParent: 3, kept: 4 } as const;
 
 /** Whether it is to be cancelled. */
 export function isCancelNoted(noted: number | null): boolean {
   return noted === NOTED.cancel || noted === NOTED.withParent;
+}
+
+/** Whether it has failed, and nothing of it is undone until somebody says what is to become of it. */
+export function isKept({ status, noted }: { readonly status: number; readonly noted: number | null }): boolean {
+  return status === STATUS.failed && noted === NOTED.kept;
 }
 
 /** Rows of several kinds in the order that the port promises; those of one kind have theirs already. */
@@ -241,17 +247,18 @@ export function toRecord(row: RecordRow): TaskRecord {
     locks: options?.locks ?? [],
     dueAtMs: status === STATUS.retrying || status === STATUS.parked ? atMs : null,
     undone: undone === 1,
+    kept: isKept({ status, noted }),
     noted: noted === null || status >= FIRST_TERMINAL ? null : isCancelNoted(noted) ? 'cancel' : 'pause',
   };
 }
 
 /** The run that claims the task: the row is what it was before. By index, since destructuring an array takes several times as long. */
-export function toHeld(row: BestRow, options: TaskOptions | null, leaseUntilMs: number, nowMs: number): HeldTask {
+export function toHeld(row: BestRow, epoch: number, options: TaskOptions | null, leaseUntilMs: number, nowMs: number): HeldTask {
   return {
     seq: row[0],
     id: row[1],
     kind: row[2],
-    fence: row[6] + 1,
+    fence: nextFence(row[6], epoch),
     status: STATUS.leased,
     attempt: row[9],
     losses: row[10],
@@ -259,6 +266,7 @@ export function toHeld(row: BestRow, options: TaskOptions | null, leaseUntilMs: 
     resumed: row[12],
     untilMs: leaseUntilMs,
     fresh: row[6] === 0 && row[14] === 0,
+    hasAsked: row[6] !== 0,
     priority: row[5],
     claimedAtMs: nowMs,
     startedAtMs: null,

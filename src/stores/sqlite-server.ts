@@ -10,8 +10,10 @@
  */
 import { invariant, InvariantError } from '../../actors/kernel/errors.ts';
 import { rowLimit, SqliteTasks } from './sqlite-commands.ts';
-import { adviceFor, closeFile, isBusy, isDamaged, openFile, toError } from './sqlite-file.ts';
+import { adviceFor, isBusy, isDamaged, toError } from './sqlite-advice.ts';
+import { closeFile, leaveFile, letGoOfFile, openFile } from './sqlite-file.ts';
 import type { OpenFile } from './sqlite-file.ts';
+import { Guard } from './sqlite-guard.ts';
 import { decodeRemember, decodeRenew, decodeSettlements, decodeStarts, decodeTasks, encodeClaimed, encodeStarted } from './sqlite-cells.ts';
 import type { Answer, Answers, Envelope, Failure, Replies, Request } from './sqlite-wire.ts';
 
@@ -28,14 +30,16 @@ export interface ServerOptions {
   /** What has come in the meantime, if anything has. */
   readonly receive: () => readonly Envelope[] | undefined;
   readonly answer: (answers: Answers) => void;
+  /** Milliseconds that only grow. For tests. */
+  readonly nowMs?: () => number;
 }
 
 /** Serves one database, from its opening to its closing. */
 export class SqliteServer {
   readonly #options: ServerOptions;
   readonly #waiting: Envelope[] = [];
-  #open: { readonly file: OpenFile; readonly tasks: SqliteTasks } | undefined;
-  /** The file has been found to be damaged. */
+  #open: { readonly file: OpenFile; readonly tasks: SqliteTasks; readonly guard: Guard } | undefined;
+  /** The file has been found to be damaged, or not to be the one that was opened: then nothing more is written to it. */
   #damage: Failure | undefined;
   #knownChanges = 0;
   /** Transactions that wrote something since the opening. */
@@ -91,9 +95,9 @@ export class SqliteServer {
     if (first?.request.op === 'open') return [this.#openFile(first.ticket, first.request)];
     if (first?.request.op === 'close') return [this.#closeFile(first.ticket)];
     invariant(this.#open !== undefined, 'commands come between open and close');
-    const damage = this.#damage;
+    const { tasks, guard } = this.#open;
+    const damage = (this.#damage ??= guard.look(this.#nowMs()));
     if (damage !== undefined) return group.map(({ ticket }) => ({ ticket, failure: damage }));
-    const { tasks } = this.#open;
     try {
       const values = tasks.transaction(() => group.map(({ request }) => run(tasks, request)));
       return group.map(({ ticket, request }, at): Answer => {
@@ -105,7 +109,7 @@ export class SqliteServer {
       if (group.length > 1 && !isBusy(thrown)) return group.flatMap((envelope) => this.#answer([envelope]));
       const failure = toFailure(thrown);
       // What is damaged may get worse: nothing more is written to it, nor believed of what is read.
-      if (failure.at === 'not-a-database') this.#damage = failure;
+      if (failure.at === 'damaged') this.#damage = failure;
       return group.map(({ ticket }) => ({ ticket, failure }));
     }
   }
@@ -118,7 +122,7 @@ export class SqliteServer {
       const opened = tasks.transaction(() => tasks.open(command));
       // SQLite has synced that one itself. From here on the other end does, see LogSync.
       file.db.exec('pragma synchronous = normal');
-      this.#open = { file, tasks };
+      this.#open = { file, tasks, guard: new Guard(file, this.#nowMs()) };
       this.#knownChanges = tasks.totalChanges();
       return { ticket, value: { ...opened, log: file.log } };
     } catch (thrown) {
@@ -127,10 +131,22 @@ export class SqliteServer {
     }
   }
 
+  /** That all went well is said only when what was acknowledged is in the file that stands under the name. */
   #closeFile(ticket: number): Answer {
-    if (this.#open !== undefined) closeFile(this.#open.file);
+    const { file, guard } = this.#open ?? {};
     this.#open = undefined;
-    return { ticket, value: undefined };
+    if (file === undefined || guard === undefined) return { ticket, value: undefined };
+    const damage = this.#damage ?? guard.lookAtAll();
+    if (damage?.at === 'removed' && damage.how === 'replaced' && damage.file === file.path) guard.setLogAside();
+    if (damage === undefined) closeFile(file);
+    else if (damage.at === 'damaged') leaveFile(file);
+    // What SQLite still has of it goes back into the file, where that is there and nobody else's.
+    else letGoOfFile(file);
+    return damage === undefined ? { ticket, value: undefined } : { ticket, failure: damage };
+  }
+
+  #nowMs(): number {
+    return this.#options.nowMs?.() ?? performance.now();
   }
 
   /** Whether there are changes since it was asked last. */
@@ -144,7 +160,7 @@ export class SqliteServer {
 
 function toFailure(thrown: unknown): Failure {
   const cause = toError(thrown);
-  return isDamaged(thrown) ? { at: 'not-a-database', cause } : { at: 'failed', why: adviceFor(thrown), cause };
+  return isDamaged(thrown) ? { at: 'damaged', why: cause.message, cause } : { at: 'failed', why: adviceFor(thrown), cause };
 }
 
 function isAlone({ request }: Envelope): boolean {
@@ -165,7 +181,7 @@ function run(tasks: SqliteTasks, request: Request): Replies[keyof Replies] {
     case 'submit':
       return tasks.submit(decodeTasks(request.cells), request.nowMs);
     case 'claim':
-      return encodeClaimed(tasks.claim(request.command), (row) => tasks.optionsOf(row));
+      return encodeClaimed(tasks.claim(request.command), (row) => tasks.heldOf(row));
     case 'start':
       return encodeStarted(tasks.start(decodeStarts(request.cells), request.nowMs));
     case 'remember':

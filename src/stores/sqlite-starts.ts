@@ -24,7 +24,15 @@ interface More {
 }
 
 type MemoryRow = readonly [seq: number, place: string, hash: string, value: string, failed: number, version: string | null];
-type ChildRow = readonly [parent: string, id: string, place: string, status: number, result: string | null, error: string | null];
+type ChildRow = readonly [
+  parent: string,
+  id: string,
+  place: string,
+  status: number,
+  result: string | null,
+  error: string | null,
+  seq: number,
+];
 
 const NOTHING_MORE: More = { memory: [], children: [], events: [] };
 const STALE = { at: 'stale' } as const;
@@ -44,6 +52,7 @@ export class SqliteStarts {
 
   start(items: readonly StartRow[], nowMs: number): RowsStarted[] {
     const cells: Cell[] = [];
+    const claimedCells: Cell[] = [];
     const endings = new Endings(this.#known, nowMs);
     const begun = items.map((item) => {
       const task = this.#known.held.get(item);
@@ -53,15 +62,19 @@ export class SqliteStarts {
         const refusal = this.#lock(task, nowMs, endings);
         if (refusal !== undefined) return refusal;
       }
-      cells.push(task.seq, this.#known.workers.numberOf(item.worker));
+      const worker = this.#known.workers.numberOf(item.worker);
+      const wasUnwritten = this.#known.claims.started(task.seq);
+      if (wasUnwritten) claimedCells.push(task.seq, worker, task.untilMs, task.claimedAtMs);
+      else cells.push(task.seq, worker);
       task.status = STATUS.running;
       task.attempt += 1;
       task.startedAtMs = nowMs;
       task.worker = item.worker;
-      this.#known.tally.moved(task.kind, STATUS.leased, STATUS.running);
+      this.#known.tally.moved(task.kind, wasUnwritten ? STATUS.queued : STATUS.leased, STATUS.running);
       return task;
     });
     this.#known.sql.start.run(cells, nowMs);
+    this.#known.sql.startClaimed.run(claimedCells, this.#known.epoch, nowMs);
     endings.write();
     const more = this.#moreOf(begun.filter((task): task is HeldTask => task !== undefined && 'seq' in task && !task.fresh));
     const rows = this.#rowsFor(begun);
@@ -164,8 +177,11 @@ export class SqliteStarts {
       const named = version === null ? {} : { version };
       found.get(seq)!.memory.push({ place, hash, value, ...(failed === 1 ? { failed: true } : {}), ...named });
     }
-    for (const [parent, id, place, status, result, error] of sql.children.all([...byId.keys()]) as ChildRow[])
-      byId.get(parent)!.children.push({ id, place, status: statusOf(status), result, error });
+    for (const [parent, id, place, status, result, error, seq] of sql.children.all([...byId.keys()]) as ChildRow[]) {
+      const { status: now } = this.#known.held.of(seq) ?? { status };
+      byId.get(parent)!.children.push({ id, place, status: statusOf(now), result, error });
+    }
+    for (const task of tasks) task.hasAsked = byId.get(task.id)!.children.length > 0;
     for (const [seq, name, n, value] of sql.events.all(seqs) as [number, string, number, string][])
       found.get(seq)!.events.push({ name, n, value });
     return found;

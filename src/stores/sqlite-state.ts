@@ -28,11 +28,11 @@ export class SqliteState {
     return items.map((item) => {
       const task = held.get(item);
       if (task === undefined) return { at: 'stale' };
-      task.fresh = false;
+      this.#known.lies(task);
       const remembered = sql.rememberedAt.get(task.seq, item.place) as unknown as [string] | undefined;
       if (remembered !== undefined) return { at: 'read', row: JSON.parse(remembered[0]) as StateRow | null };
       const row = this.get(item.key) ?? null;
-      sql.remember.run([task.seq, item.place, item.key, JSON.stringify(row), 0, null]);
+      sql.remember.run([task.seq, item.place, item.key, JSON.stringify(row), 0, item.version ?? null]);
       return { at: 'read', row };
     });
   }

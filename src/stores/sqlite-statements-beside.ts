@@ -21,7 +21,7 @@ export function prepareBesideStatements(db: DatabaseSync, rows: PrepareRows) {
     /** Those whose name begins so; the third is the first name that does not any more. */
     anyRemembered: rows('select exists (select 1 from memory where task = ? and place >= ? and place < ?)'),
     forgetRemembered: db.prepare('delete from memory where task = ? and place >= ? and place < ?'),
-    forgetFailures: db.prepare('delete from memory where task = ? and failed = 1'),
+    forgetFailure: db.prepare('delete from memory where task = ? and place = ? and failed = 1'),
     forgetMemory: new RowsStatement(db, '?', (seqs) => `delete from memory where task in (${seqs})`),
 
     addWaits: new RowsStatement(

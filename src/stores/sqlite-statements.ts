@@ -101,7 +101,18 @@ export function prepareStatements(db: DatabaseSync) {
       db,
       '?',
       (seqs) => `
-      update task set status = ${STATUS.leased}, fence = fence + 1, at_ms = ?, claimed_ms = ? where seq in (${seqs})`,
+      update task set status = ${STATUS.leased}, fence = max(fence + 1, ?), at_ms = ?, claimed_ms = ? where seq in (${seqs})`,
+    ),
+    /** Each with times of its own. */
+    leaseEach: new RowsStatement(
+      db,
+      '(?,?,?)',
+      (values) => `
+      update task set status = ${STATUS.leased}, fence = max(fence + 1, ?), at_ms = new.column2, claimed_ms = new.column3
+      from (values ${values}) as new where seq = new.column1`,
+    ),
+    isQueued: rows(
+      `select exists (select 1 from task where seq = ? and fence = ? and status = ${STATUS.queued} and resumed = 0 and box is null)`,
     ),
     emptyBox: new RowsStatement(db, '?', (seqs) => `update task set box = null where seq in (${seqs})`),
     unbox: rows(`update task indexed by task_boxed set box = null
@@ -112,6 +123,15 @@ export function prepareStatements(db: DatabaseSync) {
       '(?,?)',
       (values) => `
       update task set status = ${STATUS.running}, attempt = attempt + 1, started_ms = ?, worker = new.column2
+      from (values ${values}) as new where seq = new.column1`,
+    ),
+    /** Of those whose rows do not tell of their claims. */
+    startClaimed: new RowsStatement(
+      db,
+      '(?,?,?,?)',
+      (values) => `
+      update task set status = ${STATUS.running}, fence = max(fence + 1, ?), attempt = attempt + 1, started_ms = ?, worker = new.column2,
+        at_ms = new.column3, claimed_ms = new.column4
       from (values ${values}) as new where seq = new.column1`,
     ),
     renew: new RowsStatement(
@@ -129,12 +149,18 @@ export function prepareStatements(db: DatabaseSync) {
       db,
       '?',
       (ids) =>
-        `select parent, id, place, status, result, error from task indexed by task_child where parent in (${ids}) order by parent, seq`,
+        `select parent, id, place, status, result, error, seq from task indexed by task_child where parent in (${ids}) order by parent, seq`,
+    ),
+    /** Which of these have asked somebody who has not ended. */
+    leavesChildren: new RowsStatement(
+      db,
+      '?',
+      (ids) => `select distinct parent from task indexed by task_child where parent in (${ids}) and ${UNFINISHED}`,
     ),
     unfinishedChildren: rows(`select seq from task indexed by task_child where parent = ? and ${UNFINISHED} order by seq`),
-    /** Those that ended with it, and can be put back with it. */
-    fellWithParent: rows(`select seq from task indexed by task_child
-      where parent = ? and status = ${STATUS.cancelled} and noted = ${NOTED.withParent} order by seq`),
+    /** Those that ended with it, or that it may have failed for: they are put back with it. */
+    putBackWith: rows(`select seq from task indexed by task_child where parent = ?
+      and (status in (${STATUS.failed}, ${STATUS.dead}) or status = ${STATUS.cancelled} and noted = ${NOTED.withParent}) order by seq`),
 
     complete: new RowsStatement(
       db,
@@ -167,6 +193,8 @@ export function prepareStatements(db: DatabaseSync) {
     undo: db.prepare(`update task set status = ${STATUS.queued}, resumed = 1, attempt = 0, losses = 0, undo = ?, undo_error = ?,
       at_ms = ?, parked_for = null, box = null, noted = null, deadline_ms = null where seq = ?`),
     undoError: rows('select undo_error from task where seq = ?'),
+    /** One that was kept as it stood has not ended any more: what becomes of it is written next. */
+    reopen: db.prepare('update task set error = null, noted = null, order_key = ? where seq = ?'),
     /** What a task that has ended begins anew with; then it is moved. */
     requeue: db.prepare(`update task set attempt = 0, losses = 0, error = null, result = null, noted = null, order_key = ?,
       rank = submitted_ms - priority * ? where seq = ?`),

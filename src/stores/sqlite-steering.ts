@@ -3,13 +3,13 @@ import type { Held, Steering, SteerOutcome, SteerReply } from '../../actors/port
 import type { Endings } from './sqlite-endings.ts';
 import type { HeldTask } from './sqlite-held.ts';
 import type { Known } from './sqlite-known.ts';
-import { NOTED, toFree } from './sqlite-rows.ts';
+import { isKept, NOTED, toFree } from './sqlite-rows.ts';
 import type { FreeRow, FreeTask } from './sqlite-rows.ts';
 import { hasCompensations } from './sqlite-undo.ts';
 import { FIRST_TERMINAL, STATUS, statusOf } from './task-status.ts';
 
 type UndoingRefusal = Extract<SteerOutcome, { why: 'undoing' }>;
-type Refusal = Exclude<Extract<SteerOutcome, { at: 'refused' }>['why'], 'undoing'>;
+type Refusal = Exclude<Extract<SteerOutcome, { at: 'refused' }>['why'], 'undoing' | 'deadline'>;
 
 /** What it comes to; `done`: the status is told when the command is over. */
 type Steered = { readonly at: 'done' } | Exclude<SteerOutcome, { at: 'done' }>;
@@ -58,7 +58,7 @@ export class SqliteSteering {
     if (run !== undefined) return this.#steerRun(run, action);
     const task = toFree(this.#known.sql.free.get(seq) as unknown as FreeRow);
     if (action === 'requeue') return this.#requeue(task, item);
-    if (task.status >= FIRST_TERMINAL) return refused('ended', task);
+    if (task.status >= FIRST_TERMINAL && !(action === 'cancel' && isKept(task))) return refused('ended', task);
     switch (action) {
       case 'cancel':
         return this.#cancel(task, item);
@@ -95,6 +95,7 @@ export class SqliteSteering {
 
   #cancel(task: FreeTask, item: Steering): Steered {
     if (task.undo !== null) return undoing(task.undo, task);
+    if (isKept(task)) this.#reopen(task);
     const { ended, held } = this.#endings.cancel(task, item);
     this.#ended.push(...ended);
     this.#held.push(...held);
@@ -105,16 +106,26 @@ export class SqliteSteering {
     if (task.status < FIRST_TERMINAL) return refused('not-ended', task);
     if (task.status === STATUS.completed) return refused('ended', task);
     if (task.undo !== null && !hasCompensations(this.#known, task.seq)) return refused('undone', task);
+    const { deadlineMs = Infinity } = task.options ?? {};
+    if (task.undo === null && deadlineMs <= this.#nowMs)
+      return { at: 'refused', why: 'deadline', status: statusOf(task.status), deadlineMs };
     this.#putBack(task, item);
     return DONE;
   }
 
-  /** With those that were cancelled since it ended: it finds them where they were. */
+  /** It was kept as it stood, and has not ended any more. */
+  #reopen({ seq, orderKey, options }: FreeTask): void {
+    const { sql, families } = this.#known;
+    sql.openApprovals.run(seq);
+    sql.reopen.run(orderKey, seq);
+    if (orderKey !== null) this.#known.notAlone(orderKey);
+    families.add(options?.rootId, 1);
+  }
+
+  /** With those that were cancelled since it ended, which it finds where they were, and those that failed, which it would fail for again. */
   #putBack(task: FreeTask, item: Steering): void {
     const { sql, families, agingMs, story } = this.#known;
     const isUndone = task.undo !== null;
-    // What is undone is found by going the way that it went, failures included.
-    if (!isUndone) sql.forgetFailures.run(task.seq);
     sql.openApprovals.run(task.seq);
     sql.requeue.run(task.orderKey, agingMs, task.seq);
     if (task.orderKey !== null) this.#known.notAlone(task.orderKey);
@@ -123,7 +134,7 @@ export class SqliteSteering {
     // What has been undone cannot be put back.
     if (isUndone) return;
     const { action, by, reason } = item;
-    for (const [seq] of sql.fellWithParent.all(task.id) as unknown as [number][]) {
+    for (const [seq] of sql.putBackWith.all(task.id) as unknown as [number][]) {
       const child = toFree(sql.free.get(seq) as unknown as FreeRow);
       if (child.undo !== null) continue;
       story.append(seq, { at: 'steered', atMs: this.#nowMs, action, by, reason });

@@ -5,15 +5,17 @@
 import { Worker } from 'node:worker_threads';
 import { DroverError } from '../../actors/kernel/errors.ts';
 import {
+  StoreDamagedError,
   StoreFailedError,
   StoreForeignError,
   StoreNewerSchemaError,
   StoreNotADatabaseError,
   StoreOpenError,
   StoreOwnedError,
+  StoreRemovedError,
 } from '../../actors/ports/store-errors.ts';
 import type { OpenCommand, Opened } from '../../actors/ports/store.ts';
-import { toError } from './sqlite-file.ts';
+import { toError } from './sqlite-advice.ts';
 import { LogSync } from './sqlite-sync.ts';
 import type { Answer, Answers, Envelope, Failure, Replies, Request } from './sqlite-wire.ts';
 import type { ThreadData } from './sqlite-worker.ts';
@@ -117,11 +119,16 @@ export class SqliteThread implements SqliteCaller {
   }
 
   async close(): Promise<void> {
-    try {
-      this.#ending = true;
-      await this.call({ op: 'close' }, 1);
-    } catch {
-      // It has ended before, and its end has let go of everything.
+    this.#ending = true;
+    if (this.#gone === undefined) {
+      try {
+        await this.call({ op: 'close' }, 1);
+      } catch (error) {
+        await this.#ended;
+        // It has ended before, and its end has let go of everything.
+        if ((error as DroverError).code === 'DROVER_STORE_FAILED') return;
+        throw error;
+      }
     }
     await this.#ended;
   }
@@ -147,13 +154,16 @@ export class SqliteThread implements SqliteCaller {
 
   /** Of what is on the disk can be told at once. */
   #hold(sync: LogSync<Answer>, answers: readonly Answer[], wrote: boolean): void {
-    const isEarly = (answer: Answer): boolean => 'since' in answer && answer.since !== undefined && sync.isSynced(answer.since);
-    if (!answers.some(isEarly)) return sync.hold(answers, wrote);
-    sync.hold(
-      answers.filter((answer) => !isEarly(answer)),
-      wrote,
-    );
-    this.#answered(answers.filter(isEarly));
+    // The commit is counted first: a read may tell of what the same transaction has written.
+    sync.hold([], wrote);
+    const early: Answer[] = [];
+    const late: Answer[] = [];
+    for (const answer of answers) {
+      const isEarly = 'since' in answer && answer.since !== undefined && sync.isSynced(answer.since);
+      (isEarly ? early : late).push(answer);
+    }
+    sync.hold(late, false);
+    this.#answered(early);
   }
 
   #answered(answers: readonly Answer[]): void {
@@ -190,6 +200,10 @@ export function toStoreError(failure: Failure, store: string, command: string): 
       return new StoreOpenError(store, failure.why, options);
     case 'not-a-database':
       return new StoreNotADatabaseError(store, options);
+    case 'damaged':
+      return new StoreDamagedError(store, failure.why, options);
+    case 'removed':
+      return new StoreRemovedError({ store, file: failure.file, how: failure.how });
     case 'newer-schema':
       return new StoreNewerSchemaError({ store, found: failure.found, known: failure.known });
     case 'foreign':

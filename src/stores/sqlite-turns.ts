@@ -2,8 +2,14 @@
  * Turns: which tenants of a kind have something to claim, and whose turn it is. What is queued is
  * told here; what somebody else has written is found in the rows, tenant by tenant, when the kind is
  * claimed next. Whose turn it is lives in memory only: a new owner begins anew.
+ *
+ * A tenant that had nothing new to claim has a line: its new tasks, as they arrive, in memory. As long as all that is
+ * new of it is there, it is claimed without a look at the rows. Whatever else becomes of one of them, the line
+ * is forgotten, and the rows tell again.
  */
 import type { KindLimits } from '../../actors/ports/store.ts';
+import { FreshLine } from './fresh-line.ts';
+import type { Claims } from './sqlite-claims.ts';
 import type { BestRow } from './sqlite-rows.ts';
 import type { Statements } from './sqlite-statements.ts';
 import { TenantTurns } from './tenant-turns.ts';
@@ -12,8 +18,16 @@ import type { Band } from './tenant-turns.ts';
 interface KindTurns {
   readonly turns: TenantTurns;
   readonly tenants: Readonly<Record<Band, Set<string>>>;
+  /** By tenant: all that is new of it. Others are looked for in the rows. */
+  readonly lines: Map<string, FreshLine>;
   /** False when rows may have been written that were not told. */
   known: boolean;
+}
+
+/** What is claimed; `fresh`: those whose rows were not looked at. */
+export interface Taken {
+  readonly best: readonly BestRow[];
+  readonly fresh: ReadonlySet<BestRow>;
 }
 
 const BANDS = ['resumed', 'new'] as const;
@@ -21,19 +35,23 @@ const BANDS = ['resumed', 'new'] as const;
 const NO_NAME = '';
 /** Rows that are read of a tenant beyond its share, when there are several. */
 const READ_AHEAD = 2;
+/** Tasks that are kept in lines: a longer queue than this is in the rows alone. */
+const MOST_IN_LINES = 5_000;
+const NOTHING: Taken = { best: [], fresh: new Set() };
 
 /** Of one database. Boxes have no turns. */
 export class Turns {
   readonly #sql: Statements;
+  readonly #claims: Claims;
   readonly #kinds = new Map<string, KindTurns>();
   #weights: Readonly<Record<string, KindLimits>> = {};
-  /** That was told of last: most are of one kind and tenant. */
-  #latest: { readonly kind: string; readonly tenant: string; readonly band: Band } | undefined;
+  #inLines = 0;
   /** Whether the tenant that was claimed of last has more is to be seen. */
   #unsure: { readonly kind: string; readonly tenant: string; readonly resumed: number } | undefined;
 
-  constructor(sql: Statements) {
+  constructor(sql: Statements, claims: Claims) {
     this.#sql = sql;
+    this.#claims = claims;
   }
 
   /** Shares of tenants, by kind. */
@@ -44,24 +62,35 @@ export class Turns {
 
   /** Forgets who has something to claim. */
   load(): void {
-    this.#latest = undefined;
-    for (const kind of this.#kinds.values()) kind.known = false;
+    this.#inLines = 0;
+    for (const kind of this.#kinds.values()) {
+      kind.known = false;
+      kind.lines.clear();
+    }
   }
 
-  /** A task can be claimed. */
-  queued(kind: string, tenant: string, resumed: number): void {
+  /** A task can be claimed; `row` if it has just arrived. */
+  queued(kind: string, tenant: string, resumed: number, row?: BestRow): void {
     const band = resumed === 1 ? 'resumed' : 'new';
-    if (this.#latest?.kind === kind && this.#latest.tenant === tenant && this.#latest.band === band) return;
     const of = this.#of(kind);
     // Who is not known yet is found when the kind is claimed.
     if (!of.known) return;
+    if (row === undefined) {
+      if (band === 'new') this.#forgetLine(of, tenant);
+    } else this.#intoLine(of, tenant, row);
     enter(of, tenant, band);
-    this.#latest = { kind, tenant, band };
+  }
+
+  /** Of this kind, or of all, the rows tell what can be claimed. */
+  forgetLines(kind?: string): void {
+    const kinds = kind === undefined ? this.#kinds.values() : [this.#of(kind)];
+    for (const of of kinds) for (const tenant of of.lines.keys()) this.#forgetLine(of, tenant);
   }
 
   /** A task that could be claimed cannot any more. */
   gone(kind: string, tenant: string, resumed: number): void {
     const of = this.#of(kind);
+    if (resumed === 0) this.#forgetLine(of, tenant);
     if (!of.known || (this.#sql.hasQueued.get(kind, resumed, tenant) as unknown as [number])[0] === 1) return;
     this.#leave(of, tenant, resumed === 1 ? 'resumed' : 'new');
   }
@@ -73,19 +102,20 @@ export class Turns {
   }
 
   /** The best of a kind, up to so many, which are going to be claimed. */
-  take(kind: string, limit: number): BestRow[] {
-    if (limit === 0) return [];
+  take(kind: string, limit: number): Taken {
+    if (limit === 0) return NOTHING;
     const of = this.#of(kind);
     if (!of.known) this.#find(kind, of);
     const { resumed, new: fresh } = of.tenants;
-    const isOne = resumed.size + fresh.size <= 1 || (resumed.size === 1 && fresh.size === 1 && first(resumed) === first(fresh));
-    return isOne ? this.#takeOfOne(kind, of, limit) : this.#takeInTurn(kind, of, limit);
+    const isOne = fresh.size === 1 && (resumed.size === 0 || (resumed.size === 1 && first(resumed) === first(fresh)));
+    if (isOne && of.lines.size === 0) return { best: this.#takeOfOne(kind, of, limit), fresh: NOTHING.fresh };
+    return this.#takeInTurn(kind, of, limit);
   }
 
   /** There is one tenant: one statement. */
   #takeOfOne(kind: string, of: KindTurns, limit: number): BestRow[] {
-    const tenant = first(of.tenants.new) ?? first(of.tenants.resumed);
-    if (tenant === undefined) return [];
+    const tenant = first(of.tenants.new)!;
+    this.#claims.write();
     const best = this.#sql.best.all(kind, limit) as unknown as BestRow[];
     of.turns.charge(tenant, best.length);
     const last = best.at(-1);
@@ -98,18 +128,30 @@ export class Turns {
     return best;
   }
 
-  #takeInTurn(kind: string, of: KindTurns, limit: number): BestRow[] {
+  #takeInTurn(kind: string, of: KindTurns, limit: number): Taken {
     const best: BestRow[] = [];
+    const fresh = new Set<BestRow>();
     for (const band of BANDS) {
       const ahead = new Map<string, { readonly rows: BestRow[]; at: number; read: number }>();
       while (best.length < limit) {
         const tenant = of.turns.next(band);
         if (tenant === undefined) break;
+        const inMemory = band === 'new' ? of.lines.get(tenant) : undefined;
+        if (inMemory !== undefined) {
+          const row = inMemory.take()!;
+          this.#inLines -= 1;
+          best.push(row);
+          fresh.add(row);
+          of.turns.charge(tenant);
+          if (inMemory.size === 0) this.#leave(of, tenant, band);
+          continue;
+        }
         let line = ahead.get(tenant);
         // One more than is taken is known, unless there are no more.
         if (line === undefined || (line.at + 1 >= line.rows.length && line.rows.length === line.read)) {
           const share = Math.ceil((limit - best.length) / of.tenants[band].size) + READ_AHEAD;
           const read = line === undefined ? share : line.read * 2;
+          if (band === 'new') this.#claims.write();
           const rows = this.#sql.bestOfTenant.all(kind, band === 'resumed' ? 1 : 0, tenant, read) as unknown as BestRow[];
           ahead.set(tenant, (line = { rows, at: line?.at ?? 0, read }));
         }
@@ -122,13 +164,38 @@ export class Turns {
         if (line.at >= line.rows.length) this.#leave(of, tenant, band);
       }
     }
-    return best;
+    return { best, fresh };
+  }
+
+  #intoLine(of: KindTurns, tenant: string, row: BestRow): void {
+    let line = of.lines.get(tenant);
+    if (line === undefined) {
+      // What else is new of it is in the rows.
+      if (of.tenants.new.has(tenant)) return;
+      of.lines.set(tenant, (line = new FreshLine()));
+    }
+    line.add(row);
+    this.#inLines += 1;
+    if (this.#inLines > MOST_IN_LINES) this.#forgetLine(of, tenant);
+  }
+
+  #forgetLine(of: KindTurns, tenant: string): void {
+    const line = of.lines.get(tenant);
+    if (line === undefined) return;
+    this.#claims.write();
+    this.#inLines -= line.size;
+    of.lines.delete(tenant);
   }
 
   #of(kind: string): KindTurns {
     let of = this.#kinds.get(kind);
     if (of === undefined) {
-      of = { turns: new TenantTurns(this.#weightsOf(kind)), tenants: { resumed: new Set(), new: new Set() }, known: false };
+      of = {
+        turns: new TenantTurns(this.#weightsOf(kind)),
+        tenants: { resumed: new Set(), new: new Set() },
+        lines: new Map(),
+        known: false,
+      };
       this.#kinds.set(kind, of);
     }
     return of;
@@ -152,7 +219,7 @@ export class Turns {
   #leave(of: KindTurns, tenant: string, band: Band): void {
     if (!of.tenants[band].delete(tenant)) return;
     of.turns.leave(tenant, band);
-    this.#latest = undefined;
+    if (band === 'new') of.lines.delete(tenant);
   }
 
   #weightsOf(kind: string): ReadonlyMap<string, number> {

@@ -38,6 +38,7 @@ import type {
 } from '../../actors/ports/store.ts';
 import type { Cells } from './sqlite-cells.ts';
 import type { OpenFailure } from './sqlite-file.ts';
+import type { Gone } from './sqlite-watch.ts';
 import type { OfRow, StateReadRow } from './sqlite-held.ts';
 
 /** What the thread is asked. */
@@ -134,7 +135,10 @@ export interface Replies {
 }
 
 /** Why a command did not happen. */
-export type Failure = OpenFailure | { readonly at: 'failed'; readonly why?: string; readonly cause: Error };
+export type Failure =
+  | OpenFailure
+  | ({ readonly at: 'removed' } & Gone)
+  | { readonly at: 'failed'; readonly why?: string; readonly cause: Error };
 
 /** A request on its way. */
 export interface Envelope {

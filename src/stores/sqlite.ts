@@ -194,7 +194,10 @@ export class SqliteStore implements Store {
 
   async readState(items: readonly StateRead[], nowMs: number): Promise<readonly StateReadOutcome[]> {
     checks.checkStateReads(items, nowMs);
-    const rows = items.map(({ id, fence, place, key }) => ({ seq: this.#seqOf(id), fence, place, key }));
+    const rows = items.map(({ id, fence, place, key, version }) => {
+      const row = { seq: this.#seqOf(id), fence, place, key };
+      return version === undefined ? row : { ...row, version };
+    });
     return this.#thread().call({ op: 'read-state', items: rows }, items.length);
   }
 

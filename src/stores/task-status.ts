@@ -55,11 +55,11 @@ export const LEASE_EXPIRED_ERROR = runLost('its lease ran out before it was sett
 /** The error of a run that a former owner of the store had under lease: JSON of an `ErrorRecord`. */
 export const OWNER_GONE_ERROR = runLost('the process that ran it has ended');
 
-/** The error of a task that had not ended at its deadline: JSON of an `ErrorRecord`. */
-export function deadlinePassed(id: string): string {
+/** The error of a task that had not ended at its deadline, in the words of the run that finds that out itself: JSON of an `ErrorRecord`. */
+export function deadlinePassed(id: string, deadlineMs: number): string {
   return errorOf({
     name: 'DeadlinePassedError',
-    message: `task ${id}: had not ended by its deadline`,
+    message: `task ${id}: had not ended by its deadline, ${new Date(deadlineMs).toISOString()}`,
     code: 'DROVER_DEADLINE_PASSED',
     retryable: false,
   });
@@ -76,6 +76,11 @@ export const STATE_PLACE = 'state:';
 
 /** How the names of the events begin that decide approvals. */
 export const APPROVAL_EVENT = 'approval:';
+
+/** The fence of a claim: greater than that of every one before, also of those of former owners that no row tells of. */
+export function nextFence(fence: number, epoch: number): number {
+  return Math.max(fence + 1, epoch);
+}
 
 /** Within a tenant the lowest goes first: waiting counts as much as urgency. */
 export function rankOf(submittedAtMs: number, priority: number, agingMs: number): number {

@@ -74,11 +74,12 @@ export interface AgentSpec<
   readonly replicas?: number | AutoscaleSpec;
   readonly mailbox?: {
     /**
-     * Where claimed tasks wait: one line for all workers (`shared`), a mailbox of each worker (`dedicated`), or that with
-     * idle workers taking from deep mailboxes (`steal`). Default `steal`.
+     * Where claimed tasks wait: one line for all workers (`shared`), a mailbox of each worker (`dedicated`), or both
+     * (`steal`): mailboxes for what has an affinity, with idle workers taking from deep ones, and the line for all else.
+     * Default `steal`.
      */
     readonly mode?: MailboxMode;
-    /** Claimed tasks that may wait for one worker. The store keeps the others. Default 16. */
+    /** Claimed tasks that may wait for one worker. A line is shorter where that does. The store keeps the others. Default 16. */
     readonly capacity?: number;
     /** With `steal`: an idle worker takes from a mailbox that is deeper than this. Default 4. */
     readonly stealAbove?: number;
@@ -155,8 +156,9 @@ export interface AgentSpec<
   /**
    * What becomes of a task that was begun under another version: it goes on over what is remembered, as far as names and
    * requests still fit (`replay`; a request that does not is told as another way), begins again as if nothing had been
-   * (`restart`), or fails with `VersionRefusedError`, to be put back when the old version runs (`refuse`; where it has
-   * registered compensations it is undone, as whatever fails, and cannot be put back). Default `replay`.
+   * (`restart`), or fails with `VersionRefusedError` and is kept as it stands (`refuse`): nothing of it is undone and its
+   * children go on, until it is put back (`fleet.requeue`; when the old version runs it goes on from what it remembers), or
+   * cancelled, and so undone by the code that runs then. Default `replay`.
    */
   readonly onVersionChange?: 'replay' | 'restart' | 'refuse';
 }

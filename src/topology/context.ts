@@ -102,6 +102,9 @@ export interface RunLogger {
  * it starts from the top over what is remembered, so what it decides must follow from its input and
  * from what `ctx` gave it.
  *
+ * What an operation fails with is remembered as well. A later run comes by it again, unless a run has ended with it (it has
+ * thrown that, or an error with that as its `cause`), or has begun nothing after it: then the next attempt tries it anew.
+ *
  * A run that begins something new, or returns, before it has come by all that earlier runs of its version have brought, takes
  * another way: its task fails with `ReplayDivergedError`, and what is new has not begun. Not looked at so are a task that has
  * failed before and is tried again, one that is undone, statecharts, and what has a `key`: there another request at the same
@@ -135,7 +138,8 @@ export interface Context<U extends DependencyMap = DependencyMap, A extends Cont
   call<N extends keyof U & string>(name: N, request: RequestOf<U[N]>, options?: CallOptions): Promise<ReplyOf<U[N]>>;
   /**
    * Any other effect, made once and remembered under its name, which is unique within the run (with a `key`: the two
-   * together). The result must be JSON.
+   * together). The result must be JSON. A step keeps its worker and its locks until it has ended, so nothing that a run parks
+   * for (`ask`, `sleep`, `waitFor`, `approval`, `widen`), nor `send`, is begun in one: `OperationInStepError`.
    */
   step<T>(name: string, fn: (step: StepContext) => T | Promise<T>, options?: KeyOptions): Promise<T>;
   /**
@@ -151,12 +155,12 @@ export interface Context<U extends DependencyMap = DependencyMap, A extends Cont
   /**
    * Submits a child task and waits for its result. The run parks while it waits: it gives back its
    * worker, its lease and its attempt, and starts again over what is remembered.
-   * Should this task end without a result while the child has not ended, the child is cancelled, and undone first.
+   * Should this task end while the child has not ended (it has lost a race, say), the child is cancelled, and undone first.
    *
    * @throws ChildFailedError when the child failed for good, or was cancelled.
    */
   ask<N extends keyof A & string>(kind: N, input: InputOf<A[N]>, options?: AskOptions): Promise<OutputOf<A[N]>>;
-  /** Submits a child task together with this task's completion, and does not wait. */
+  /** Submits a task together with this task's completion, and does not wait: work that goes on after it. */
   send<N extends keyof A & string>(kind: N, input: InputOf<A[N]>, options?: AskOptions): void;
   /**
    * Waits, holding nothing but what a `hold` around it has taken: the run parks. Ends at the same moment whatever restarts meanwhile. A date waits until then.

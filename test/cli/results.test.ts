@@ -29,6 +29,7 @@ const record = (id: string, change: Partial<TaskRecord> = {}): TaskRecord => ({
   locks: [],
   dueAtMs: null,
   undone: false,
+  kept: false,
   noted: null,
   ...change,
 });

@@ -40,13 +40,13 @@ test('a fleet that holds is clean over its seeds, with a summary and code 0', as
 
 test('a violation is told with invariant, message, seed and the line that replays it; the code is 1, however many threads', async () => {
   const cwd = folder();
-  const args = ['simulate', BROKEN, '--seed', '25', '--seeds', '2', '--json'];
+  const args = ['simulate', BROKEN, '--seed', '6', '--seeds', '2', '--json'];
   const [one, two] = await Promise.all([runCli([...args, '--jobs', '1'], cwd), runCli([...args, '--jobs', '2'], cwd)]);
   const [found, last] = linesOf(one.stdout);
   expect(found).toMatchObject({
-    seed: 26,
+    seed: 7,
     violations: [{ invariant: 'U1', message: expect.stringContaining('was before the first mail') }],
-    replay: `drover replay ${BROKEN} --seed 26`,
+    replay: `drover replay ${BROKEN} --seed 7`,
   });
   expect(last!.report).toMatchObject({
     fleet: 'lab',
@@ -63,8 +63,8 @@ test('a violation is told with invariant, message, seed and the line that replay
 });
 
 test('the line that a violation prints does it again, at the same virtual time', async () => {
-  const { stdout } = await runCli(['simulate', BROKEN, '--seed', '26', '--seeds', '1'], folder());
-  const [, told, args] = /^seed 26: (U1 at \d+ ms: .*)\n {2}replay: drover (.*)$/m.exec(stdout)!;
+  const { stdout } = await runCli(['simulate', BROKEN, '--seed', '7', '--seeds', '1'], folder());
+  const [, told, args] = /^seed 7: (U1 at \d+ ms: .*)\n {2}replay: drover (.*)$/m.exec(stdout)!;
   const replayed = await runCli(args!.split(' '), folder());
   expect(replayed.stdout).toContain(`violated: ${told}\n`);
   expect(replayed.code).toBe(1);
@@ -177,13 +177,13 @@ test('Ctrl-C ends with what was found so far', async () => {
 
 test('--trace writes the first violation, once', async () => {
   const cwd = folder();
-  const { stderr } = await runCli(['simulate', BROKEN, '--seed', '26', '--seeds', '1', '--hours', '0.1', '--trace', 'found.json'], cwd);
+  const { stderr } = await runCli(['simulate', BROKEN, '--seed', '7', '--seeds', '1', '--hours', '0.1', '--trace', 'found.json'], cwd);
   expect(JSON.parse(readFileSync(join(cwd, 'found.json'), 'utf8'))).toMatchObject({
     format: 'drover-trace',
     version: 1,
     topology: { name: 'lab' },
     of: 'simulation',
-    simulation: { seed: 26, durationMs: 360_000 },
+    simulation: { seed: 7, durationMs: 360_000 },
   });
   expect(stderr).toContain(`trace: drover replay ${BROKEN} --trace found.json`);
   await runCli(['simulate', LAB, '--seeds', '1', '--trace', 'clean.json'], cwd);

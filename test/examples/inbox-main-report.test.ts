@@ -33,6 +33,7 @@ function record(given: Pick<TaskRecord, 'id' | 'kind' | 'input' | 'status'> & Pa
     locks: [],
     dueAtMs: null,
     undone: false,
+    kept: false,
     noted: null,
     ...given,
   };

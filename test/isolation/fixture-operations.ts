@@ -4,7 +4,19 @@ import { agent, defineFleet } from 'drover';
 import type { Context } from 'drover';
 import { z } from 'zod';
 
-export const operations = ['waits', 'writes', 'widens', 'nests', 'undoes', 'undoes late', 'misuses'] as const;
+export const operations = [
+  'waits',
+  'races',
+  'writes',
+  'widens',
+  'nests',
+  'undoes',
+  'undoes late',
+  'misuses',
+  'goes on',
+  'gives up',
+  'gives up within',
+] as const;
 
 const input = z.object({ operation: z.enum(operations), file: z.string().default('') });
 const events = { go: z.object({ at: z.number() }) };
@@ -28,6 +40,8 @@ async function act({ operation, file }: Given, ctx: Ctx): Promise<unknown> {
       const event = await ctx.waitFor('go');
       return { late, said, event };
     }
+    case 'races':
+      return Promise.race([ctx.step('for ever', () => new Promise(() => {})), ctx.approval('spend', { cents: 5 }), ctx.sleep(60_000)]);
     case 'writes': {
       const row = await ctx.state.get<number>('count');
       await ctx.state.set('count', (row?.value ?? 0) + 1, row?.version ?? null);
@@ -59,20 +73,50 @@ async function act({ operation, file }: Given, ctx: Ctx): Promise<unknown> {
       await Promise.all([ctx.compensate('book', note('cancel')), ctx.compensate('charge', note('refund'))]);
       await ctx.sleep(60_000);
       return null;
+    case 'goes on': {
+      await decline(ctx, note('A')).catch(() => ctx.step('B', note('B')));
+      if (ctx.task.attempt === 1) throw new Error('once');
+      return 'done';
+    }
+    case 'gives up':
+      await giveUp(ctx, note);
+      return 'done';
+    case 'gives up within':
+      await ctx.step('outer', () => giveUp(ctx, note));
+      return 'done';
     case 'misuses':
       return {
         undeclared: await ctx.waitFor('other' as never).catch(codeOf),
         elsewhere: await ctx.state.set('other', 1, null).catch(codeOf),
         inStep: await ctx.step('look', () => ctx.state.get('count')).catch(codeOf),
         undoInStep: await ctx.step('undo', () => ctx.compensate('x', () => {})).catch(codeOf),
+        parkInStep: await ctx.step('park', () => ctx.sleep(1)).catch(codeOf),
+        sendInStep: await ctx.step('send', () => ctx.send('other' as never, null as never)).catch(codeOf),
         unwritable: await ctx.state.set('count', 1n, null).catch(codeOf),
         never: await ctx.sleep(-1).catch(codeOf),
       };
   }
 }
 
+async function giveUp(ctx: Ctx, note: (what: string) => (step: { readonly idempotencyKey: string }) => void): Promise<void> {
+  try {
+    await decline(ctx, note('A'));
+  } catch (cause) {
+    await ctx.step('tell', note('tell'));
+    throw new Error('no', { cause });
+  }
+}
+
+/** Fails in the first attempt. */
+function decline(ctx: Ctx, note: (step: { readonly idempotencyKey: string }) => void): Promise<void> {
+  return ctx.step('A', (step) => {
+    note(step);
+    if (ctx.task.attempt === 1) throw new Error('declined');
+  });
+}
+
 const kind = (isolation: 'inline' | 'thread' | 'process') =>
-  agent({ isolation, input, events, writes: ['count', 'sum'], run: (given, ctx) => act(given, ctx) });
+  agent({ isolation, input, events, backoff: () => 1, writes: ['count', 'sum'], run: (given, ctx) => act(given, ctx) });
 
 export const topology = defineFleet({
   name: 'operations',

@@ -32,6 +32,15 @@ describe.each(['thread', 'process'] as const)('in a %s', (kind) => {
     }
   });
 
+  test('a run that is busy is told at once', async () => {
+    const fleet = await start();
+    const isAsked = asked(fleet, 'busy');
+    const handle = await fleet.submit(kind, { operation: 'races' }, { id: 'busy' });
+    await isAsked;
+    await fleet.approve('busy', 'spend', { by: 'Ada' });
+    expect(await handle.result()).toEqual({ by: 'Ada', note: null });
+  });
+
   test('a run reads, writes and changes rows, and loses no change of its own', async () => {
     const fleet = await start();
     const inline = await (await fleet.submit('inline', { operation: 'writes' })).result();
@@ -79,6 +88,20 @@ describe.each(['thread', 'process'] as const)('in a %s', (kind) => {
     expect(readFileSync(file, 'utf8').match(/refund|cancel/g)).toEqual(['refund', 'cancel']);
   });
 
+  test.each([
+    ['goes on', ['A', 'B']],
+    ['gives up', ['A', 'tell', 'A']],
+    ['gives up within', ['A', 'tell', 'A']],
+  ] as const)('a run that %s after a failure comes by it again, or tries it anew, as it does inline', async (operation, expected) => {
+    const fleet = await start();
+    for (const of of ['inline', kind] as const) {
+      const file = join(folder(), 'deeds');
+      expect(await (await fleet.submit(of, { operation, file })).result()).toBe('done');
+      const deeds = readFileSync(file, 'utf8').trim().split('\n').map((line) => line.split(' ')[0]); // prettier-ignore
+      expect(deeds).toEqual(expected);
+    }
+  });
+
   test('misuse is refused by the same errors', async () => {
     const fleet = await start();
     const inline = await (await fleet.submit('inline', { operation: 'misuses' })).result();
@@ -87,6 +110,8 @@ describe.each(['thread', 'process'] as const)('in a %s', (kind) => {
       elsewhere: 'DROVER_UNDECLARED_WRITE',
       inStep: 'DROVER_STATE_IN_STEP',
       undoInStep: 'DROVER_COMPENSATE_IN_STEP',
+      parkInStep: 'DROVER_OPERATION_IN_STEP',
+      sendInStep: 'DROVER_OPERATION_IN_STEP',
       unwritable: 'DROVER_PAYLOAD_NOT_JSON',
       never: 'DROVER_PAYLOAD_INVALID',
     });

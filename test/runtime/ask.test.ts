@@ -152,7 +152,7 @@ describe('a run that asks', () => {
     expect(fleet.stats).toMatchObject({ submitted: 101, completed: 101 });
   });
 
-  test('and races takes the first answer; the other child goes on by itself', async () => {
+  test('and races takes the first answer; the other child is told to let go', async () => {
     await using bed = new Testbed();
     const child = sleeper(bed, { replicas: 2 });
     const parent = agent({ asks: { child }, run: (_input: null, ctx) => Promise.race([ctx.ask('child', 9_000), ctx.ask('child', 1_000)]) });
@@ -160,7 +160,7 @@ describe('a run that asks', () => {
     expect(await bed.run(fleet, 'parent', null, { id: 'x' })).toBe(1_000);
     expect(await fleet.task('x/child#1')).toMatchObject({ status: 'running' });
     await bed.advance(10_000);
-    expect(await fleet.task('x/child#1')).toMatchObject({ status: 'completed' });
+    expect(await fleet.task('x/child#1')).toMatchObject({ status: 'cancelled' });
   });
 
   test('a child that fails gets an error that it can catch, again after a replay', async () => {
@@ -511,4 +511,28 @@ test('a child that somebody cancelled reaches its parent with who and why, in ea
     });
   }
   expect(error.message).toMatch(/child p\/child#2 .* was cancelled by Bob/);
+});
+
+test('a task that somebody has submitted under the id of a child is not that child, whatever it was given', async () => {
+  await using bed = new Testbed();
+  const kid = agent({ run: async (input: number) => `kid ${input}` });
+  const other = agent({ run: async (input: number) => `other ${input}` });
+  const parent = agent({ asks: { kid }, run: async (input: number, ctx) => ctx.ask('kid', input) });
+  const fleet = await bed.start({ agents: { kid, other, parent } });
+  await bed.drive((await bed.drive(fleet.submit('kid', 5, { id: 'same/kid#1' }))).result());
+  await bed.drive(fleet.submit('kid', 6, { id: 'input/kid#1', notBefore: bed.nowMs + 60_000 }));
+  await bed.drive(fleet.submit('other', 5, { id: 'kind/kid#1' }));
+  for (const [id, kind] of [
+    ['same', 'kid'],
+    ['input', 'kid'],
+    ['kind', 'other'],
+  ] as const) {
+    const handle = await bed.drive(fleet.submit('parent', 5, { id }));
+    const error: unknown = {
+      code: 'DROVER_CHILD_ID_TAKEN',
+      retryable: false,
+      message: expect.stringContaining(`"${id}/kid#1", and that is the id of a task of kind ${kind} which`) as string,
+    };
+    expect(await bed.rejection(handle.result())).toMatchObject({ detail: { status: 'failed', error } });
+  }
 });

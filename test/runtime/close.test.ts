@@ -10,13 +10,13 @@ function slowAgent(bed: Testbed, spec: { readonly leaseMs?: number; readonly att
   return { slow, work };
 }
 
-test('running runs may end; what waited in mailboxes goes back unused', async () => {
+test('running runs may end; what waited for its worker goes back unused', async () => {
   await using bed = new Testbed();
   const { slow, work } = slowAgent(bed);
   const fleet = await bed.start({ agents: { work } });
   const [running, ...waiting] = await bed.drive(Promise.all(['a', 'b', 'c'].map((id) => fleet.submit('work', 2_000, { id }))));
   await bed.advance(10);
-  expect(fleet.load).toMatchObject({ running: 1, held: 3 });
+  expect(fleet.load).toMatchObject({ running: 1, held: 2 });
   const closing = fleet.close();
   expect(await bed.drive(running!.result())).toBe(2_000);
   await bed.drive(closing);

@@ -56,7 +56,7 @@ async function eventful(bed: Testbed, logger = pino({ level: 'silent' })) {
       return 'found';
     },
   });
-  const slow = agent({ replicas: 2, mailbox: { capacity: 8, stealAbove: 1 }, run: (ms: number) => bed.sleep(ms) });
+  const slow = agent({ replicas: 2, mailbox: { capacity: 8, stealAbove: 1 }, affinity: () => 'mail', run: (ms: number) => bed.sleep(ms) });
   const fleet = await bed.start({ agents: { parent, child, failing, hung, slow }, supervision: { intensity: 50 } }, { logger });
   return { fleet, service };
 }

@@ -38,7 +38,12 @@ test('a task is claimed under lease, started, run, and committed with its result
 test('what waits in a mailbox holds a lease and nothing else', async () => {
   await using bed = new Testbed();
   const slow = bed.service({ limits: { concurrency: 5 } }, () => ({ afterMs: 1_000 }));
-  const work = agent({ uses: { slow: slow.dependency }, mailbox: { capacity: 3 }, run: (input: number, ctx) => ctx.call('slow', input) });
+  const work = agent({
+    uses: { slow: slow.dependency },
+    mailbox: { capacity: 3 },
+    affinity: () => 'mail',
+    run: (input: number, ctx) => ctx.call('slow', input),
+  });
   const fleet = await bed.start({ agents: { work } });
   await bed.drive(
     fleet.submitMany(

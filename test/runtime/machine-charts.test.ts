@@ -160,7 +160,7 @@ describe('a machine within a machine', () => {
     expect(new Set(service.calls.map(({ key }) => key)).size).toBe(3);
   });
 
-  test('is told an event once the operation under way has ended, and goes on where history says', async () => {
+  test('is told an event while an operation is under way, which is given up, and goes on where history says', async () => {
     await using bed = new Testbed();
     const service = bed.service({}, () => ({ afterMs: 500, reply: 'said' }));
     const work = rounds(service);
@@ -171,11 +171,12 @@ describe('a machine within a machine', () => {
     await bed.drive(fleet.signal('o', 'pause', {}));
     await bed.advance(20_000);
     expect(service.calls).toHaveLength(1);
+    expect(service.calls[0]!.aborted).toBeDefined();
     bed.kill();
     const next = await bed.start({ agents: { work } });
     const handle = await bed.drive(next.submit('work', undefined, { id: 'o' }));
     expect(await bed.drive(handle.result())).toEqual(['said', 'said', 'said']);
-    expect(service.calls.map(({ key }) => key)).toEqual([1, 2, 3].map((k) => `o/call:service#1/inside/call#${k}`));
+    expect(service.calls.map(({ key }) => key)).toEqual([1, 2, 3, 4].map((k) => `o/call:service#1/inside/call#${k}`));
     expect(bed.nowMs - from).toBeGreaterThan(63_000);
   });
 });
@@ -233,6 +234,43 @@ describe('what an operation leaves for the end of the task', () => {
     expect(await bed.rejection(handle.result())).toMatchObject({ detail: { status: 'dead', error: { message: 'it ends badly' } } });
     expect(undone).toEqual(['two', 'one']);
     expect(heard).toEqual([]);
+  });
+
+  test('is undone in reverse over operations that ran side by side, by another process too', async () => {
+    const ends = async (killsProcess: boolean): Promise<readonly string[]> => {
+      await using bed = new Testbed();
+      const undone: string[] = [];
+      const pays = (who: string, afterMs: number) =>
+        operation(async (_input: undefined, ctx) => {
+          for (const round of [1, 2]) {
+            await ctx.step(`rest ${round}`, () => bed.sleep(round === 1 ? afterMs : 1_000));
+            await ctx.compensate(`pay ${round}`, () => void undone.push(`${who}${round}`));
+          }
+        });
+      const side = (src: 'a' | 'b') =>
+        ({ initial: 'pays', states: { pays: { invoke: { id: src, src, onDone: 'paid' } }, paid: { type: 'final' } } }) as const;
+      const machine = setup({ actors: { a: pays('a', 0), b: pays('b', 500) } }).createMachine({
+        initial: 'paying',
+        states: {
+          paying: { type: 'parallel', states: { a: side('a'), b: side('b') }, onDone: 'resting' },
+          resting: { after: { 3_600_000: 'done' } },
+          done: { type: 'final' },
+        },
+      });
+      const agents = { work: agent({ machine }) };
+      let fleet = await bed.start({ agents });
+      await bed.drive(fleet.submit('work', undefined, { id: 'o' }));
+      await bed.advance(20_000);
+      if (killsProcess) {
+        bed.kill();
+        fleet = await bed.start({ agents });
+      }
+      await bed.drive(fleet.cancel('o'));
+      await bed.advance(60_000);
+      expect(await fleet.task('o')).toMatchObject({ status: 'cancelled' });
+      return undone;
+    };
+    for (const killsProcess of [false, true]) expect(await ends(killsProcess)).toEqual(['b2', 'a2', 'b1', 'a1']);
   });
 
   test('is undone when the task is cancelled', async () => {

@@ -1,5 +1,5 @@
 /** Mailboxes of a fleet: modes, affinity, spilling into the store, and changes while it runs. */
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { agent } from 'drover';
 import type { MailboxMode } from 'drover';
 import { Testbed } from './harness.ts';
@@ -137,4 +137,116 @@ test('what was spilled under an answer that was lost is found in its box', async
   const { fence } = (await bed.drive(fleet.task('stranded')))!;
   bed.disk.tasks.settle([{ id: 'stranded', fence, outcome: { at: 'released', box: 'test/agents/sorter/0' } }], bed.nowMs);
   await bed.drive(stranded!.result());
+});
+
+/** A fleet whose tasks want nobody in particular: the first takes 4 s, the others no time to speak of. */
+async function clerks(
+  bed: Testbed,
+  replicas: number | { min: number; max: number },
+  runMs = (n: number): number => (n === 0 ? 4_000 : 20),
+) {
+  const desk = bed.service({}, ({ request }) => ({ afterMs: runMs(request as number) }));
+  const clerk = agent({
+    uses: { desk: desk.dependency },
+    replicas,
+    run: async (n: number, ctx) => {
+      await ctx.call('desk', n);
+    },
+  });
+  const fleet = await bed.start({ agents: { clerk } });
+  const submit = (count: number, from = 0, priority = 0) =>
+    bed.drive(
+      fleet.submitMany(
+        'clerk',
+        Array.from({ length: count }, (_, n) => ({ id: `t${from + n}`, input: from + n, priority })),
+      ),
+    );
+  return { fleet, submit, started: bed.record(fleet, 'task.started') };
+}
+
+describe('what has no affinity does not wait behind a long run while somebody is idle', () => {
+  const FIVE = 5;
+  type Clerks = Awaited<ReturnType<typeof clerks>>;
+  const scenes: Record<string, (bed: Testbed) => Promise<Clerks>> = {
+    'of five for an idle fleet, the fifth': async (bed) => {
+      const scene = await clerks(bed, 4);
+      await scene.submit(FIVE);
+      return scene;
+    },
+    'when they were waiting while the kind was paused': async (bed) => {
+      const scene = await clerks(bed, 4);
+      await bed.drive(scene.fleet.pauseKind('clerk'));
+      await scene.submit(FIVE);
+      await bed.drive(scene.fleet.unpauseKind('clerk'));
+      return scene;
+    },
+    'when three workers are resumed': async (bed) => {
+      const scene = await clerks(bed, 4);
+      const others = [1, 2, 3].map((at) => `test/agents/clerk/${at}`);
+      for (const worker of others) await bed.drive(scene.fleet.suspend(worker));
+      await scene.submit(FIVE);
+      await bed.until(() => scene.started.length === 1);
+      for (const worker of others) await bed.drive(scene.fleet.resume(worker));
+      return scene;
+    },
+    'when three workers are added': async (bed) => {
+      const scene = await clerks(bed, { min: 1, max: 4 });
+      await scene.submit(FIVE);
+      await bed.until(() => scene.started.length === 1);
+      await bed.drive(scene.fleet.scale('clerk', 4));
+      return scene;
+    },
+    'when a queue that has crashed has its workers back': async (bed) => {
+      const scene = await clerks(bed, 4);
+      await bed.drive(scene.fleet.pauseKind('clerk'));
+      await scene.submit(FIVE);
+      await bed.drive(scene.fleet.unpauseKind('clerk'));
+      bed.crashQueue('clerk');
+      return scene;
+    },
+  };
+  test.each(Object.keys(scenes))('%s', async (name) => {
+    await using bed = new Testbed();
+    const beganMs = bed.nowMs;
+    const { started } = await scenes[name]!(bed);
+    await bed.until(() => new Set(started.map(({ id }) => id)).size === FIVE);
+    expect(bed.nowMs - beganMs).toBeLessThan(1_000);
+  });
+});
+
+test.each([1, 4])(
+  'an urgent task starts after about as many others as there are workers (%i), not after full mailboxes',
+  async (replicas) => {
+    await using bed = new Testbed();
+    const { submit, started } = await clerks(bed, replicas, () => 100);
+    await submit(100);
+    await bed.until(() => started.length >= 3 * replicas);
+    const before = started.length;
+    await submit(1, 1_000, 10);
+    await bed.until(() => started.some(({ id }) => id === 't1000'));
+    expect(started.findIndex(({ id }) => id === 't1000') - before).toBeLessThanOrEqual(replicas + 1);
+  },
+);
+
+test('whoever is in the way of an urgent one goes ahead, also where it has been claimed already', async () => {
+  await using bed = new Testbed();
+  const desk = bed.service({}, () => ({ afterMs: 1_500 }));
+  const uses = { desk: desk.dependency };
+  const run = async (_: string, ctx: { call(name: 'desk', request: null): Promise<unknown> }): Promise<void> => {
+    await ctx.call('desk', null);
+  };
+  const clerk = agent({ uses, mailbox: { mode: 'dedicated' }, orderKey: (key: string) => key, run });
+  const fleet = await bed.start({ agents: { clerk } });
+  const started = bed.record(fleet, 'task.started');
+  const names = ['first', ...Array.from({ length: 9 }, (_, n) => `other ${n}`), 'wanted'];
+  await bed.drive(
+    fleet.submitMany(
+      'clerk',
+      names.map((id) => ({ id, input: id })),
+    ),
+  );
+  await bed.until(() => started.length === 1);
+  await bed.drive(fleet.submit('clerk', 'wanted', { id: 'urgent', priority: 10 }));
+  await bed.until(() => started.some(({ id }) => id === 'urgent'));
+  expect(started.map(({ id }) => id).indexOf('wanted')).toBeLessThanOrEqual(2);
 });

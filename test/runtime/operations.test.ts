@@ -1,4 +1,4 @@
-/** What operations fail with is remembered for the attempt, so that every run of it goes the same way; a retry tries again. */
+/** What operations fail with is remembered, so that every run goes the same way; what ends an attempt the next one tries again. */
 import { describe, expect, test } from 'vitest';
 import { agent, CallError, ChildFailedError } from 'drover';
 import { Testbed } from './harness.ts';
@@ -65,7 +65,7 @@ describe('a failure that a run has caught', () => {
     expect(new Set(classes)).toEqual(new Set([true]));
   });
 
-  test('is forgotten by a retry', async () => {
+  test('and thrown is tried anew by the next attempt', async () => {
     await using bed = new Testbed();
     let isDown = true;
     const service = bed.service({ attempts: 1 }, () => (isDown ? { error: new Error('down') } : { reply: 'up' }));

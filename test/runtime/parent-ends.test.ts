@@ -1,6 +1,7 @@
-/** A task that ends without success takes those with it that it has asked: nobody waits for their answers any more. */
+/** A task that ends takes those with it that it has asked: nobody waits for their answers any more. */
 import { describe, expect, test } from 'vitest';
-import { agent } from 'drover';
+import { agent, operations } from 'drover';
+import { setup } from 'xstate';
 import { Testbed } from './harness.ts';
 
 const MONTH_MS = 30 * 24 * 3_600_000;
@@ -86,7 +87,7 @@ describe('when a task fails for good while it waits for a child', () => {
     expect(bed.nowMs - sinceMs).toBeLessThan(1_500);
   });
 
-  test('what it has sent goes on, and so does a child that has lost a race in a parent that completes', async () => {
+  test('what it has sent goes on; a child that has lost a race is cancelled, also in a parent that completes', async () => {
     await using bed = new Testbed();
     const seen: string[] = [];
     const child = agent({
@@ -108,7 +109,9 @@ describe('when a task fails for good while it waits for a child', () => {
     await bed.rejection((await bed.drive(fleet.submit('parent', true))).result());
     await bed.advance(30_000);
     // What is sent goes with a completion.
-    expect(seen.toSorted()).toEqual(['asked false', 'sent false']);
+    expect(seen).toEqual(['sent false']);
+    const tasks = await bed.drive(fleet.tasks({ kind: 'child', limit: 10 }));
+    expect(tasks.map(({ status }) => status).toSorted()).toEqual(['cancelled', 'cancelled', 'completed']);
   });
 
   test('a child that has ended stays as it is', async () => {
@@ -214,4 +217,82 @@ test('a task whose attempts are used up, or whose deadline passes, takes its chi
     ['dead', 'cancelled'],
     ['late', 'failed'],
   ]);
+});
+
+describe('when a task completes', () => {
+  test('a child that has lost a race works on for nobody: told to stop at once, it begins nothing more, and its story says why', async () => {
+    await using bed = new Testbed();
+    const seen: string[] = [];
+    const child = agent({
+      async run(_input: null, ctx) {
+        for (let n = 0; n < 20; n += 1) {
+          await ctx.step(`work ${n}`, () => bed.sleep(400));
+          seen.push(`${n}`);
+        }
+      },
+    });
+    const parent = agent({
+      asks: { child },
+      lingerMs: 60_000,
+      run: async (_input: null, ctx) => Promise.race([ctx.ask('child', null), ctx.sleep(1_000).then(() => 'late')]),
+    });
+    const fleet = await bed.start({ agents: { parent, child } });
+    expect(await bed.run(fleet, 'parent', null)).toBe('late');
+    await bed.advance(1_000);
+    const begun = seen.length;
+    await bed.advance(10_000);
+    expect(seen).toHaveLength(begun);
+    const [asked] = await bed.drive(fleet.tasks({ kind: 'child', limit: 1 }));
+    expect(asked).toMatchObject({ status: 'cancelled' });
+    const reason = `task ${asked!.parentId}, which it worked for, has completed without it`;
+    expect(await bed.drive(fleet.story(asked!.id))).toContainEqual(expect.objectContaining({ action: 'cancel', by: 'drover', reason }));
+  });
+
+  test('so is one that a machine asked in a state that it has left', async () => {
+    await using bed = new Testbed();
+    const seen: string[] = [];
+    const child = agent({
+      async run(_input: null, ctx) {
+        await ctx.step('long', () => bed.sleep(400));
+        await ctx.step('more', () => void seen.push('more'));
+      },
+    });
+    const machine = setup({
+      actors: { asks: operations({ asks: { child } })(async (_input: unknown, ctx) => ctx.ask('child', null)) },
+    }).createMachine({
+      initial: 'asking',
+      states: { asking: { invoke: { src: 'asks', onDone: 'done' }, after: { 80: 'done' } }, done: { type: 'final' } },
+    });
+    const fleet = await bed.start({ agents: { parent: agent({ asks: { child }, machine }), child } });
+    await bed.run(fleet, 'parent', undefined);
+    await bed.advance(2_000);
+    expect(seen).toEqual([]);
+    expect(await bed.drive(fleet.tasks({ kind: 'child', limit: 1 }))).toMatchObject([{ status: 'cancelled' }]);
+  });
+});
+
+test('a task that failed for a child and is put back asks it again, and what has completed is not done again', async () => {
+  await using bed = new Testbed();
+  let isDown = true;
+  const ran: string[] = [];
+  const child = agent({
+    attempts: 1,
+    async run(name: string, ctx) {
+      await ctx.step('paid', () => void ran.push(name));
+      if (name === 'bad' && isDown) throw new Error('down');
+      return name;
+    },
+  });
+  const parent = agent({
+    asks: { child },
+    run: async (_input: null, ctx) => [await ctx.ask('child', 'good'), await ctx.ask('child', 'bad')],
+  });
+  const fleet = await bed.start({ agents: { parent, child } });
+  const failed = await bed.drive(fleet.submit('parent', null, { id: 'x' }));
+  expect(await bed.rejection(failed.result())).toMatchObject({ detail: { error: { code: 'DROVER_CHILD_FAILED' } } });
+  isDown = false;
+  await bed.drive(fleet.requeue('x'));
+  const again = await bed.drive(fleet.submit('parent', null, { id: 'x' }));
+  expect(await bed.drive(again.result())).toEqual(['good', 'bad']);
+  expect(ran).toEqual(['good', 'bad']);
 });

@@ -51,6 +51,39 @@ test('an input, an event, a row from outside, the input of a schedule', async ()
   await bed.drive(fleet.cancel('x'));
 });
 
+test.each(['input', 'step', 'return', 'ask', 'send', 'row', 'approval'])(
+  'what is nested too deep is refused once, as %s',
+  async (where) => {
+    await using bed = new Testbed();
+    let deep: unknown[] = [];
+    for (let at = 0; at < 20_000; at += 1) deep = [deep];
+    const leaf = agent({ run: async (_input: unknown) => null });
+    const service = bed.service({}, () => ({ reply: 1 }));
+    let runs = 0;
+    const work = agent({
+      uses: { service: service.dependency },
+      asks: { leaf },
+      writes: ['row'],
+      input: z.json(),
+      async run(_input, ctx) {
+        runs += 1;
+        if (where === 'step') await ctx.step('s', () => deep);
+        if (where === 'ask') await ctx.ask('leaf', deep);
+        if (where === 'send') ctx.send('leaf', deep);
+        if (where === 'row') await ctx.state.update('row', () => deep);
+        if (where === 'approval') await ctx.approval('a', deep);
+        return where === 'return' ? deep : null;
+      },
+    });
+    const fleet = await bed.start({ agents: { work, leaf } });
+    const refused = { code: 'DROVER_PAYLOAD_NOT_JSON', message: expect.stringContaining('nested more than 1000 levels deep') as unknown };
+    if (where === 'input') return expect(await bed.rejection(fleet.submit('work', deep as never))).toMatchObject(refused);
+    const handle = await bed.drive(fleet.submit('work', null));
+    expect(await bed.rejection(handle.result())).toMatchObject({ detail: { status: 'failed', error: refused } });
+    expect(runs).toBe(1);
+  },
+);
+
 /** Its methods, free of it. */
 function bound(ctx: Context): Context {
   return new Proxy(ctx, {

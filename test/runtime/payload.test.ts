@@ -33,6 +33,12 @@ describe('encode and decode', () => {
   });
 });
 
+function nested(levels: number): unknown {
+  let value: unknown[] = [];
+  for (let at = 1; at < levels; at += 1) value = [value];
+  return value;
+}
+
 describe('what comes back from JSON as something else is refused, with where it is:', () => {
   class Money {
     readonly cents = 1;
@@ -54,10 +60,23 @@ describe('what comes back from JSON as something else is refused, with where it 
     [{ deep: [() => 1] }, 'it: deep[0] is a function'],
     [{ mark: Symbol('s') }, 'it: mark is a symbol'],
     [{ deep: [{ big: 2n }] }, 'it: deep[0].big is a bigint; give it as a text'],
+    [{ list: Object.assign([1], { 2: 3 }) }, 'it: list[1] is a hole, which comes back as null'],
+    [{ [Symbol('mark')]: 1 }, 'it: [Symbol(mark)] is a field under a symbol, which vanishes'],
     [cyclic, 'it is nothing that JSON can write (Converting circular structure to JSON'],
   ])('%s', (value, message) => {
     expect(() => encode(value, 'it', Infinity)).toThrow(expect.objectContaining({ code: 'DROVER_PAYLOAD_NOT_JSON' }));
     expect(() => encode(value, 'it', Infinity)).toThrow(message);
+  });
+
+  test.each([1_001, 6_000, 200_000])('what is nested %i levels deep, with where that begins', (levels) => {
+    const encoding = (): string => encode({ tree: nested(levels - 1) }, 'it', Infinity);
+    expect(encoding).toThrow(expect.objectContaining({ code: 'DROVER_PAYLOAD_NOT_JSON', retryable: false }));
+    expect(encoding).toThrow(/^it: tree(\[0\])+… is nested more than 1000 levels deep/);
+  });
+
+  test('a thousand levels are kept, and so is a field under a symbol that nothing lists', () => {
+    const hidden = Object.defineProperty({ a: 1 }, Symbol('hidden'), { value: 1 });
+    expect(decode(encode([hidden, nested(999)], 'it', Infinity))).toEqual([{ a: 1 }, nested(999)]);
   });
 
   test('fields that are undefined vanish, in an array they are null, -0 is 0, and objects may have no prototype or come from another realm', () => {

@@ -216,7 +216,7 @@ describe('a later run of the same version', () => {
 });
 
 describe('another way is none', () => {
-  test('after a failed attempt, for its failures are forgotten', async () => {
+  test('after a failed attempt, for what it has ended with is tried anew', async () => {
     await using bed = new Testbed();
     const service = bed.service();
     const made: string[] = [];
@@ -224,16 +224,15 @@ describe('another way is none', () => {
       uses: { service: service.dependency },
       backoff: () => 1,
       async run(_input: null, ctx) {
-        const way = await ctx.step('flaky', () => {
+        const flaky = ctx.step('flaky', () => {
           made.push('flaky');
           if (made.length === 1) throw new Error('not now');
           return 'straight';
-        }).catch(() => 'round'); // prettier-ignore
-        if (way === 'round') {
+        });
+        return flaky.catch(async (cause: unknown) => {
           await ctx.step('fallback', () => made.push('fallback'));
-          throw new Error('again');
-        }
-        return way;
+          throw new Error('again', { cause });
+        });
       },
     });
     const fleet = await bed.start({ agents: { work } });
@@ -247,16 +246,14 @@ describe('another way is none', () => {
     const work = agent({
       attempts: 1,
       async run(_input: null, ctx) {
-        const way = await ctx
-          .step('flaky', () => {
-            if (broken) throw new Error('not now');
-            return 'straight';
-          })
-          .catch(() => 'round');
-        if (way === 'round') {
+        const flaky = ctx.step('flaky', () => {
+          if (broken) throw new Error('not now');
+          return 'straight';
+        });
+        const way = await flaky.catch(async (cause: unknown) => {
           await ctx.step('fallback', () => 1);
-          throw new Error('no');
-        }
+          throw new Error('no', { cause });
+        });
         return ctx.step('next', () => way);
       },
     });
@@ -361,4 +358,25 @@ describe('a key', () => {
     const handle = await bed.drive(fleet.submit('work', ''));
     expect(await bed.rejection(handle.result())).toMatchObject({ detail: { error: { code: 'DROVER_PAYLOAD_INVALID' } } });
   });
+});
+
+test('of what a run has not come by, what is like that which came is named, in whatever order the store gives it', async () => {
+  for (const [later, place] of [
+    [async (ctx: Ctx) => ctx.step('other', () => 1), 'step:a'],
+    [async (ctx: Ctx) => ctx.call('service', 'new'), 'call:service#1'],
+    [async () => 'at once', 'step:a'],
+  ] as const) {
+    await using bed = new Testbed();
+    const first = async (ctx: Ctx): Promise<void> => {
+      await ctx.sleep(1);
+      await ctx.call('service', 'one');
+      await ctx.call('service', 'two');
+      await ctx.step('b', () => 1);
+      await ctx.step('a', () => 1);
+      await ctx.sleep(5_000);
+    };
+    const { error } = await replayed(bed, first, later);
+    const came: unknown = expect.stringContaining(place.startsWith('call') ? `at ${place}` : `at ${place} an earlier run did something`);
+    expect(await error()).toMatchObject({ detail: { error: { code: 'DROVER_REPLAY_DIVERGED', message: came } } });
+  }
 });

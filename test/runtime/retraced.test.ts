@@ -1,4 +1,4 @@
-/** A run that caught a failure may go another way when it is tried again: what it asks in the same words is not paid again. */
+/** A run that ends with a failure, though not at once, may go another way when it is tried again: what it asks in the same words is not paid again. */
 import { expect, test } from 'vitest';
 import { agent } from 'drover';
 import { z } from 'zod';
@@ -40,26 +40,28 @@ async function started(bed: Testbed, down: Set<string>, attempts: number, run: (
   return { fleet, handle, asked };
 }
 
-/** Asks the large model, else the small one; then something that comes after. */
+/** Asks the large model, else the small one; then something that comes after. `why`: of a run that ends with what the large one failed with. */
 const withFallback =
-  (after: (ctx: Ctx, draft: string) => Promise<unknown>) =>
+  (after: (ctx: Ctx, draft: string, why: ErrorOptions) => Promise<unknown>) =>
   async (ctx: Ctx): Promise<unknown> => {
     let draft: string;
+    let why: ErrorOptions = {};
     try {
       draft = await ctx.call('model', 'large');
-    } catch {
+    } catch (cause) {
       draft = await ctx.call('model', 'small');
+      why = { cause };
     }
-    return after(ctx, draft);
+    return after(ctx, draft, why);
   };
 
 test('the large model is well again when the task is tried again: what came after the small one is asked at a place of its own', async () => {
   await using bed = new Testbed();
   const down = new Set(['large']);
-  const way = withFallback(async (ctx, draft) => {
+  const way = withFallback(async (ctx, draft, why) => {
     const sum = await ctx.call('model', `sum of ${draft}`);
     down.clear();
-    if (ctx.task.attempt === 1) throw new Error('once');
+    if (ctx.task.attempt === 1) throw new Error('once', why);
     return sum;
   });
   const { handle, asked } = await started(bed, down, 3, way);
@@ -70,10 +72,10 @@ test('the large model is well again when the task is tried again: what came afte
 test('what is asked in the same words is not paid again, wherever it stood', async () => {
   await using bed = new Testbed();
   const down = new Set(['large']);
-  const way = withFallback(async (ctx) => {
+  const way = withFallback(async (ctx, _draft, why) => {
     const facts = await ctx.call('model', 'facts');
     down.clear();
-    if (ctx.task.attempt === 1) throw new Error('once');
+    if (ctx.task.attempt === 1) throw new Error('once', why);
     return facts;
   });
   const { handle, asked } = await started(bed, down, 3, way);
@@ -84,10 +86,10 @@ test('what is asked in the same words is not paid again, wherever it stood', asy
 test('one who asks the same twice gets two answers, and each is paid once', async () => {
   await using bed = new Testbed();
   const down = new Set(['large']);
-  const way = withFallback(async (ctx) => {
+  const way = withFallback(async (ctx, _draft, why) => {
     const votes = [await ctx.call('model', 'vote'), await ctx.call('model', 'vote')];
     down.clear();
-    if (ctx.task.attempt === 1) throw new Error('once');
+    if (ctx.task.attempt === 1) throw new Error('once', why);
     return [...votes, await ctx.call('model', 'vote')];
   });
   const { handle, asked } = await started(bed, down, 3, way);
@@ -98,11 +100,11 @@ test('one who asks the same twice gets two answers, and each is paid once', asyn
 test('a call that is not remembered gets a key that no other has', async () => {
   await using bed = new Testbed();
   const down = new Set(['large']);
-  const way = withFallback(async (ctx) => {
+  const way = withFallback(async (ctx, _draft, why) => {
     await ctx.call('model', 'quick', { remember: false });
     const sum = await ctx.call('model', 'sum');
     down.clear();
-    if (ctx.task.attempt === 1) throw new Error('once');
+    if (ctx.task.attempt === 1) throw new Error('once', why);
     return sum;
   });
   const { handle, asked } = await started(bed, down, 3, way);
@@ -114,11 +116,11 @@ test('a run of the second attempt that has parked comes by what that has brought
   await using bed = new Testbed();
   const down = new Set(['large']);
   let runs = 0;
-  const way = withFallback(async (ctx, draft) => {
+  const way = withFallback(async (ctx, draft, why) => {
     runs += 1;
     const sum = await ctx.call('model', `sum of ${draft}`);
     down.clear();
-    if (ctx.task.attempt === 1) throw new Error('once');
+    if (ctx.task.attempt === 1) throw new Error('once', why);
     await ctx.ask('leaf', null);
     return [sum, await ctx.call('model', 'title')];
   });
@@ -135,7 +137,11 @@ test('a task that is put back may go another way than it went before', async () 
     bed,
     down,
     1,
-    withFallback(async (ctx, draft) => [await ctx.call('model', 'facts'), await ctx.call('model', `sum of ${draft}`)]),
+    withFallback(async (ctx, draft, { cause }) => {
+      const facts = await ctx.call('model', 'facts');
+      const sum = ctx.call('model', `sum of ${draft}`);
+      return [facts, await sum.catch((error: unknown) => Promise.reject(new AggregateError([cause, error], 'neither')))];
+    }),
   );
   await bed.rejection(handle.result());
   down.clear();

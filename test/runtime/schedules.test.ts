@@ -53,6 +53,22 @@ describe('a schedule of the topology', () => {
     expect(look!.nextAtMs).toBeGreaterThan(bed.nowMs);
   });
 
+  test('a turn whose id somebody has given to another task makes none, and says so; the next one does', async () => {
+    await using bed = atMinute();
+    const { ran, digest } = noting(bed);
+    const other = agent({ run: async () => null });
+    const fleet = await bed.start({ agents: { digest, other }, schedules: { nightly: every() } });
+    const fired = bed.record(fleet, 'schedule.fired');
+    const [one, two] = [1, 2].map((n) => `schedule:nightly@${new Date(bed.nowMs + n * MINUTE).toISOString()}`);
+    await bed.drive(fleet.submit('other', undefined, { id: one! }));
+    await bed.advance(2 * MINUTE + 1_000);
+    expect(fired).toMatchObject([
+      { task: null, why: 'taken' },
+      { task: two, why: null },
+    ]);
+    expect(ran.map(({ id }) => id)).toEqual([two]);
+  });
+
   test('goes on over restarts without a double', async () => {
     await using bed = atMinute();
     const { ran, digest } = noting(bed);

@@ -124,6 +124,23 @@ describe('an approval', () => {
     expect(await bed.rejection(handle.result())).toMatchObject({ detail: { error: { code: 'DROVER_APPROVAL_REJECTED' } } });
   });
 
+  test.each(['approve', 'reject'] as const)('%sd, is in the story with by whom, and the note', async (decide) => {
+    await using bed = new Testbed();
+    const fleet = await bed.start({ agents: { transfer } });
+    await bed.drive(fleet.submit('transfer', 500, { id: 'first' }));
+    await bed.advance(1_000);
+    await bed.drive(fleet[decide]('first', 'spend', { by: 'Ada', note: 'I know him' }));
+    const decided = (await bed.drive(fleet.story('first'))).find(({ at }) => at === 'event');
+    expect(decided).toEqual({
+      at: 'event',
+      atMs: bed.nowMs,
+      name: 'approval:spend',
+      approved: decide === 'approve',
+      by: 'Ada',
+      note: 'I know him',
+    });
+  });
+
   test('is decided once, over a crash too, and not where nobody asks', async () => {
     await using bed = new Testbed();
     const fleet = await bed.start({ agents: { transfer } });

@@ -387,9 +387,14 @@ describe('an autoscaler', () => {
   const BOUNDS: AutoscaleSpec = { min: 1, max: 8 };
 
   /** A kind between 1 and 8, whose runs take a second each. */
-  async function elastic(bed: Testbed, limits: { readonly concurrency?: number; readonly requestsPerMinute?: number } = {}) {
+  async function elastic(
+    bed: Testbed,
+    limits: { readonly concurrency?: number; readonly requestsPerMinute?: number } = {},
+    more: { readonly affinity?: () => string } = {},
+  ) {
     const service = bed.service({ limits }, () => ({ afterMs: 900 + bed.random.next() * 200, reply: 1 }));
     const work = agent({
+      ...more,
       replicas: BOUNDS,
       uses: { service: service.dependency },
       run: (input: unknown, ctx) => ctx.call('service', input),
@@ -455,7 +460,7 @@ describe('an autoscaler', () => {
 
   test('sees what waits in mailboxes, where the store shows nothing', async () => {
     await using bed = new Testbed();
-    const { fleet, scalings, submit } = await elastic(bed);
+    const { fleet, scalings, submit } = await elastic(bed, {}, { affinity: () => 'mail' });
     for (let at = 0; at < 15; at += 1) submit();
     await bed.settle();
     expect((await bed.drive(fleet.counts()))['work']).toMatchObject({ queued: 0 });

@@ -108,17 +108,19 @@ describe('the same id', () => {
     expect(runs).toHaveLength(1);
   });
 
-  test('of a child that was there before its parent asked is found by the parent, or refused there', async () => {
+  test("of a child that was there before its parent asked is refused there, also with the same input: it is nobody's child", async () => {
     await using bed = new Testbed();
-    const { runs, agents } = echoing(bed);
+    const { agents } = echoing(bed);
     const parent = agent({ asks: agents, run: (input: string, ctx) => ctx.ask('echo', input) });
     const fleet = await bed.start({ agents: { ...agents, parent } });
-    await bed.run(fleet, 'echo', 'hello', { id: 'x/echo#1' });
-    expect(await bed.run(fleet, 'parent', 'hello', { id: 'x' })).toBe('hello');
-    expect(runs).toHaveLength(1);
-    await bed.run(fleet, 'echo', 'something else', { id: 'y/echo#1' });
-    const handle = await bed.drive(fleet.submit('parent', 'hello', { id: 'y' }));
-    expect(await bed.rejection(handle.result())).toMatchObject({ detail: { error: { code: 'DROVER_REPLAY_DIVERGED' } } });
+    for (const [id, input] of [
+      ['x', 'hello'],
+      ['y', 'something else'],
+    ] as const) {
+      await bed.run(fleet, 'echo', input, { id: `${id}/echo#1` });
+      const handle = await bed.drive(fleet.submit('parent', 'hello', { id }));
+      expect(await bed.rejection(handle.result())).toMatchObject({ detail: { error: { code: 'DROVER_CHILD_ID_TAKEN' } } });
+    }
   });
 });
 

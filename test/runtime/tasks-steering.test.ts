@@ -157,6 +157,26 @@ describe('pausing', () => {
     expect(steps(await bed.drive(fleet.story('first')))).toEqual(['submitted', 'pause', 'unpause', 'completed']);
   });
 
+  test('a paused task that is cancelled is undone at once', async () => {
+    await using bed = new Testbed();
+    const undone: string[] = [];
+    const work = agent({
+      async run(_input: null, ctx) {
+        await ctx.compensate('u', () => undone.push('u'));
+        await ctx.sleep(3_600_000);
+      },
+    });
+    const fleet = await bed.start({ agents: { work } });
+    await bed.drive(fleet.submit('work', null, { id: 'x' }));
+    await bed.advance(10_000);
+    await bed.drive(fleet.pause('x'));
+    await bed.advance(10_000);
+    expect(await bed.drive(fleet.cancel('x'))).toBe('noted');
+    await bed.until(() => undone.length === 1);
+    await bed.advance(1_000);
+    expect(await bed.drive(fleet.task('x'))).toMatchObject({ status: 'cancelled', undone: true });
+  });
+
   test('a running task lets its run go, uses no attempt, and pays nothing again', async () => {
     await using bed = new Testbed();
     const [first, second] = [bed.service(), bed.service({}, () => ({ never: true }))];
@@ -222,6 +242,18 @@ describe('putting back', () => {
     expect(await bed.drive(again.result())).toBe(1);
     expect(paid.calls).toHaveLength(1);
     expect(steps(await bed.drive(fleet.story('first')))).toEqual(['submitted', 'retry', 'dead', 'requeue', 'completed']);
+  });
+
+  test('a task whose deadline has passed is refused: it would fail again at once', async () => {
+    await using bed = new Testbed();
+    const work = agent({ deadlineMs: 1_000, run: async (_input: null, ctx) => ctx.sleep(5_000) });
+    const fleet = await bed.start({ agents: { work } });
+    const deadlineMs = bed.nowMs + 1_000;
+    const handle = await bed.drive(fleet.submit('work', null, { id: 'x', deadline: deadlineMs }));
+    await bed.rejection(handle.result());
+    const error = await bed.rejection(fleet.requeue('x'));
+    expect(error).toMatchObject({ code: 'DROVER_TASK_NOT_REQUEUEABLE', detail: { status: 'failed', undone: false, deadlineMs } });
+    expect(error.message).toContain('its deadline passed at 2025-06-15T');
   });
 
   test('is for what has ended without a result, and nothing else', async () => {

@@ -1,6 +1,7 @@
 /** A task that was begun under another version of its kind: it goes on, begins again, or is refused, and is never mixed in silence. */
 import { expect, test } from 'vitest';
 import { agent } from 'drover';
+import { z } from 'zod';
 import { Testbed } from './harness.ts';
 
 /** Version 1 makes a step and asks a child, then waits; version 2 does the same with other inputs. */
@@ -179,4 +180,78 @@ test('what a version that begins again has done is undone the way that it went, 
   await bed.until(() => undone.length === 2);
   expect(undone).toEqual(['new b by 3', 'new a by 3']);
   expect(await bed.drive(fleet.task('x'))).toMatchObject({ status: 'cancelled' });
+});
+
+/** A parent that gets the answer of a child once more, after its process has been restarted. */
+async function answeredAcross(bed: Testbed, before: z.ZodType, after: z.ZodType, brings: unknown) {
+  const agents = (output: z.ZodType) => {
+    const child = agent({ output, run: async (_input: null) => brings as never });
+    const parent = agent({
+      asks: { child },
+      async run(_input: null, ctx) {
+        const said: unknown = await ctx.ask('child', null);
+        await ctx.sleep(10_000);
+        return said;
+      },
+    });
+    return { child, parent };
+  };
+  const old = await bed.start({ agents: agents(before) });
+  await bed.drive(old.submit('parent', null, { id: 'x' }));
+  await bed.advance(2_000);
+  await bed.close(old);
+  const fleet = await bed.start({ agents: agents(after) });
+  return { fleet, result: (await bed.drive(fleet.submit('parent', null, { id: 'x' }))).result() };
+}
+
+test('an answer of a child that does not fit its schema any more is refused, not given to code that expects another', async () => {
+  await using bed = new Testbed();
+  const { fleet, result } = await answeredAcross(bed, z.object({ r: z.number() }), z.object({ r: z.string().default('') }), { r: 1 });
+  const error = await bed.rejection(result);
+  expect(error).toMatchObject({ detail: { status: 'failed', error: { code: 'DROVER_PAYLOAD_INVALID' } } });
+  expect(error.message).toContain('output of child, which was brought before its schema was changed: r: ');
+  expect(await fleet.task('x')).toMatchObject({ attempt: 1 });
+});
+
+test('an answer that its schema has made, and would not take, is given as it was', async () => {
+  await using bed = new Testbed();
+  const length = z.string().transform((text) => text.length);
+  const { result } = await answeredAcross(bed, length, length, 'four');
+  expect(await bed.drive(result)).toBe(4);
+});
+
+/** Version 1 charges, and then waits; version 2 has the steps of `steps`, of which a new one has no effect here. */
+async function charged(bed: Testbed, steps: readonly string[]) {
+  const at = (version: string, names: readonly string[]) =>
+    agent({
+      version,
+      async run(_input: null, ctx) {
+        for (const name of names) await ctx.step(name, () => version);
+        await ctx.sleep(10_000);
+        return version;
+      },
+    });
+  const old = await bed.start({ agents: { pay: at('1', ['charge']) } });
+  await bed.drive(old.submit('pay', null, { id: 'x' }));
+  await bed.advance(2_000);
+  await bed.close(old);
+  const fleet = await bed.start({ agents: { pay: at('2', steps) } });
+  const told = bed.record(fleet, 'task.left-aside');
+  const handle = await bed.drive(fleet.submit('pay', null, { id: 'x' }));
+  expect(await bed.drive(handle.result())).toBe('2');
+  return told;
+}
+
+test('`replay` tells what another version has brought and this one does not come by: a step with another name is made twice', async () => {
+  await using bed = new Testbed();
+  const ref = { id: 'x', kind: 'pay', version: '2', of: '1', places: ['step:charge'] };
+  expect(await charged(bed, ['charge card'])).toMatchObject([
+    { ...ref, did: 'step:charge card' },
+    { ...ref, did: null },
+  ]);
+});
+
+test('`replay` is silent where all that another version has brought is come by', async () => {
+  await using bed = new Testbed();
+  expect(await charged(bed, ['charge', 'receipt'])).toEqual([]);
 });

@@ -163,6 +163,22 @@ describe('a run that races', () => {
   }
 });
 
+test('of two waits that race, that of the event that was told first wins, whoever began first', async () => {
+  await using bed = new Testbed();
+  const work = agent({
+    events: { a: z.null(), b: z.null() },
+    async run(_input: null, ctx) {
+      await ctx.sleep(10_000);
+      return Promise.race([ctx.waitFor('a').then(() => 'a'), ctx.waitFor('b').then(() => 'b')]);
+    },
+  });
+  const fleet = await bed.start({ agents: { work } });
+  const handle = await bed.drive(fleet.submit('work', null, { id: 'x' }));
+  await bed.drive(fleet.signal('x', 'b', null));
+  await bed.drive(fleet.signal('x', 'a', null));
+  expect(await bed.drive(handle.result())).toBe('b');
+});
+
 describe('an event', () => {
   const paid = { paid: z.number() };
 

@@ -47,7 +47,7 @@ export class Executor {
       case 'step':
         return [await this.#step(op.name, op.ms, op.fails === true, ctx)];
       case 'ask':
-        return this.#caught([], async () => (await ctx.ask(op.kind as never, op.program as never)) as readonly Said[]);
+        return this.#caught([], async () => (await ctx.ask(op.kind as never, op.program as never, keyed(op))) as readonly Said[]);
       case 'send':
         ctx.send(op.kind as never, op.program as never);
         return [];
@@ -58,7 +58,7 @@ export class Executor {
         await this.#sleep(op.ms);
         return [];
       case 'sleep':
-        await ctx.sleep(op.ms);
+        await ctx.sleep(op.ms, keyed(op));
         return [];
       case 'event':
         await this.#caught(undefined, () => ctx.waitFor(op.name as never, within(op)));
@@ -120,6 +120,10 @@ export class Executor {
       return instead;
     }
   }
+}
+
+function keyed({ key }: { readonly key?: string }): { readonly key?: string } {
+  return key === undefined ? {} : { key };
 }
 
 function within({ withinMs }: { readonly withinMs?: number }): { readonly withinMs?: number } {

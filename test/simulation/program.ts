@@ -4,7 +4,7 @@ import type { Random } from '../../actors/kernel/random.ts';
 export type Op =
   | { readonly at: 'call'; readonly dependency: string; readonly request: number; readonly remember?: false; readonly key?: string }
   | { readonly at: 'step'; readonly name: string; readonly ms: number; readonly fails?: true }
-  | { readonly at: 'ask'; readonly kind: string; readonly program: Program }
+  | { readonly at: 'ask'; readonly kind: string; readonly program: Program; readonly key?: string }
   | { readonly at: 'send'; readonly kind: string; readonly program: Program }
   | { readonly at: 'both'; readonly ops: readonly Op[] }
   /** With a place of the lower bulkhead in hand, and in it of the higher one. */
@@ -12,7 +12,7 @@ export type Op =
   | { readonly at: 'progress' }
   /** A sleep that the runtime does not see. */
   | { readonly at: 'pause'; readonly ms: number }
-  | { readonly at: 'sleep'; readonly ms: number }
+  | { readonly at: 'sleep'; readonly ms: number; readonly key?: string }
   | { readonly at: 'event'; readonly name: EventName; readonly withinMs?: number }
   | { readonly at: 'approval'; readonly name: string; readonly withinMs?: number }
   /** Counts one more in a row: over what is there when it commits, or over what was read. */
@@ -133,16 +133,33 @@ export class ProgramDrawer {
     };
     const ops = Array.from({ length: 1 + random.int(5) }, () => drawOp('none'));
     if (!this.#plan.grows) return ops;
-    // What is asked for and read carries no version yet, so going back to older code would be told as another way.
-    const later = (): Op => {
+    // What stands in front of something else has a name or a key, so that the places behind it stay what they are.
+    const named = (): Op => {
       const key = `n${(names += 1)}`;
-      const op: Op =
-        random.int(2) === 0
-          ? { at: 'step', name: key, ms: random.int(200) }
-          : { at: 'call', dependency: dependencies[random.int(dependencies.length)]!, request: random.int(1_000), key };
-      return { at: 'since', version: 2 + random.int(2), op };
+      const choice = random.int(8);
+      if (choice <= 2) return { at: 'step', name: key, ms: random.int(200) };
+      if (choice <= 4) return { at: 'call', dependency: dependencies[random.int(dependencies.length)]!, request: random.int(1_000), key };
+      if (choice === 5) return { at: 'sleep', ms: random.int(300), key };
+      if (choice === 6) return { at: 'undoable', name: key, ms: random.int(200), fails: 0 };
+      const asked = child('ask');
+      return asked.at === 'ask' ? { ...asked, key } : asked;
     };
-    return ops.flatMap((op) => (random.int(3) === 0 ? [later(), op] : [op]));
+    // Behind all else whatever comes: what an older version does is then what a newer one does first.
+    const last = (version: number): Op[] => {
+      if (random.int(2) === 0) return [];
+      const both = (): Op => ({ at: 'both', ops: [slowChild(), random.int(2) === 0 ? step() : { at: 'sleep', ms: random.int(2_000) }] });
+      const op = [slowChild, slowChild, row, both, () => ({ at: 'sleep', ms: random.int(2_000) }) as const, timedWait][random.int(6)]!();
+      return [{ at: 'since', version, op }];
+    };
+    // Long enough for the next deploy to come meanwhile.
+    const slowly = (): Op => ({ at: 'sleep', ms: random.int(6_000) });
+    const slowChild = (): Op => {
+      const asked = child('ask');
+      return asked.at === 'ask' ? { ...asked, program: { ...asked.program, ops: [slowly(), ...asked.program.ops] } } : asked;
+    };
+    const timedWait = (): Op => ({ at: 'event', name: EVENTS[random.int(EVENTS.length)]!, withinMs: 100 + random.int(3_000) });
+    const grown = ops.flatMap((op): Op[] => (random.int(3) === 0 ? [{ at: 'since', version: 2 + random.int(2), op: named() }, op] : [op]));
+    return [...grown, ...(random.int(2) === 0 ? [slowly()] : []), ...last(2), ...last(3)];
   }
 }
 

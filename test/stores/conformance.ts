@@ -11,6 +11,7 @@ import { signalling } from './conformance/events.ts';
 import { sharingOut } from './conformance/fairness.ts';
 import { gathering } from './conformance/gathering.ts';
 import { intending } from './conformance/intents.ts';
+import { keepingAsItStands } from './conformance/keeping.ts';
 import { holdingBack } from './conformance/kinds.ts';
 import { keepingLocks } from './conformance/kept-locks.ts';
 import { leasing } from './conformance/leases.ts';
@@ -38,7 +39,20 @@ export type { MakePlace, Place } from './conformance/place.ts';
 /** Declares the suite for the store called `name`. Each test gets a place of its own. */
 export function storeConformance(name: string, makePlace: MakePlace): void {
   describe(`${name} keeps the promises of the port`, () => {
-    const lives = [submitting, claiming, running, rememberingMore, settling, parking, gathering, undoing, endingParents, sweeping, looking];
+    const lives = [
+      submitting,
+      claiming,
+      running,
+      rememberingMore,
+      settling,
+      parking,
+      gathering,
+      undoing,
+      keepingAsItStands,
+      endingParents,
+      sweeping,
+      looking,
+    ];
     const conflicts = [ordering, locking, standingInLine, keepingLocks, keepingState];
     const outside = [signalling, approving, steering, holdingBack, waitingForTimes, scheduling, telling];
     const shared = [bounding, sharingOut, budgeting, intending, leasing];

@@ -74,10 +74,14 @@ interface WriteSketch {
   readonly fresh: boolean;
 }
 
+/** Places of those that are to be forgotten. */
+type Failures = readonly string[] | null;
+
 export type OutcomeSketch =
   | { readonly at: 'completed'; readonly sends: readonly TaskSketch[]; readonly writes: readonly WriteSketch[] }
-  | { readonly at: 'retry'; readonly afterMs: number; readonly forget: 'state' | 'everything' | null }
-  | { readonly at: 'failed' | 'dead' | 'lost' | 'undone' }
+  | { readonly at: 'retry'; readonly afterMs: number; readonly forget: 'state' | 'everything' | null; readonly failures: Failures }
+  | { readonly at: 'failed' | 'dead'; readonly failures: Failures }
+  | { readonly at: 'kept' | 'lost' | 'undone' }
   | { readonly at: 'released'; readonly box: string | null }
   | {
       readonly at: 'parked';
@@ -128,6 +132,8 @@ const write: fc.Arbitrary<WriteSketch> = fc.record({
   fresh: fc.constantFrom(true, true, true, false),
 });
 
+const failures: fc.Arbitrary<Failures> = fc.constantFrom(null, [], ['p'], ['q', 'p'], ['compensate:p', 'none']);
+
 const outcomeSketch: fc.Arbitrary<OutcomeSketch> = fc.oneof(
   {
     weight: 3,
@@ -143,11 +149,15 @@ const outcomeSketch: fc.Arbitrary<OutcomeSketch> = fc.oneof(
       at: fc.constant('retry' as const),
       afterMs: ms,
       forget: fc.constantFrom(null, 'state' as const, 'everything' as const),
+      failures,
     }),
   },
   {
     weight: 3,
-    arbitrary: fc.record({ at: fc.constantFrom('failed' as const, 'dead' as const, 'lost' as const, 'lost' as const, 'undone' as const) }),
+    arbitrary: fc.oneof(
+      fc.record({ at: fc.constantFrom('failed' as const, 'dead' as const), failures }),
+      fc.record({ at: fc.constantFrom('kept' as const, 'lost' as const, 'lost' as const, 'undone' as const) }),
+    ),
   },
   { weight: 1, arbitrary: fc.record({ at: fc.constant('released' as const), box: fc.constantFrom(null, 'w') }) },
   {
@@ -351,6 +361,7 @@ export function toOutcome(
         at: 'retry',
         error: '"retried"',
         readyAtMs: nowMs + sketch.afterMs,
+        ...failuresOf(sketch),
         ...(sketch.forget === null ? {} : { forget: sketch.forget }),
       };
     case 'parked': {
@@ -370,9 +381,16 @@ export function toOutcome(
       return sketch.box === null ? { at: 'released' } : { at: 'released', box: sketch.box };
     case 'undone':
       return { at: 'undone' };
+    case 'kept':
+      return { at: 'failed', error: '"kept"', keeps: true };
     case 'failed':
     case 'dead':
+      return { at: sketch.at, error: `"${sketch.at}"`, ...failuresOf(sketch) };
     case 'lost':
-      return { at: sketch.at, error: `"${sketch.at}"` };
+      return { at: 'lost', error: '"lost"' };
   }
+}
+
+function failuresOf({ failures: places }: { readonly failures: Failures }): { readonly failures?: readonly string[] } {
+  return places === null ? {} : { failures: places };
 }

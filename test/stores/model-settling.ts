@@ -25,17 +25,23 @@ export function settleOne(world: ModelWorld, task: ModelTask, outcome: SettledOu
     }
     case 'failed':
     case 'dead':
-      world.letGo(task, () => world.fall(task, outcome.at, outcome.error));
+      if (!isCompensated(task) && !(outcome.at === 'failed' && outcome.keeps === true && task.undo === null && task.noted !== 'cancel'))
+        forgetFailures(task, outcome.failures);
+      world.letGo(task, () => {
+        const keeps = outcome.at === 'failed' && outcome.keeps === true && task.undo === null;
+        if (keeps) world.end(task, 'failed', outcome.error);
+        else world.fall(task, outcome.at, outcome.error);
+        task.kept = keeps;
+      });
       return undefined;
     case 'undone':
       world.letGo(task, () => world.end(task, task.undo!.status, task.undo!.error, true));
       return undefined;
     case 'retry':
       task.error = outcome.error;
-      task.memory = task.memory.filter(({ place, failed }) => {
-        if (outcome.forget === 'everything') return false;
-        return failed !== true && !(outcome.forget === 'state' && place.startsWith('state:'));
-      });
+      forgetFailures(task, outcome.failures);
+      if (outcome.forget === 'everything') task.memory = [];
+      if (outcome.forget === 'state') task.memory = task.memory.filter(({ place }) => !place.startsWith('state:'));
       world.letGo(task, () => world.retryAt(task, outcome.readyAtMs));
       return undefined;
     case 'parked':
@@ -57,6 +63,10 @@ export function settleOne(world: ModelWorld, task: ModelTask, outcome: SettledOu
   }
 }
 
+function forgetFailures(task: ModelTask, places: readonly string[] = []): void {
+  task.memory = task.memory.filter(({ place, failed }) => failed !== true || !places.includes(place));
+}
+
 function park(world: ModelWorld, task: ModelTask, outcome: Extract<SettledOutcome, { at: 'parked' }>): void {
   const { reason, children, events, gatherMs, wakeAtMs } = outcome;
   if (wakeAtMs !== null && wakeAtMs <= world.nowMs) return world.wake(task);
@@ -76,7 +86,8 @@ function refusalOf(world: ModelWorld, task: ModelTask, outcome: Extract<SettledO
   if (conflict !== undefined) return { at: 'refused', why: 'conflict', ...conflict };
   const isNew = (send: NewTask): boolean =>
     world.find(send.id) === undefined && (send.parent === undefined || world.holding(send.parent) !== undefined);
-  const fresh = [...new Map(outcome.sends.filter(isNew).map((send) => [send.id, send])).values()];
+  // Of several with one id the first is the one.
+  const fresh = outcome.sends.filter(isNew).filter((send, at, sends) => sends.findIndex(({ id }) => id === send.id) === at);
   for (const rootId of new Set(fresh.map((send) => send.rootId))) {
     if (rootId === undefined) continue;
     const own = task.task.rootId === rootId ? 1 : 0;

@@ -31,8 +31,15 @@ export function steerOne(world: ModelWorld, { id, action }: Steering): Steered {
     if (!hasEnded(task)) return refused('not-ended');
     if (task.status === 'completed') return refused('ended');
     if (task.undo !== null && !isCompensated(task)) return refused('undone');
+    const { status } = task;
+    const { deadlineMs = Infinity } = task.task;
+    if (task.undo === null && deadlineMs <= world.nowMs) return { outcome: () => ({ at: 'refused', why: 'deadline', status, deadlineMs }) };
     putBack(world, task);
     return done;
+  }
+  if (action === 'cancel' && task.kept) {
+    Object.assign(task, { kept: false, withParent: false, error: null, finishedAtMs: null });
+    return { ...done, ...world.cancel(task) };
   }
   if (hasEnded(task)) return refused('ended');
   switch (action) {
@@ -56,14 +63,22 @@ export function steerOne(world: ModelWorld, { id, action }: Steering): Steered {
   }
 }
 
-/** With those that ended with it. */
+/** With those that ended with it, or failed. */
 function putBack(world: ModelWorld, task: ModelTask): void {
   // What could not be undone is to be undone once more, over all that it remembers.
   const isUndone = task.undo !== null;
-  Object.assign(task, { attempt: 0, losses: 0, error: null, result: null, finishedAtMs: null, resumed: isUndone, withParent: false });
-  if (!isUndone) task.memory = task.memory.filter(({ failed }) => failed !== true);
+  Object.assign(task, {
+    attempt: 0,
+    losses: 0,
+    error: null,
+    result: null,
+    finishedAtMs: null,
+    resumed: isUndone,
+    withParent: false,
+    kept: false,
+  });
   world.queue(task);
   const isBack = ({ task: { parent }, status, undo, withParent }: ModelTask): boolean =>
-    parent?.id === task.task.id && status === 'cancelled' && undo === null && withParent;
+    parent?.id === task.task.id && undo === null && (status === 'failed' || status === 'dead' || (status === 'cancelled' && withParent));
   if (!isUndone) for (const child of world.tasks.filter(isBack)) putBack(world, child);
 }

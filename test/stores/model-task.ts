@@ -63,6 +63,8 @@ export interface ModelTask {
   lockFence: number;
   line: InLine | null;
   undo: Started['undo'];
+  /** It has failed, and nothing of it is undone until somebody says what is to become of it. */
+  kept: boolean;
   noted: 'cancel' | 'pause' | null;
   /** It was told to end, or has ended, with who had asked for it. */
   withParent: boolean;
@@ -96,6 +98,7 @@ export function modelTask(task: NewTask, seq: number, orderKey: string | null, n
     lockFence: 0,
     line: null,
     undo: null,
+    kept: false,
     noted: null,
     withParent: false,
     runs: [],
@@ -121,7 +124,7 @@ export function wantsOf({ task, grown }: ModelTask): LockWant[] {
 
 export function toRecord(of: ModelTask): TaskRecord {
   const { id, kind, version, input, priority, maxAttempts, maxLosses, depth, parent } = of.task;
-  const { status, result, error, attempt, losses, fence, parkedFor, submittedAtMs, finishedAtMs, noted } = of;
+  const { status, result, error, attempt, losses, fence, parkedFor, submittedAtMs, finishedAtMs, kept, noted } = of;
   return {
     id,
     kind,
@@ -149,6 +152,7 @@ export function toRecord(of: ModelTask): TaskRecord {
     locks: wantsOf(of),
     dueAtMs: status === 'parked' || status === 'retrying' ? of.dueAtMs : null,
     undone: of.undo !== null && !(hasEnded(of) && isCompensated(of)),
+    kept,
     noted,
   };
 }

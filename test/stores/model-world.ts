@@ -20,7 +20,7 @@ export class ModelWorld {
   readonly state = new StateModel(() => this.locks.nextToken());
   /** Those that have begun to gather in the command under way. */
   gathered: ModelTask[] = [];
-  /** Those that end without success by the command under way. */
+  /** Those that end by the command under way. */
   #fallen: ModelTask[] = [];
   /** Those that ended with who had asked for them, since the last sweep. */
   endedBeside: ModelTask[] = [];
@@ -151,7 +151,7 @@ export class ModelWorld {
     if (status === 'completed' || isUndone) Object.assign(task, { memory: [], events: [], approvals: [] });
     this.wakeLockWaiters();
     this.look();
-    if (isUndone) this.#fallen.push(task);
+    if (status === 'completed' || isUndone) this.#fallen.push(task);
   }
 
   /** With it whatever it asked for. Held ones are told to let go. */

@@ -59,6 +59,8 @@ export class Model {
   readonly #world = new ModelWorld();
   readonly #schedules = new ScheduleModel();
   readonly #paused = new Set<string>();
+  /** Tasks that were claimed, and not started, by an owner that has gone: their rows may tell of that claim or not. */
+  unused: Set<string> = new Set();
   #agingMs = 60_000;
   #epoch = 0;
   #turns = 0;
@@ -75,12 +77,19 @@ export class Model {
     );
     this.#world.locks.mostPassed = mostPassed ?? MOST_PASSED;
     const held = this.#world.tasks.filter(isHeld);
+    const recovered = held.filter(({ status }) => status === 'running').length;
+    this.unused = new Set(
+      held
+        .filter(({ status }) => status === 'leased')
+        .map(({ task }) => task.id)
+        .concat(...this.unused),
+    );
     this.#world.endedBeside = [];
     this.#world.command(nowMs, () => {
       for (const task of held) this.#takeBack(task);
       for (const task of this.#world.tasks) task.box = null;
     });
-    return { epoch: this.#epoch, recovered: held.length };
+    return { epoch: this.#epoch, recovered };
   }
 
   submit(tasks: readonly NewTask[], nowMs: number): SubmitOutcome[] {
@@ -93,7 +102,8 @@ export class Model {
     const open = wants.filter(({ kind }) => !this.#paused.has(kind));
     const tasks = chosen(this.#world.tasks, open, answered, this.#agingMs);
     for (const task of tasks) {
-      task.fence += 1;
+      task.fence = Math.max(task.fence + 1, this.#epoch);
+      this.unused.delete(task.task.id);
       Object.assign(task, { status: 'leased', leaseUntilMs, box: null });
       task.runs.push({ fence: task.fence, claimedAtMs: nowMs, startedAtMs: null, worker: null, outcome: null });
     }
@@ -194,13 +204,13 @@ export class Model {
   }
 
   readState(items: readonly StateRead[]): StateReadOutcome[] {
-    return items.map(({ place, key, ...held }) => {
+    return items.map(({ place, key, version, ...held }) => {
       const task = this.#world.holding(held);
       if (task === undefined) return { at: 'stale' };
       const known = task.memory.find((entry) => entry.place === place);
       if (known !== undefined) return { at: 'read', row: known.row ?? null };
       const row = this.#world.state.get(key) ?? null;
-      task.memory.push({ place, hash: '', value: '', row });
+      task.memory.push({ place, hash: '', value: '', row, ...(version === undefined ? {} : { version }) });
       return { at: 'read', row };
     });
   }
@@ -354,9 +364,10 @@ export class Model {
     if (task === undefined) return { at: 'unknown' };
     if (hasEnded(task)) return { at: 'ended', status: task.status };
     if (key !== undefined && task.events.some((event) => event.name === name && event.key === key)) return { at: 'known' };
-    task.events.push({ name, n: task.events.filter((event) => event.name === name).length, value, key });
+    const n = task.events.filter((event) => event.name === name).length;
+    task.events.push({ name, n, value, key });
     this.#world.look();
-    return { at: 'told' };
+    return { at: 'told', n };
   }
 
   /** When the store has to end it, which it does not while somebody holds it, or when it is undone. */

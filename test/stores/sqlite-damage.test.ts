@@ -66,9 +66,9 @@ describe('a damaged database', () => {
           () => undefined,
           (error: { code: string; retryable: boolean; message: string }) => error,
         );
-      expect(failure).toMatchObject({ code: 'DROVER_STORE_NOT_A_DATABASE', retryable: false });
-      expect(failure?.message).toContain('restore this one');
-      await store.close();
+      expect(failure).toMatchObject({ code: 'DROVER_STORE_DAMAGED', retryable: false });
+      expect(failure?.message).toContain('restore a backup');
+      await store.close().catch((error: unknown) => expect(error).toMatchObject({ code: 'DROVER_STORE_DAMAGED' }));
     });
   }
 
@@ -84,12 +84,12 @@ describe('a damaged database', () => {
       const claim = store.claim({ wants: [{ kind: KIND, limit: 100 }], leaseUntilMs: 9_000, nowMs: 0 });
       await claim.catch((thrown: unknown) => failures.push(thrown));
     }
-    const damaged = { code: 'DROVER_STORE_NOT_A_DATABASE', retryable: false };
+    const damaged = { code: 'DROVER_STORE_DAMAGED', retryable: false };
     expect(failures).toMatchObject([damaged]);
     // Nothing more is written to it, nor believed of what is read.
     await expect(store.counts()).rejects.toMatchObject(damaged);
     await expect(store.submit([newTask('late')], 0)).rejects.toMatchObject(damaged);
-    await store.close();
+    await expect(store.close()).rejects.toMatchObject(damaged);
   });
 
   test('whose log is cut short is opened as it was at the last whole commit', async () => {

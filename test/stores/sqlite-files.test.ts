@@ -4,6 +4,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   symlinkSync,
   truncateSync,
@@ -108,16 +109,56 @@ describe('the file of an SQLite store', () => {
   });
 
   test('a file that is too short to be a database is refused', async () => {
-    await makeStore();
-    truncateSync(place.path, 60);
+    writeFileSync(place.path, 'SQLite format 3');
     await refuses('DROVER_STORE_NOT_A_DATABASE');
+  });
+
+  for (const bytes of [60, 0]) {
+    test(`a store that was cut to ${bytes} bytes is refused as damaged, not taken for something else`, async () => {
+      await makeStore(3);
+      truncateSync(place.path, bytes);
+      const error = await refuses('DROVER_STORE_DAMAGED');
+      expect(error.message).toContain('restore a backup');
+    });
+  }
+
+  for (const [name, from, to] of [
+    ['its first bytes', 0, 16],
+    ['the rest of its header', 16, 100],
+  ] as const) {
+    test(`a store of which somebody has overwritten ${name} is refused as damaged, not as another program's`, async () => {
+      await makeStore(3);
+      const bytes = readFileSync(place.path);
+      writeFileSync(place.path, bytes.fill(0xa5, from, to));
+      await refuses('DROVER_STORE_DAMAGED');
+    });
+  }
+
+  test('a log without its file is refused: it may have tasks that are nowhere else', async () => {
+    const store = place.store();
+    await store.open(command);
+    await store.submit([newTask('a')], 0);
+    const copy = new SqlitePlace();
+    copyFileSync(`${place.path}-wal`, `${copy.path}-wal`);
+    await store.close();
+    const log = readFileSync(`${copy.path}-wal`);
+    await expect(copy.store().open(command)).rejects.toMatchObject({ code: 'DROVER_STORE_DAMAGED' });
+    expect(readFileSync(`${copy.path}-wal`)).toEqual(log);
+    await copy.remove();
+  });
+
+  test('a file that was removed while nobody used it is made anew', async () => {
+    await makeStore(3);
+    rmSync(place.path);
+    await makeStore(1);
+    expect(fileNames()).toEqual(['test.db', 'test.db-owner']);
   });
 
   for (const share of [0.1, 0.5, 0.9]) {
     test(`a database of which only ${share * 100} % is left is refused`, async () => {
       await makeStore(2_000);
       truncateSync(place.path, Math.floor(statSync(place.path).size * share));
-      await refuses('DROVER_STORE_NOT_A_DATABASE');
+      await refuses('DROVER_STORE_DAMAGED');
     });
   }
 

@@ -55,10 +55,10 @@ for (const [version, schema] of [
       expect(await store.open(command)).toEqual({ epoch: 8, recovered: 2 });
       const claimed = await store.claim({ wants, ...lease });
       expect(claimed.map(({ id, fence }) => [id, fence])).toEqual([
-        ['run', 3],
-        ['child', 2],
-        ['urgent', 1],
-        ['old', 1],
+        ['run', 8],
+        ['child', 8],
+        ['urgent', 8],
+        ['old', 8],
       ]);
       const [started] = await store.start([claimed[0]!], 5_000);
       expect(started).toMatchObject({ at: 'started', memory: [{ place: 'call:model#1', value: '"paid"' }] });

@@ -70,6 +70,17 @@ describe('the thread of an SQLite store', () => {
     expect(made).toBeLessThan(200);
   });
 
+  test('a read of a row that the same transaction writes is answered', async () => {
+    for (let version = 0; version < 5; version += 1) {
+      const write = store.setState(
+        [{ key: 'a', value: `${version}`, version: version === 0 ? null : (await store.getState(['a']))[0]!.version }],
+        0,
+      );
+      const [, [row]] = await Promise.all([write, store.getState(['a'])]);
+      expect(row?.value).toBe(`${version}`);
+    }
+  });
+
   test('commands take effect in the order in which they are called', async () => {
     const [submitted, claimed, listed] = await Promise.all([
       submit('a'),

@@ -53,7 +53,7 @@ export class Books {
   readonly #completed = new Set<string>();
   readonly #ended = new Map<string, string>();
   readonly #cancelled = new Set<string>();
-  /** Tasks that end without success: with them whom they have asked, of which no answer says so here. */
+  /** Tasks that end: with them whom they have asked, of which no answer says so here. */
   readonly #fallen = new Set<string>();
   readonly #line = new Map<string, Waiting>();
   readonly #granted = new Set<string>();
@@ -121,12 +121,12 @@ export class Books {
     if (nowMs > sinceMs + SWEEP_MS + SLACK_MS) this.#witness.breaks('L2', `${id} is ${status} ${nowMs - sinceMs} ms after its lease`);
   }
 
-  /** Nobody goes on for a task that has ended without success, but to be undone or to let go. */
+  /** Nobody goes on for a task that has ended, but to be undone or to let go. */
   #lookAtFamilies(tasks: readonly TaskRecord[]): void {
-    const fallen = new Set(tasks.flatMap(({ id, status }) => (isTerminal(status) && status !== 'completed' ? [id] : [])));
+    const over = new Set(tasks.flatMap(({ id, status }) => (isTerminal(status) ? [id] : [])));
     for (const { id, parentId, status, undone, noted } of tasks)
-      if (parentId !== null && fallen.has(parentId) && !isTerminal(status) && !undone && noted !== 'cancel')
-        this.#witness.breaks('family', `${id} is ${status}, and ${parentId}, which asked for it, has ended without success`);
+      if (parentId !== null && over.has(parentId) && !isTerminal(status) && !undone && noted !== 'cancel')
+        this.#witness.breaks('family', `${id} is ${status}, and ${parentId}, which asked for it, has ended`);
   }
 
   #submitted(tasks: readonly NewTask[], outcomes: readonly SubmitOutcome[]): void {
@@ -164,7 +164,7 @@ export class Books {
       // Whoever waits for something else has left the line for locks.
       if (outcome.at !== 'released' && outcome.at !== 'lost') this.#line.delete(id);
       this.#letsGo(id, outcome.at, (outcomes[at] as Extract<SettleOutcome, { at: 'settled' }>).status);
-      if (outcome.at === 'failed' || outcome.at === 'dead') this.#fallen.add(id);
+      if (outcome.at === 'failed' || outcome.at === 'dead' || outcome.at === 'completed') this.#fallen.add(id);
       if (outcome.at !== 'completed') continue;
       if (this.#completed.has(id)) this.#witness.breaks('S2', `${id} was completed twice`);
       this.#completed.add(id);

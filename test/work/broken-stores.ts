@@ -142,7 +142,7 @@ export const MISTAKES: Readonly<Record<string, Mistake>> = {
     breaks: ['L1'],
     spoil: (store) =>
       override(store, {
-        signal: async (items) => ({ outcomes: items.map(() => ({ at: 'told' as const })), ready: [] }),
+        signal: async (items) => ({ outcomes: items.map(() => ({ at: 'told' as const, n: 0 })), ready: [] }),
       }),
   },
   'wakes nobody when a child ends': {

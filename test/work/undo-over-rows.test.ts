@@ -59,9 +59,9 @@ test('a run that read a row, is to be retried and is cancelled meanwhile is undo
   expect(await bed.rejection(handle.result())).toMatchObject({ code: 'DROVER_TASK_CANCELLED' });
 });
 
-test.each(['a call', 'a step', 'a wait', 'a child'])(
-  'a run that caught the failure of %s, is to be retried and is cancelled meanwhile is undone',
-  async (what) => {
+test.each(['a call', 'a step', 'a wait', 'a child'].flatMap((what) => [[what, 'that'] as const, [what, 'something else'] as const]))(
+  'a run that caught the failure of %s, is to be retried because of %s and is cancelled meanwhile is undone',
+  async (what, why) => {
     await using bed = new Testbed();
     const undone: string[] = [];
     const no = async (): Promise<never> => {
@@ -81,9 +81,9 @@ test.each(['a call', 'a step', 'a wait', 'a child'])(
           'a wait': () => ctx.waitFor('go', { withinMs: 10 }),
           'a child': () => ctx.ask('child', undefined),
         }[what] as () => Promise<unknown>;
-        await failing().catch(() => {});
+        const cause = await failing().catch((error: unknown) => error);
         await ctx.compensate('paid', () => undone.push('paid'));
-        throw new Error('not yet');
+        throw new Error('not yet', why === 'that' ? { cause } : {});
       },
     });
     const fleet = await bed.start({ agents: { work, child } });

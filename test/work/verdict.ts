@@ -18,7 +18,7 @@ export function judge(witness: Witness, { tasks, accepted, rows, cancelled }: En
   const sums: Record<string, number> = {};
   for (const task of tasks) {
     const program = JSON.parse(accepted.get(task.id)!.input) as Program;
-    judgeTask(witness, task, program, isCancelled(task, tasks, cancelled));
+    judgeTask(witness, task, program, isCancelled(task, { tasks, accepted, cancelled }));
     if (task.status !== 'completed') continue;
     for (const op of program.ops) if (op.at === 'add') sums[op.row] = (sums[op.row] ?? 0) + op.by;
   }
@@ -65,9 +65,11 @@ function judgeTask(witness: Witness, { id, status, result, error }: TaskRecord, 
   if (inOrder.join() !== inReverse.join()) witness.breaks('undo', `${id} was undone in the order ${undone.join(', ')}`);
 }
 
-/** It, or whoever asked for it; or that has ended without success. */
-function isCancelled(task: TaskRecord, tasks: readonly TaskRecord[], cancelled: ReadonlySet<string>): boolean {
+/** It, or whoever asked for it; or that has ended without success, or may have completed without it. */
+function isCancelled(task: TaskRecord, { tasks, accepted, cancelled }: Omit<End, 'rows'>): boolean {
   if (cancelled.has(task.id)) return true;
   const parent = tasks.find(({ id }) => id === task.parentId);
-  return parent !== undefined && (parent.status !== 'completed' || isCancelled(parent, tasks, cancelled));
+  if (parent === undefined) return false;
+  const races = (JSON.parse(accepted.get(parent.id)!.input) as Program).ops.some(({ at }) => at === 'race');
+  return parent.status !== 'completed' || races || isCancelled(parent, { tasks, accepted, cancelled });
 }

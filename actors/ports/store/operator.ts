@@ -11,8 +11,10 @@ export interface Signal {
 }
 
 export type SignalOutcome =
-  /** `known`: it had been told before. */
-  | { readonly at: 'told' | 'known' }
+  /** It is the `n`th of its name, from 0. */
+  | { readonly at: 'told'; readonly n: number }
+  /** It had been told before. */
+  | { readonly at: 'known' }
   | { readonly at: 'unknown' }
   | { readonly at: 'ended'; readonly status: TaskStatus }
   /** It has been told of `limit` events that name it. */
@@ -51,8 +53,10 @@ export interface Approval {
 
 /**
  * `requeue` puts back what failed, died or was cancelled: to be run; or, where some of what it had registered could not be
- * undone, to be undone, with fresh attempts, and to end as was kept for it. With what is to be run those children are put back
- * that were cancelled by its end, unless they have been undone, and so on. `unpause` lets go on what was paused.
+ * undone, to be undone, with fresh attempts, and to end as was kept for it. What is to be run must not be past its deadline.
+ * With it those children are put back that were cancelled by its end, and those that failed or died, unless they have been
+ * undone, and so on. `unpause` lets go on what was paused. `cancel` ends what has not ended, and what has failed and is kept as
+ * it stands: undone first where there is something to undo, with its children.
  */
 export type SteerAction = 'cancel' | 'pause' | 'unpause' | 'requeue';
 
@@ -70,6 +74,8 @@ export type SteerOutcome =
   | { readonly at: 'noted'; readonly fence: number }
   /** `undone`: all that it had done has been compensated, so it cannot be put back. */
   | { readonly at: 'refused'; readonly why: 'ended' | 'not-ended' | 'not-paused' | 'undone'; readonly status: TaskStatus }
+  /** It would be put back to be run, and fail again at once. */
+  | { readonly at: 'refused'; readonly why: 'deadline'; readonly status: TaskStatus; readonly deadlineMs: number }
   /** It is being undone already, and ends like that then: that is not cancelled. */
   | { readonly at: 'refused'; readonly why: 'undoing'; readonly status: TaskStatus; readonly ends: 'failed' | 'cancelled' | 'dead' }
   | { readonly at: 'unknown' };

@@ -45,13 +45,13 @@ export interface SweepReply {
   readonly ready: readonly string[];
   /** Tasks whose lease had run out: back in the queue, or dead; or whose deadline had passed under lease. */
   readonly expired: readonly (Held & { readonly status: TaskStatus })[];
-  /** Tasks that have ended without being held: their deadline has passed; or, since the last sweep, who had asked for them has ended without success. */
+  /** Tasks that have ended without being held: their deadline has passed; or, since the last sweep, who had asked for them has ended. */
   readonly ended: readonly string[];
   /** When the next retry, parked task, deadline or schedule comes due, null when there is none. */
   readonly nextAtMs: number | null;
   /** Tasks under lease that have inherited a priority since the last sweep: somebody more urgent waits for what they hold. */
   readonly raised: readonly { readonly id: string; readonly priority: number }[];
-  /** Runs of which an operator wants something, or whose parent has ended without success: they are to let go. */
+  /** Runs of which an operator wants something, or whose parent has ended: they are to let go. */
   readonly noted: readonly (Held & { readonly what: 'cancel' | 'pause' })[];
   /** Schedules that are due. They stay due until they are fired. */
   readonly schedules: readonly Schedule[];

@@ -35,6 +35,8 @@ export interface TaskRecord {
   readonly dueAtMs: number | null;
   /** It is being undone; or, once it has ended, has been, all of it. False where some of it could not be undone. */
   readonly undone: boolean;
+  /** It has failed and is kept as it stands (`keeps`): put it back, or cancel it, and what it has registered is undone. */
+  readonly kept: boolean;
   /** What an operator wants of it once its run lets go. */
   readonly noted: 'cancel' | 'pause' | null;
 }
@@ -55,7 +57,8 @@ export type StoryEntry =
       /** Why it was parked, what it was blocked by, or the error. */
       readonly detail: string | null;
     }
-  | { readonly at: 'event'; readonly atMs: number; readonly name: string }
+  /** `decision`: of an approval, as it was given. Absent: no decision, or one of a former version, which kept no more of it. */
+  | { readonly at: 'event'; readonly atMs: number; readonly name: string; readonly decision?: string }
   | {
       readonly at: 'steered';
       readonly atMs: number;

@@ -5,6 +5,8 @@ import type { Held } from './task.ts';
 export interface StateRead extends Held {
   readonly place: string;
   readonly key: string;
+  /** Version of the kind's code that reads, as of all that is remembered. Absent: that of the task. */
+  readonly version?: string;
 }
 
 /** A versioned row. Versions of a key only grow, also when it was deleted meanwhile. */

@@ -9,7 +9,7 @@ export interface Remembered {
   /** Guards against a run that takes another way: hash of the request. */
   readonly hash: string;
   readonly value: string;
-  /** `value` is the error that it failed with: forgotten when the run is retried. Absent: it succeeded. */
+  /** `value` is the error that it failed with: a run that ends with that has it forgotten. Absent: it succeeded. */
   readonly failed?: boolean;
   /** Version of the kind's code that brought it. Absent: that of the task. */
   readonly version?: string;
@@ -85,9 +85,24 @@ export type SettledOutcome =
       readonly sends: readonly NewTask[];
       readonly writes?: readonly StateWrite[];
     }
-  /** Remembered failures are forgotten; `forget`: what it read of rows (places that begin with `state:`), or everything. */
-  | { readonly at: 'retry'; readonly error: string; readonly readyAtMs: number; readonly forget?: 'state' | 'everything' }
-  | { readonly at: 'failed' | 'dead'; readonly error: string }
+  /**
+   * `failures`: places of remembered failures that are forgotten, so that the next run tries them anew; what has
+   * succeeded there stays. `forget`: what it read of rows (places that begin with `state:`), or everything.
+   */
+  | {
+      readonly at: 'retry';
+      readonly error: string;
+      readonly readyAtMs: number;
+      readonly failures?: readonly string[];
+      readonly forget?: 'state' | 'everything';
+    }
+  /**
+   * `failures`: as with `retry`, for when it is put back; none where it is to be undone, and goes the way that it went.
+   * `keeps`: it is kept as it stands: failed, with nothing of it undone, its children as they are and what it remembers, until
+   * somebody puts it back, or cancels it after all. Not where it is to be undone already, or cancelled: that goes first.
+   */
+  | { readonly at: 'failed'; readonly error: string; readonly failures?: readonly string[]; readonly keeps?: boolean }
+  | { readonly at: 'dead'; readonly error: string; readonly failures?: readonly string[] }
   /** A task that was to be undone has been: it ends as was kept for it. Its memory is forgotten. */
   | { readonly at: 'undone' }
   /**

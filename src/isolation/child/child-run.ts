@@ -4,13 +4,16 @@
  *
  * Once the run is over its pending operations never settle and new ones have no effect, as everywhere.
  */
+import { describe } from '../../../actors/kernel/errors.ts';
 import { childTask } from '../../runtime/child-task.ts';
 import { checkHold, checkNoHold, holding } from '../../runtime/holding.ts';
 import type { Held } from '../../runtime/holding.ts';
 import { checkQuality, decode, encode } from '../../runtime/payload.ts';
 import { Begins, newBegun } from '../../runtime/run/begun.ts';
 import { CompensateInStepError } from '../../runtime/run/errors.ts';
-import { inStep, stepAround, stepOf } from '../../runtime/run/in-step.ts';
+import { errorsIn } from '../../runtime/run/failures.ts';
+import { placeOfKey } from '../../runtime/run/idempotency-key.ts';
+import { checkOutsideStep, inStep, stepAround, stepOf } from '../../runtime/run/in-step.ts';
 import type {
   AskOptions,
   CallOptions,
@@ -50,6 +53,8 @@ export class ChildRun implements Context {
   readonly #open = new Map<number, Operation>();
   /** What it has begun. */
   readonly #begins = new Begins();
+  /** What was rejected by the fleet, by ticket. */
+  readonly #failures = new Map<number, Error>();
   #state: ChildState | undefined;
   /** What was registered to undo steps, by name. */
   #undos: Map<string, Perform> | undefined;
@@ -90,7 +95,7 @@ export class ChildRun implements Context {
       case 'resolved':
         return this.#take(said.ticket)?.resolve(said.value);
       case 'rejected':
-        return this.#take(said.ticket)?.reject(fromWire(said.error));
+        return this.#reject(said.ticket, fromWire(said.error));
       case 'do-step':
         return void this.#perform(said.ticket, this.#open.get(said.ticket)?.perform, said.idempotencyKey);
       case 'do-change':
@@ -121,7 +126,7 @@ export class ChildRun implements Context {
       'step',
       name,
       (ticket) => this.#post({ at: 'step', ticket, name, options }),
-      (key: string) => inStep(this, stepOf(key.slice(this.task.id.length + 1)), () => fn(this.#step(key))),
+      (key: string) => inStep(this, stepOf(placeOfKey(this.task.id, key)), () => fn(this.#step(key))),
     );
   }
 
@@ -146,6 +151,7 @@ export class ChildRun implements Context {
   }
 
   send(kind: string, input: unknown, options: AskOptions = {}): void {
+    checkOutsideStep(this, `send ${describe(kind)}`);
     if (this.#over === undefined) this.#post({ at: 'send', ...this.#child(kind, input, options) });
   }
 
@@ -209,6 +215,14 @@ export class ChildRun implements Context {
     return this.#begins.failureOf(this.task.id);
   }
 
+  /** The tickets of operations that were rejected with what that error holds. */
+  holding(thrown: unknown): readonly number[] {
+    const held = errorsIn(thrown);
+    const same = [...this.#failures].filter(([, error]) => held.has(error));
+    if (same.length > 0) return same.map(([ticket]) => ticket);
+    return [...this.#failures].flatMap(([ticket, error]) => ([...errorsIn(error)].some((part) => held.has(part)) ? [ticket] : []));
+  }
+
   /** Begins an operation: none once the run is over. */
   operate<T>(operation: string, name: string | undefined, begin: (ticket: number) => void, perform?: Perform): Promise<T> {
     if (this.#over !== undefined) return new Promise(() => {});
@@ -230,7 +244,7 @@ export class ChildRun implements Context {
       const value: unknown = await perform(given);
       this.#post({ at: 'step-done', ticket, value: encode(value, 'what a step brought', this.#bounds.payloadBytes) });
     } catch (error) {
-      this.#post({ at: 'step-failed', ticket, error: toWire(error) });
+      this.#post({ at: 'step-failed', ticket, error: toWire(error), of: this.holding(error) });
     }
   }
 
@@ -243,6 +257,11 @@ export class ChildRun implements Context {
     const operation = this.#open.get(ticket);
     this.#open.delete(ticket);
     return operation;
+  }
+
+  #reject(ticket: number, error: Error): void {
+    this.#failures.set(ticket, error);
+    this.#take(ticket)?.reject(error);
   }
 
   #stop(error: WireError): void {

@@ -66,7 +66,7 @@ function execute(order: RunOrder): void {
       if (forgotten !== undefined) throw forgotten;
       say({ at: 'returned', result: encode(parse(agent.output, value, names.output, true), names.output, bounds.payloadBytes) });
     } catch (error) {
-      say({ at: 'threw', error: toWire(error) });
+      say({ at: 'threw', error: toWire(error), of: run.holding(error) });
     }
   };
   void running();

@@ -45,7 +45,8 @@ export class RunRequests {
   readState(run: Run, key: string, place: string, read: (row: StateRow | null) => void): void {
     const { id, fence } = run.task;
     const replied = (outcome: StateReadOutcome): void => (outcome.at === 'stale' ? run.leaseLost() : read(outcome.row));
-    this.#reads.add({ id, fence, place, key }, { replied });
+    const { version } = run.memory;
+    this.#reads.add({ id, fence, place, key, ...(version === undefined ? {} : { version }) }, { replied });
   }
 
   /** The row as it is now. */

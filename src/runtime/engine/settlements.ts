@@ -52,13 +52,20 @@ export class Settlements {
     const { undoing, usesState } = run;
     const record = toErrorRecord(undoing === undefined ? thrown : undoing.failureOf(thrown));
     const error = JSON.stringify(record);
-    if (undoing === undefined && record.retryable === false) return { at: 'failed', error };
-    const rest = undoing === undefined ? this.restOf(run) : undoing.rest;
-    if (rest.at === 'used-up') return { at: 'dead', error };
-    if (rest.at === 'given-up') return { at: undoing === undefined ? 'failed' : 'dead', error };
-    const retry = { at: 'retry', error, readyAtMs: this.#core.nowMs() + rest.inMs } as const;
-    // Rows are read anew; but what is undone goes the way that it went.
-    return usesState && undoing === undefined ? { ...retry, forget: 'state' } : retry;
+    if (undoing !== undefined) {
+      // What is undone goes the way that it went: nothing is forgotten.
+      if (undoing.rest.at !== 'again') return { at: 'dead', error };
+      return { at: 'retry', error, readyAtMs: this.#core.nowMs() + undoing.rest.inMs };
+    }
+    const places = run.failuresBehind(thrown);
+    const failures = places.length === 0 ? {} : { failures: places };
+    if (record.retryable === false) return { at: 'failed', error, ...failures };
+    const rest = this.restOf(run);
+    if (rest.at === 'used-up') return { at: 'dead', error, ...failures };
+    if (rest.at === 'given-up') return { at: 'failed', error, ...failures };
+    // Rows are read anew.
+    const forget = usesState ? ({ forget: 'state' } as const) : {};
+    return { at: 'retry', error, readyAtMs: this.#core.nowMs() + rest.inMs, ...failures, ...forget };
   }
 
   /** Asks a backoff function of the kind's own, so once a run. */
@@ -80,7 +87,8 @@ export class Settlements {
     upkeep.isSure(task.id);
     this.#note(task, outcome, run!, isTerminal(reply.status));
     // Whom it had asked is cancelled with it: the next sweep says who has ended, and which runs are to let go.
-    if ((run === undefined || run.hasAsked) && mayHaveFallen(outcome, reply.status, run)) upkeep.sweepBy(core.nowMs());
+    const leaves = outcome.at === 'completed' ? run!.leavesChildren : run === undefined || run.hasAsked;
+    if (leaves && mayHaveFallen(outcome, reply.status, run)) upkeep.sweepBy(core.nowMs());
     if (run?.lettingGo === 'paused' && reply.status === 'parked' && outcome.at !== 'parked') core.paused(task);
     if (outcome.at === 'completed' || !isTerminal(reply.status)) return;
     const error =
@@ -202,10 +210,9 @@ class Settling implements Requester<SettleOutcome> {
   }
 }
 
-/** Whether its task may have ended without success by that, or is to be undone now. */
+/** Whether its task may have ended by that, or is to be undone now. */
 function mayHaveFallen({ at }: SettledOutcome, status: TaskStatus, run: Run | undefined): boolean {
-  if (at === 'completed') return false;
-  return at === 'failed' || at === 'dead' || at === 'lost' || isTerminal(status) || run?.lettingGo === 'cancelled';
+  return at === 'completed' || at === 'failed' || at === 'dead' || at === 'lost' || isTerminal(status) || run?.lettingGo === 'cancelled';
 }
 
 /** The completion could not be committed: why the run is rejected instead. */

@@ -157,6 +157,8 @@ export class Starts {
     if (outcome.at === 'rejected') return this.#rejected(plan, task, outcome);
     const run = new Run(this.#engine, { plan, worker, claimed: task, priority: lease.priority, started: outcome });
     lease.run = run;
+    for (const event of lease.told ?? []) run.told(event);
+    lease.told = undefined;
     core.stats.started += 1;
     core.running += 1;
     const { attempt } = outcome;

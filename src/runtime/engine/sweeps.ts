@@ -97,11 +97,20 @@ export class Sweeps {
     for (const { id, fence } of expired) this.#expired({ id, fence });
     this.lookAgain(ended);
     if (this.#isUnheard) this.#lookAtAll();
-    for (const { id, priority } of raised) raise(core.leases.of(id), priority);
+    for (const { id, priority } of raised) this.#raise(core.leases.of(id), priority);
     for (const { id, fence, what } of noted) this.#letGo({ id, fence }, what === 'cancel' ? 'cancelled' : 'paused');
     if (schedules.length > 0) core.options.onSchedules?.(schedules);
     this.#resolveDoubts();
     this.by(Math.min(nextAtMs ?? Infinity, core.nowMs() + SWEEP_MS));
+  }
+
+  /** Somebody more urgent waits for what the task holds, or for its end. */
+  #raise(lease: Lease | undefined, priority: number): void {
+    if (lease === undefined || lease.priority >= priority) return;
+    lease.priority = priority;
+    const { plan, run, task } = lease;
+    if (run !== undefined) run.priority = priority;
+    else this.#core.tellQueue(plan.kind, { type: 'queue.raised', tasks: [{ id: task.id, fence: task.fence, priority }] });
   }
 
   /** What was spilled under an answer that was lost, is in a box that nobody asks for. */
@@ -160,11 +169,4 @@ export class Sweeps {
     else if (waits || this.#core.leases.of(id) !== undefined) this.#doubts.delete(id);
     else this.#doubts.set(id, { fence, run, told: true });
   }
-}
-
-/** Somebody more urgent waits for what the task holds. */
-function raise(lease: Lease | undefined, priority: number): void {
-  if (lease === undefined || lease.priority >= priority) return;
-  lease.priority = priority;
-  if (lease.run !== undefined) lease.run.priority = priority;
 }

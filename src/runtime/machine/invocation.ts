@@ -39,8 +39,6 @@ export interface InvocationOptions {
   readonly run: Run;
   /** Its place in the machine. */
   readonly label: string;
-  /** What has been counted before, by the name of the place. */
-  readonly counts?: Iterable<readonly [string, number]>;
   /** It registers something to be undone. */
   readonly onCompensate?: () => void;
   /** It has come to something that no earlier run has done, in a run that only undoes. */
@@ -95,11 +93,14 @@ export class Invocation implements Context, RunPart {
   #state: State | undefined;
   #controller: AbortController | undefined;
   #stopped = false;
+  #hasBegun = false;
+  /** What is opened registers a compensation. */
+  #isRegistering = false;
 
   constructor(options: InvocationOptions) {
     this.#options = options;
     this.#run = options.run;
-    this.memory = new InvocationPlaces(options.run.memory, options.label, options.counts);
+    this.memory = new InvocationPlaces(options.run.memory, options.label);
   }
 
   /** Its state has been left. */
@@ -108,6 +109,7 @@ export class Invocation implements Context, RunPart {
     this.#stopped = true;
     const error = new RunOverError('ended');
     for (const operation of this.#open) {
+      if (operation.waitsFor === 'child') this.#run.leavesChildren = true;
       operation.cancel(error);
       if (operation instanceof EventWait && operation.event !== undefined) this.#run.events.release(operation.event);
       this.#run.done(operation);
@@ -116,9 +118,9 @@ export class Invocation implements Context, RunPart {
     this.#controller?.abort(error);
   }
 
-  /** It waits for an event that has been told since the run began: only the next run sees it. */
-  get isTold(): boolean {
-    return [...this.#open].some((operation) => operation instanceof EventWait && operation.isTold);
+  /** It has begun something, and so has come by what it has brought. */
+  get hasBegun(): boolean {
+    return this.#hasBegun;
   }
 
   // ── What it does ─────────────────────────────────────────────────────────────────────────────
@@ -171,7 +173,12 @@ export class Invocation implements Context, RunPart {
   compensate(name: string, undo: (step: StepContext) => unknown): Promise<void> {
     return this.operate('compensate', name, (resolve, reject) => {
       this.#options.onCompensate?.();
-      compensate(this.#self, this.#named(name), undo, resolve, reject);
+      this.#isRegistering = true;
+      try {
+        compensate(this.#self, this.#named(name), undo, resolve, reject);
+      } finally {
+        this.#isRegistering = false;
+      }
     });
   }
 
@@ -225,7 +232,10 @@ export class Invocation implements Context, RunPart {
   }
 
   opened<O extends RunOperation>(operation: O): O {
+    this.#hasBegun = true;
     this.#open.add(operation);
+    // Numbered, even alone: those of all operations are undone in one order.
+    if (this.#isRegistering) this.#run.order.raced(operation);
     return this.#run.opened(operation);
   }
 
@@ -267,10 +277,10 @@ export class Invocation implements Context, RunPart {
     this.#run.inOrder(...given);
   }
 
-  afterSeen(act: () => void): void {
+  afterSeen(act: () => void, came?: number): void {
     this.#run.afterSeen(() => {
       if (!this.#stopped) act();
-    });
+    }, came);
   }
 
   unseen(...given: Parameters<Run['unseen']>): void {

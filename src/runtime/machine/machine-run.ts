@@ -74,7 +74,6 @@ class MachineRun {
   readonly #timers: MachineTimers;
   readonly #inbox: Inbox;
   readonly #entries: Record<string, number>;
-  readonly #taken: Record<string, number>;
   readonly #sends: KeptSend[];
   readonly #undoable: KeptInvocation[];
   readonly #active = new Map<AnyActorRef, Invocation>();
@@ -92,12 +91,10 @@ class MachineRun {
     this.#options = options;
     this.#run = run;
     this.#entries = { ...record?.entries };
-    this.#taken = { ...record?.taken };
     this.#sends = [...(record?.sends ?? [])];
     this.#undoable = [...(record?.undoable ?? [])];
     this.#timers = new MachineTimers(run, (target, event) => this.#turn(() => target.send(event)));
-    const onError = (error: unknown): void => this.#fail(error);
-    this.#inbox = new Inbox({ run, machine, taken: this.#taken, onCome: () => this.#turn(() => {}), onError });
+    this.#inbox = new Inbox({ run, machine, taken: record ?? { taken: {} }, onCome: () => this.#turn(() => {}) });
     const from = record === undefined ? { input } : { snapshot: record.snapshot };
     const logger = (...said: readonly unknown[]): void => run.log.info({ said }, machine.id);
     this.#root = run.within(() => createActor(machine, { id: run.task.id, logger, ...from } as never));
@@ -117,7 +114,21 @@ class MachineRun {
       this.#timers.restore(this.#root, record.timers);
       this.#safe = this.#text();
     }
+    if (this.#inbox.isEmpty || this.#active.size === 0) this.#inbox.open();
+    else this.#openInbox();
     this.#settle();
+  }
+
+  /** What was told and not taken comes after all that was under way has come by what it had brought: that was first. */
+  #openInbox(): void {
+    const run = this.#run;
+    const { signs } = run;
+    run.afterSeen(() => {
+      const isQuiet = run.signs === signs || ![...this.#active.values()].some(({ hasBegun }) => !hasBegun);
+      if (!isQuiet) return this.#openInbox();
+      this.#inbox.open();
+      this.#turn(() => {});
+    });
   }
 
   /** An operation has been entered: it begins when that is safe. */
@@ -157,17 +168,17 @@ class MachineRun {
   }
 
   #settle(): void {
-    for (;;) {
-      this.#stopLeft();
-      const snapshot = this.#root.getSnapshot() as AnyMachineSnapshot;
-      if (snapshot.status === 'done') return this.#complete(snapshot.output);
-      if (snapshot.status !== 'active') return this.#fail(snapshot.error);
-      if (this.#run.over !== undefined) return;
-      const event = this.#inbox.look(this.#root);
-      if (event === undefined) break;
-      this.#run.within(() => this.#root.send(event));
-    }
     try {
+      for (;;) {
+        this.#stopLeft();
+        const snapshot = this.#root.getSnapshot() as AnyMachineSnapshot;
+        if (snapshot.status === 'done') return this.#complete(snapshot.output);
+        if (snapshot.status !== 'active') return this.#fail(snapshot.error);
+        if (this.#run.over !== undefined) return;
+        const event = this.#inbox.look(this.#root);
+        if (event === undefined) break;
+        this.#run.within(() => this.#root.send(event));
+      }
       this.#check();
       this.#save();
     } catch (error) {
@@ -192,7 +203,7 @@ class MachineRun {
     const { context, value } = this.#root.getSnapshot() as AnyMachineSnapshot;
     const odd = notJson(context, 'context');
     if (odd !== undefined) throw new MachineContextError({ id, machine, path: odd.path }, odd.value);
-    if (this.#active.size > 0 || this.#timers.size > 0 || this.#inbox.isOpen(this.#root)) return;
+    if (this.#active.size > 0 || this.#timers.size > 0 || this.#inbox.isAwaited(this.#root)) return;
     throw new MachineStuckError({ id, machine, state: JSON.stringify(value) });
   }
 
@@ -210,9 +221,6 @@ class MachineRun {
     remember(run, run.opened(new Pending()), item, () => {
       this.#isSaving = false;
       this.#safe = text;
-      // An event that was told while something was under way comes before what would be next.
-      if (this.#inbox.isTold) run.parkIfPostponed();
-      if (run.over !== undefined) return;
       for (const begin of entered) begin();
       if (!this.#isOver) this.#save();
     });
@@ -228,7 +236,7 @@ class MachineRun {
       snapshot: this.#root.getPersistedSnapshot() as unknown as KeptSnapshot,
       timers: this.#timers.kept(),
       entries: this.#entries,
-      taken: this.#taken,
+      ...this.#inbox.kept(),
       sends: this.#sends,
       undoable: this.#undoable,
     };

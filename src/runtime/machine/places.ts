@@ -10,17 +10,27 @@ import type { RunMemory } from '../run/memory.ts';
 
 export class InvocationPlaces implements Pick<
   RunMemory,
-  'next' | 'nextCall' | 'elsewhere' | 'once' | 'stored' | 'childName' | 'recall' | 'has' | 'child' | 'version' | 'isBefore' | 'passed'
+  | 'next'
+  | 'nextCall'
+  | 'elsewhere'
+  | 'once'
+  | 'stored'
+  | 'askedPlace'
+  | 'childName'
+  | 'recall'
+  | 'has'
+  | 'child'
+  | 'version'
+  | 'isBefore'
+  | 'passed'
 > {
   readonly #memory: RunMemory;
   readonly #label: string;
-  readonly #counts: Map<string, number>;
+  readonly #counts = new Map<string, number>();
 
-  /** `counts`: what has been counted before, by the name of the place. */
-  constructor(memory: RunMemory, label: string, counts: Iterable<readonly [string, number]> = []) {
+  constructor(memory: RunMemory, label: string) {
     this.#memory = memory;
     this.#label = label;
-    this.#counts = new Map(counts);
   }
 
   /** A machine is restored where it was: what its former operations have brought is not come by again. */
@@ -66,6 +76,10 @@ export class InvocationPlaces implements Pick<
 
   stored(place: string): string {
     return this.#memory.stored(this.#own(place));
+  }
+
+  askedPlace(place: string): string {
+    return this.#memory.askedPlace(place);
   }
 
   childName(name: string): string {

@@ -30,13 +30,19 @@ export interface KeptSend {
   readonly priority?: number;
 }
 
-export interface MachineRecord {
+/** Which events a machine has taken, by their names. */
+export interface KeptTaken {
+  /** So many with all those before them. */
+  readonly taken: Readonly<Record<string, number>>;
+  /** By their numbers: those that it has taken before one that it could not take. */
+  readonly beyond?: Readonly<Record<string, readonly number[]>>;
+}
+
+export interface MachineRecord extends KeptTaken {
   readonly snapshot: KeptSnapshot;
   readonly timers: readonly KeptTimer[];
   /** How often each place was entered. */
   readonly entries: Readonly<Record<string, number>>;
-  /** How many events of each name the machine has taken. */
-  readonly taken: Readonly<Record<string, number>>;
   /** In the order in which their operations ended. */
   readonly sends: readonly KeptSend[];
   /** Have registered compensations: they are performed again when the task is undone. */

@@ -1,7 +1,8 @@
 /**
  * Undo: what the operations of a machine have registered is come by again. The machine itself is not run:
  * each operation that registered something, or was under way, is performed once more over what is
- * remembered, in the order in which they came to it, as far as an earlier run went.
+ * remembered, in the order in which they came to it, as far as an earlier run went. Then it is undone in the order of the
+ * numbers under which it was registered, whichever operation it is of.
  */
 import type { AnyStateMachine } from 'xstate';
 import { isOperation } from '../../topology/operation.ts';

@@ -10,16 +10,18 @@ import { derives, newTask } from '../new-task.ts';
 import type { Run, Settle } from '../run.ts';
 import { readErrorRecord } from '../task-error.ts';
 import { childId } from '../task-id.ts';
-import { BoundReachedError, ReplayDivergedError } from './errors.ts';
+import { answerOf } from './answer.ts';
+import { BoundReachedError, ChildIdTakenError, ReplayDivergedError } from './errors.ts';
 import { failureIn } from './memory.ts';
-import { placedIn } from './in-step.ts';
+import { checkOutsideStep } from './in-step.ts';
 import { Pending } from './operation.ts';
 import { describe, toErrorRecord } from '../../../actors/kernel/errors.ts';
 import { TaskCancelledError } from '../work-errors.ts';
 
 export function ask(run: Run, kind: string, input: unknown, options: AskOptions, resolve: Settle, reject: Settle): void {
+  checkOutsideStep(run, `ask ${describe(kind)}`);
   checkNoHold(run, run.plan.kind, kind);
-  const name = run.memory.next(placedIn(run, kind), options.key);
+  const name = run.memory.next(kind, options.key);
   const child = childOf(run, kind, input, options, name, true);
   const place = `ask:${name}@${hashText(child.input)}`;
   const seen = run.memory.recall(place, '');
@@ -27,11 +29,11 @@ export function ask(run: Run, kind: string, input: unknown, options: AskOptions,
   // A failure that an earlier run has seen stays one, whatever has become of the child since.
   if (seen !== undefined && failureIn(seen.value) !== undefined) return run.give(seen, resolve, reject);
   if (known?.status === 'completed') {
-    const deliver = (): void => resolve(decode(known.result));
+    const deliver = (): void => giveAnswer(run, kind, known.result, resolve, reject);
     if (seen !== undefined) return run.inOrder(seen.hash, deliver);
     return run.unseen(place, deliver);
   }
-  // A retry has forgotten that it failed; who is undone has to come by what was done because of that.
+  // An attempt that has ended with it has it forgotten; who is undone has to come by what was done because of that.
   const hasFailed = known !== undefined && isTerminal(known.status) && run.mayRepeat();
   if (!hasFailed && !run.mayAct(reject)) return;
   const asked = new Asked(run, child, place, resolve, reject);
@@ -40,9 +42,20 @@ export function ask(run: Run, kind: string, input: unknown, options: AskOptions,
   else asked.begin(known);
 }
 
+/** What has been brought before this run. */
+function giveAnswer(run: Run, kind: string, result: string | null, resolve: Settle, reject: Settle): void {
+  try {
+    // Who is undone goes the way that was gone with it.
+    resolve(run.undoing === undefined ? answerOf(run.engine.planOf(kind), result) : decode(result));
+  } catch (error) {
+    reject(error);
+  }
+}
+
 /** Given to the store with the completion of the task. */
 export function sent(run: Run, kind: string, input: unknown, options: AskOptions): NewTask {
-  return childOf(run, kind, input, options, run.memory.next(placedIn(run, `send:${kind}`), options.key), false);
+  checkOutsideStep(run, `send ${describe(kind)}`);
+  return childOf(run, kind, input, options, run.memory.next(`send:${kind}`, options.key), false);
 }
 
 function childOf(run: Run, kind: string, input: unknown, options: AskOptions, name: string, isAsked: boolean): NewTask {
@@ -83,7 +96,7 @@ class Asked {
     const { engine, memory, task } = this.#run;
     this.#run.opened(this.#wait);
     if (known !== undefined) return this.#know(known);
-    const parent = { id: task.id, fence: task.fence, place: memory.stored(this.#place) };
+    const parent = { id: task.id, fence: task.fence, place: memory.askedPlace(this.#place) };
     engine.submit({ ...this.#child, parent }, { replied: (outcome) => this.#submitted(outcome) });
   }
 
@@ -98,7 +111,8 @@ class Asked {
       case 'full':
         return this.#fail(new BoundReachedError({ id: run.task.id, bound: 'family', limit: outcome.limit }));
       case 'known': {
-        const { id, kind, input, status, result, error } = outcome.task;
+        const { id, kind, input, status, result, error, parentId } = outcome.task;
+        if (parentId !== run.task.id) return this.#fail(this.#taken(kind));
         const isSame = kind === this.#child.kind && sameJson(input, this.#child.input);
         return isSame ? this.#know({ id, place: this.#place, status, result, error }) : this.#diverged(kind, input);
       }
@@ -106,8 +120,15 @@ class Asked {
   }
 
   #know(child: ChildRecord): void {
-    if (isTerminal(child.status)) this.#ended(child);
+    const { status, result } = child;
+    if (status === 'completed') this.#answered(() => giveAnswer(this.#run, this.#child.kind, result, this.#resolve, this.#reject));
+    else if (isTerminal(status)) this.#ended(child);
     else this.#await();
+  }
+
+  #answered(deliver: () => void): void {
+    this.#wait.waitsFor = undefined;
+    this.#run.finish(this.#wait, this.#place, deliver);
   }
 
   #await(): void {
@@ -119,10 +140,8 @@ class Asked {
   }
 
   #ended({ id, status, result, error }: ChildRecord): void {
-    if (status === 'completed') {
-      this.#wait.waitsFor = undefined;
-      this.#run.finish(this.#wait, this.#place, () => this.#resolve(decode(result)));
-    } else if (status === 'cancelled') this.#cancelled(id);
+    if (status === 'completed') this.#answered(() => this.#resolve(decode(result)));
+    else if (status === 'cancelled') this.#cancelled(id);
     else this.#fail(new ChildFailedError({ id, kind: this.#child.kind, status, error: readErrorRecord(error) }));
   }
 
@@ -139,6 +158,10 @@ class Asked {
   #fail(error: unknown): void {
     this.#wait.waitsFor = undefined;
     this.#run.keepFailure(this.#wait, this.#place, '', error, this.#reject);
+  }
+
+  #taken(kind: string): ChildIdTakenError {
+    return new ChildIdTakenError({ id: this.#run.task.id, child: this.#child.id, kind: this.#child.kind, taken: { kind } });
   }
 
   #diverged(kind: string, input: string): void {

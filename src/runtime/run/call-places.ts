@@ -4,9 +4,9 @@
  *     first attempt      the how-manieth of its name; another request there is another way of the run
  *     a later attempt    where the same request stands; one that is new, where nothing stands
  *
- * For a retry has forgotten the failures: what the run did because of one that it caught, such as asking a smaller
- * model, it may not do again, and whatever comes after has another number than before. What it asks in the same words
- * is not paid again all the same.
+ * For a retry tries anew what the attempt before it has ended with: what the run did before it threw that, such as
+ * telling somebody, it may not do again, and whatever comes after has another number than before. What it asks in the
+ * same words is not paid again all the same.
  */
 import type { Remembered } from '../../../actors/ports/store.ts';
 import { withoutNumber } from './order.ts';
@@ -19,16 +19,17 @@ type Find = (place: string) => Remembered | undefined;
 
 export class CallPlaces {
   readonly #find: Find;
-  /** No place has a higher number. */
-  readonly #last: number;
+  readonly #places: () => Iterable<string>;
+  /** No place has a higher number; looked for when it is asked for. */
+  #last: number | undefined;
   /** Where calls of this run stand. */
   readonly #taken = new Map<string, { readonly at: PlaceAt; readonly n: number }>();
   #mayDiffer: boolean;
 
   /** `places`: all of them, as they are stored. `mayDiffer`: the run may go another way than earlier ones did. */
-  constructor(find: Find, places: Iterable<string>, mayDiffer: boolean) {
+  constructor(find: Find, places: () => Iterable<string>, mayDiffer: boolean) {
     this.#find = find;
-    this.#last = lastNumberOf(places);
+    this.#places = places;
     this.#mayDiffer = mayDiffer;
   }
 
@@ -49,7 +50,10 @@ export class CallPlaces {
 
   #standing(at: PlaceAt, n: number, hash: string | undefined): string {
     if (hash !== undefined && this.#isOf(at(n), hash)) return at(n);
-    if (hash !== undefined) for (let other = 1; other <= this.#last; other += 1) if (this.#isOf(at(other), hash)) return at(other);
+    if (hash !== undefined) {
+      this.#last ??= lastNumberOf(this.#places());
+      for (let other = 1; other <= this.#last; other += 1) if (this.#isOf(at(other), hash)) return at(other);
+    }
     let free = n;
     while (!this.#isFree(at(free))) free += 1;
     return at(free);

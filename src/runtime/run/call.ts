@@ -8,6 +8,7 @@ import { checkHold, holding } from '../holding.ts';
 import { hashText, textOf } from '../payload.ts';
 import type { Run, Settle } from '../run.ts';
 import { ReplayDivergedError } from './errors.ts';
+import { idempotencyKeyOf } from './idempotency-key.ts';
 import { placedIn } from './in-step.ts';
 
 export function call(run: Run, name: string, request: unknown, options: CallOptions, resolve: Settle, reject: Settle): void {
@@ -100,7 +101,7 @@ class Calling implements Caller {
   }
 
   get idempotencyKey(): string {
-    return `${this.#run.task.id}/${this.#place}`;
+    return idempotencyKeyOf(this.#run.task.id, this.#place);
   }
 
   get subject(): CallSubject {

@@ -39,6 +39,29 @@ export class OperationsOpenError extends DroverError {
   }
 }
 
+/**
+ * The id that a child is to have is that of a task which this one has not asked: somebody has submitted it under that id.
+ * Children are called `parent/kind#n`, or `parent/kind[key]`.
+ */
+export class ChildIdTakenError extends DroverError {
+  readonly code = 'DROVER_CHILD_ID_TAKEN';
+  readonly retryable = false;
+  /** `kind`: of the child that was to be asked. `taken`: of whoever has its id. */
+  override readonly detail: {
+    readonly id: string;
+    readonly child: string;
+    readonly kind: string;
+    readonly taken: { readonly kind: string };
+  };
+  constructor(detail: ChildIdTakenError['detail']) {
+    const { id, child, kind, taken } = detail;
+    super(
+      `task ${id}: its child of kind ${kind} would be ${describe(child)}, and that is the id of a task of kind ${taken.kind} which it has not asked; submit under ids that do not begin with that of a task and a slash`,
+    );
+    this.detail = detail;
+  }
+}
+
 /** One run used a key twice: `{ key }` is where the operation is remembered. */
 export class DuplicateKeyError extends DroverError {
   readonly code = 'DROVER_DUPLICATE_KEY';
@@ -108,10 +131,15 @@ export class UndeclaredWriteError extends DroverError {
   readonly code = 'DROVER_UNDECLARED_WRITE';
   readonly retryable = false;
   override readonly detail: { readonly id: string; readonly kind: string; readonly key: string };
-  constructor(detail: UndeclaredWriteError['detail'], declared: readonly string[]) {
+  /** `isDeclaredNow`: its kind declares it, but did not when the task was submitted. */
+  constructor(detail: UndeclaredWriteError['detail'], declared: readonly string[], isDeclaredNow = false) {
     const { kind, key } = detail;
     super(
-      `${kind}: ${describe(key)} is not in what this task writes (${declared.join(', ') || 'nothing'}); declare it in writes, or widen`,
+      `${kind}: ${describe(key)} is not in what this task writes (${declared.join(', ') || 'nothing'}); ${
+        isDeclaredNow
+          ? 'its kind declares it by now, but what a task writes is fixed when it is submitted: submit a new task, or widen'
+          : 'declare it in writes, or widen'
+      }`,
     );
     this.detail = detail;
   }
@@ -144,6 +172,21 @@ export class StateInStepError extends DroverError {
   }
 }
 
+/** Asked, waited, widened or sent inside a step: a run cannot park there, and a later one that remembers the step would not come by it. */
+export class OperationInStepError extends DroverError {
+  readonly code = 'DROVER_OPERATION_IN_STEP';
+  readonly retryable = false;
+  /** `operation`: e.g. `ask "review"`. */
+  override readonly detail: { readonly id: string; readonly step: string; readonly operation: string };
+  constructor(detail: OperationInStepError['detail']) {
+    const { id, step, operation } = detail;
+    super(
+      `task ${id}: ctx.${operation} inside step ${describe(step)}: a run cannot park inside a step, and a later run that remembers the step does not come by it; move it out, before the step or after`,
+    );
+    this.detail = detail;
+  }
+}
+
 /** A step's undoing is registered before that step, and outside of any: a later run that remembers the step would not come by it. */
 export class CompensateInStepError extends DroverError {
   readonly code = 'DROVER_COMPENSATE_IN_STEP';
@@ -156,7 +199,11 @@ export class CompensateInStepError extends DroverError {
   }
 }
 
-/** The task was begun under another version of its kind, which does not go on with those (`onVersionChange: 'refuse'`). Put it back when that version runs. */
+/**
+ * The task was begun under another version of its kind, and the present one does not go on with those (`onVersionChange:
+ * 'refuse'`). It is kept as it stands, nothing of it undone: put it back (`requeue`) when that version runs, and it goes on; or
+ * cancel it, and the code that runs then undoes it.
+ */
 export class VersionRefusedError extends DroverError {
   readonly code = 'DROVER_VERSION_REFUSED';
   readonly retryable = false;
@@ -164,7 +211,7 @@ export class VersionRefusedError extends DroverError {
   constructor(detail: VersionRefusedError['detail']) {
     const { id, kind, begun, version } = detail;
     super(
-      `task ${id}: was begun under version ${begun} of ${kind}, which is now ${version} and refuses those (onVersionChange); put it back when ${begun} runs`,
+      `task ${id}: was begun under version ${begun} of ${kind}, which is now ${version} and refuses those (onVersionChange); it is kept as it stands: put it back when ${begun} runs, or cancel it to have it undone by the code there is`,
     );
     this.detail = detail;
   }
@@ -211,8 +258,8 @@ export class OperationInUndoError extends DroverError {
 }
 
 /**
- * What an operation has failed with is not known any more: the attempt was retried, and then the task was to be undone.
- * Only a run that undoes sees it, where an earlier one has caught the failure.
+ * What an operation has failed with is not known any more: an attempt has ended with that and was retried, and then the
+ * task was to be undone. Only a run that undoes sees it, where an earlier one has registered something after the failure.
  */
 export class FailureForgottenError extends DroverError {
   readonly code = 'DROVER_FAILURE_FORGOTTEN';

@@ -1,23 +1,53 @@
-/** Events: which outside events a task was told of, and which of its waits takes which. */
+/** Events: which outside events a task was told of, and who takes which: its waits, or its statechart. */
+import type { TaskEvent } from '../../../actors/ports/store.ts';
 import { decode } from '../payload.ts';
 import { failureIn } from './memory.ts';
 import type { RunMemory } from './memory.ts';
 import type { EventWait, Taken } from './waits.ts';
 
+type EventRef = Pick<TaskEvent, 'name' | 'n'>;
+
 interface Named {
-  readonly values: readonly string[];
-  /** Taken in an earlier run: by their number. */
-  readonly taken: ReadonlySet<number>;
+  /** By their number; undefined: told, and not known here, or not told. */
+  readonly values: (string | undefined)[];
+  /** The how-manieth of all that are known each is. */
+  readonly orders: number[];
+  /** All before it are known. */
+  next: number;
+  /** Taken in an earlier run, or by a statechart: by their number. */
+  readonly taken: Set<number>;
   /** Who waits for them now, in the order in which they began; a wait that has taken its event is among them. */
   readonly waits: EventWait[];
 }
 
+/** As a former statechart took events: by waits of its own, which its record has the truth of. */
+const OF_MACHINE = '/machine';
+
 export class RunEvents {
+  /** Called when the task has been told of one while the run goes on. */
+  onTold: ((event: TaskEvent) => void) | undefined;
   readonly #memory: RunMemory;
   readonly #names = new Map<string, Named>();
+  /** Told while the run goes on. */
+  readonly #told: TaskEvent[] = [];
 
   constructor(memory: RunMemory) {
     this.#memory = memory;
+  }
+
+  /** All that are known, in the order in which they were told. */
+  get told(): readonly TaskEvent[] {
+    return [...this.#memory.events, ...this.#told];
+  }
+
+  /** One that is told while the run goes on. False when it is known. */
+  add(event: TaskEvent): boolean {
+    const { values, orders } = this.#of(event.name);
+    if (values[event.n] !== undefined) return false;
+    values[event.n] = event.value;
+    orders[event.n] = this.#memory.events.length + this.#told.length;
+    this.#told.push(event);
+    return true;
   }
 
   /** The number of the next event that is nobody's: it is this wait's now. */
@@ -31,7 +61,7 @@ export class RunEvents {
   }
 
   /** A wait has given up: those that came after it move up. */
-  release({ name, n }: { readonly name: string; readonly n: number }): void {
+  release({ name, n }: EventRef): void {
     const named = this.#of(name);
     const at = named.waits.findIndex((wait) => wait.event!.n === n);
     named.waits.splice(at, 1);
@@ -44,8 +74,41 @@ export class RunEvents {
     }
   }
 
-  valueOf({ name, n }: { readonly name: string; readonly n: number }): string | undefined {
+  /** Nobody has taken it, or waits for it. */
+  isFree({ name, n }: EventRef): boolean {
+    const { taken, waits } = this.#of(name);
+    return !taken.has(n) && !waits.some(({ event }) => event?.n === n);
+  }
+
+  /** It is taken, otherwise than by a wait. */
+  take({ name, n }: EventRef): void {
+    this.#of(name).taken.add(n);
+  }
+
+  isTaken({ name, n }: EventRef): boolean {
+    return this.#of(name).taken.has(n);
+  }
+
+  valueOf({ name, n }: EventRef): string | undefined {
     return this.#of(name).values[n];
+  }
+
+  /** The how-manieth of all that are known it is; undefined: it is not. */
+  orderOf({ name, n }: EventRef): number | undefined {
+    return this.#of(name).orders[n];
+  }
+
+  /** A later one of its name is known, and it is not: what tells of events has passed the run by. */
+  isMissing({ name, n }: EventRef): boolean {
+    const { values } = this.#of(name);
+    return n < values.length && values[n] === undefined;
+  }
+
+  /** The number of the first of that name that is not known. */
+  nextOf(name: string): number {
+    const named = this.#of(name);
+    while (named.values[named.next] !== undefined) named.next += 1;
+    return named.next;
   }
 
   /** How many of that name are known. */
@@ -57,18 +120,23 @@ export class RunEvents {
     let named = this.#names.get(name);
     if (named === undefined) {
       const values: string[] = [];
-      for (const event of this.#memory.events) if (event.name === name) values[event.n] = event.value;
-      named = { values, taken: this.#takenOf(name), waits: [] };
+      const orders: number[] = [];
+      for (const [at, event] of this.#memory.events.entries()) {
+        if (event.name !== name) continue;
+        values[event.n] = event.value;
+        orders[event.n] = at;
+      }
+      named = { values, orders, next: 0, taken: this.#takenOf(name), waits: [] };
       this.#names.set(name, named);
     }
     return named;
   }
 
-  #takenOf(name: string): ReadonlySet<number> {
+  #takenOf(name: string): Set<number> {
     const taken = new Set<number>();
     for (const after of ['#', '[', '~in:']) {
-      for (const { value } of this.#memory.beginning(this.#memory.stored(`wait:${name}${after}`))) {
-        if (failureIn(value) === undefined) taken.add((decode(value) as Taken).n);
+      for (const { place, value } of this.#memory.beginning(this.#memory.stored(`wait:${name}${after}`))) {
+        if (failureIn(value) === undefined && !place.endsWith(OF_MACHINE)) taken.add((decode(value) as Taken).n);
       }
     }
     return taken;

@@ -40,6 +40,6 @@ function executeIsolated(run: Run, isolation: Isolation): void {
     depth,
     priority,
     returned: (result) => run.over === undefined && run.returned(result),
-    threw: (error) => run.threw(error),
+    threw: (error, holding) => run.threw(error, holding),
   });
 }

@@ -1,5 +1,6 @@
 /** In step: which step of a run the code that asks is a part of. */
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { OperationInStepError } from './errors.ts';
 
 const storage = new AsyncLocalStorage<{ readonly run: object; readonly step: string }>();
 
@@ -12,6 +13,18 @@ export function inStep<T>(run: object, step: string, perform: () => T): T {
 export function stepAround(run: object): string | undefined {
   const around = storage.getStore();
   return around?.run === run ? around.step : undefined;
+}
+
+/**
+ * For what a run may park at, or gives to the store when the task completes. A step keeps worker and locks until it has ended,
+ * so nobody could park there: a child that wants the same locks would be waited for in vain. And a later run that remembers
+ * the step does not come by it.
+ *
+ * @throws OperationInStepError when the code that asks is within a step. `operation`: as it is called on `ctx`.
+ */
+export function checkOutsideStep(run: { readonly task: { readonly id: string } }, operation: string): void {
+  const step = stepAround(run);
+  if (step !== undefined) throw new OperationInStepError({ id: run.task.id, step, operation });
 }
 
 /** How a step is called within itself: its name and its key, and the step around it. */

@@ -19,8 +19,9 @@ import { CallPlaces } from './call-places.ts';
 import type { PlaceAt } from './call-places.ts';
 import { isInStep } from './in-step.ts';
 import { DuplicateKeyError, DuplicateStepError, ReplayDivergedError } from './errors.ts';
+import { LeftAside } from './left-aside.ts';
 import { numberIn, withoutNumber } from './order.ts';
-import { VersionMark } from './version-mark.ts';
+import { readAsked, VersionMark } from './version-mark.ts';
 
 /** What the store has of a task at the start of a run. */
 export interface Known {
@@ -31,6 +32,9 @@ export interface Known {
   readonly losses: number;
   readonly undo: object | null;
 }
+
+/** A child, and which version of the code asked for it; absent: that of the task. */
+type AskedChild = ChildRecord & { readonly version?: string };
 
 /** A value that begins with it is a failure. No JSON does. */
 const FAILED = '!';
@@ -46,7 +50,7 @@ export class RunMemory {
   readonly #begun: string;
   readonly #mark: VersionMark;
   readonly #items: ReadonlyMap<string, Remembered> | undefined;
-  readonly #children: ReadonlyMap<string, ChildRecord> | undefined;
+  readonly #children: ReadonlyMap<string, AskedChild> | undefined;
   #counters: { readonly name: string; count: number }[] | undefined;
   #names: Set<string> | undefined;
   /** Undefined: nothing has been brought, and a call stands where it is counted. */
@@ -54,6 +58,10 @@ export class RunMemory {
   /** What earlier runs have brought and this one has yet to come by; undefined: nothing. */
   #left: Set<string> | undefined;
   #comeBy: (() => void) | undefined;
+  /** As the store knows them: places at which this run has found something. */
+  #found: Set<string> | undefined;
+  /** What another version has brought; undefined: nothing, or it does not matter. */
+  readonly leftAside: LeftAside | undefined;
 
   constructor(plan: KindPlan, { id, version }: Pick<ClaimedTask, 'id' | 'version'>, known: Known) {
     const { memory, children, events } = known;
@@ -62,14 +70,17 @@ export class RunMemory {
     this.version = plan.version === version ? undefined : plan.version;
     this.#mark = new VersionMark(plan, version, known);
     this.#items = memory.length === 0 ? undefined : new Map(memory.map((item) => [item.place, item]));
-    this.#children = children.length === 0 ? undefined : new Map(children.map((child) => [child.place, child]));
+    this.#children = children.length === 0 ? undefined : new Map(children.map((child) => [readAsked(child.place).place, asked(child)]));
     this.events = events;
     const items = this.#items;
     if (items !== undefined) {
       const find = (place: string): Remembered | undefined => items.get(this.stored(place));
-      this.#calls = new CallPlaces(find, items.keys(), known.attempt - known.losses > 1);
+      this.#calls = new CallPlaces(find, () => items.keys(), known.attempt - known.losses > 1);
     }
     if (memory.length > 0 || children.length > 0) this.#left = this.#leftOf(known);
+    // Who begins again does so over nothing, and who is undone goes only as far as it must.
+    if (memory.length > 0 && plan.onVersionChange === 'replay' && known.undo === null)
+      this.leftAside = LeftAside.of(memory, version, plan.version, (place) => this.#plain(place, true));
   }
 
   /** Nothing has been brought, asked for or told. */
@@ -151,6 +162,11 @@ export class RunMemory {
     return this.#mark.stored(place);
   }
 
+  /** The place of a child that is asked for now, as the store keeps it. */
+  askedPlace(place: string): string {
+    return this.#mark.asked(place, this.version);
+  }
+
   /** The name of a child within its parent. */
   childName(name: string): string {
     return this.#mark.childName(name);
@@ -158,9 +174,10 @@ export class RunMemory {
 
   /** What stands at the place. `came`: what the run asks for there now. @throws ReplayDivergedError */
   recall(place: string, hash: string, came?: () => string): Remembered | undefined {
-    if (this.#left !== undefined) this.passed(place);
+    this.passed(place);
     if (this.#items === undefined) return undefined;
     const known = this.#items.get(this.stored(place));
+    if (known !== undefined) this.#notes(known.place);
     if (known === undefined || known.hash === hash || withoutNumber(known.hash) === hash) return known;
     const { version, value } = known;
     throw new ReplayDivergedError({
@@ -184,6 +201,7 @@ export class RunMemory {
 
   /** The run has come by that place. */
   passed(place: string): void {
+    this.leftAside?.passed(place);
     if (this.#left?.delete(place) === true && this.#left.size === 0) this.forgive();
   }
 
@@ -193,6 +211,17 @@ export class RunMemory {
     this.#comeBy?.();
   }
 
+  /**
+   * It has found all that earlier runs have done: but for what lies within steps, what was read of rows, and what stands apart
+   * for another version. A statechart has, being restored where it was.
+   */
+  get hasComeByAll(): boolean {
+    if (this.has('machine')) return true;
+    const isOpen = ({ place }: { readonly place: string }): boolean =>
+      this.#found?.has(place) !== true && this.#mark.named(place) !== undefined && !/^(?:state|until)/.test(place) && !isInStep(place);
+    return ![...(this.#items?.values() ?? []), ...(this.#children?.values() ?? [])].some(isOpen);
+  }
+
   /** Calls back once nothing is left. */
   whenComeBy(comeBy: () => void): void {
     this.#comeBy = comeBy;
@@ -200,47 +229,45 @@ export class RunMemory {
 
   /** The error of a run that came to something new, or to its end, before it had come by everything. */
   divergence(came: string): ReplayDivergedError {
-    const [place = ''] = this.#left ?? [];
+    // A store gives what is remembered in an order of its own.
+    const [place = ''] = [...(this.#left ?? [])].toSorted((a, b) => byTelling(a, b, came));
     const stored = this.stored(place);
     const item = this.#items?.get(stored);
-    const { version } = item ?? {};
+    const { version } = item ?? this.#children?.get(stored) ?? {};
     const remembered = item === undefined ? 'did something' : `did something that brought ${describe(item.value)}`;
     return new ReplayDivergedError({ id: this.#id, place, remembered, came, ...(version === undefined ? {} : { version }) });
   }
 
   /**
    * A run of the same code over the same memory comes by all of it. Not so
-   *   - after a failed attempt: its failures are forgotten, and what it did because of them is not done again;
+   *   - after a failed attempt: what it has ended with is tried anew, and what follows from that may be another way;
    *   - over what another version of the code has brought;
    *   - when the task is undone, which goes only as far as it must;
    *   - of a statechart, which is restored where it was.
    */
-  #leftOf({ attempt, losses, undo, children }: Known): Set<string> | undefined {
+  #leftOf({ attempt, losses, undo }: Known): Set<string> | undefined {
     if (attempt - losses > 1 || undo !== null) return undefined;
     const present = this.version ?? this.#begun;
-    // Children, and rows that were read, carry no version: where there were several, whose they are is not known.
-    const isMixed = this.otherVersion !== undefined;
     const left = new Set<string>();
+    const add = (place: string, version = this.#begun): void => {
+      if (this.#mark.isNone && version !== present) return;
+      const plain = this.#plain(place);
+      if (plain !== undefined) left.add(plain);
+    };
     for (const { place, version } of this.#items?.values() ?? []) {
       if (place.startsWith('machine')) return undefined;
-      if (this.#mark.isNone && (place.startsWith('state:') ? isMixed || this.version !== undefined : (version ?? this.#begun) !== present))
-        continue;
-      const plain = this.#plain(place);
-      if (plain !== undefined) left.add(plain);
+      add(place, version);
     }
-    for (const { place } of (this.version === undefined && !isMixed) || !this.#mark.isNone ? children : []) {
-      const plain = this.#plain(place);
-      if (plain !== undefined) left.add(plain);
-    }
+    for (const [place, { version }] of this.#children ?? []) add(place, version);
     return left.size === 0 ? undefined : left;
   }
 
-  /** As the run names the place, without what is noted beside it; undefined: it need not come by that. */
-  #plain(stored: string): string | undefined {
+  /** As the run names the place, without what is noted beside it; undefined: it need not come by that, as by what has a key. */
+  #plain(stored: string, keyed = false): string | undefined {
     const own = this.#mark.named(stored);
     if (own === undefined) return undefined;
     const place = own.replace(/^(?:until|over):/, '');
-    return /^(?:ask|approval|call|compensate|state|step|wait):|^sleep#/.test(place) && !isKeyed(place) && !isInStep(place)
+    return /^(?:ask|approval|call|compensate|state|step|wait):|^sleep#/.test(place) && (keyed || !isKeyed(place)) && !isInStep(place)
       ? place
       : undefined;
   }
@@ -261,14 +288,11 @@ export class RunMemory {
     return last;
   }
 
-  /** Failures, which a retry would forget. */
-  *failures(): Iterable<Remembered> {
-    for (const item of this.#items?.values() ?? []) if (item.failed === true) yield item;
-  }
-
   child(place: string): ChildRecord | undefined {
-    if (this.#left !== undefined) this.passed(place);
-    return this.#children?.get(this.stored(place));
+    this.passed(place);
+    const child = this.#children?.get(this.stored(place));
+    if (child !== undefined) this.#notes(child.place);
+    return child;
   }
 
   /** By their ids: children that have not ended. */
@@ -282,6 +306,11 @@ export class RunMemory {
     return undefined;
   }
 
+  #notes(found: string): void {
+    this.#found ??= new Set();
+    this.#found.add(found);
+  }
+
   #count(name: string): number {
     this.#counters ??= [];
     for (const counter of this.#counters) if (counter.name === name) return (counter.count += 1);
@@ -290,7 +319,23 @@ export class RunMemory {
   }
 }
 
+function asked(child: ChildRecord): AskedChild {
+  const { version } = readAsked(child.place);
+  return version === undefined ? child : { ...child, version };
+}
+
 const LONGEST_KEY = 200;
+
+/** Names tell more than numbers, and a time tells the least. */
+const TELLING = ['step', 'approval', 'compensate', 'ask', 'call', 'wait', 'state', 'sleep'];
+
+/** Which of two places that a run has not come by says more of where it went another way: what is like that which `came`, and early. */
+function byTelling(a: string, b: string, came: string): number {
+  const operation = (place: string): string => place.slice(0, place.search(/[:#]/));
+  const rank = (place: string): number => (operation(place) === operation(came) ? -1 : TELLING.indexOf(operation(place)));
+  const nth = (place: string): number => Number(/#(\d+)(?:@|$)/.exec(place)?.[1] ?? 0);
+  return rank(a) - rank(b) || nth(a) - nth(b) || (a < b ? -1 : 1);
+}
 
 /** That of a child ends with the hash of what it was asked. */
 function isKeyed(place: string): boolean {

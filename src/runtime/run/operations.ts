@@ -17,6 +17,7 @@ import { Begins, newBegun } from './begun.ts';
 import { BoundReachedError, OperationInUndoError } from './errors.ts';
 import type { ReplayDivergedError } from './errors.ts';
 import { RunEvents } from './events.ts';
+import { RunFailures } from './failures.ts';
 import { stepAround } from './in-step.ts';
 import { remember } from './keeping.ts';
 import { failedValue, failureIn, RunMemory } from './memory.ts';
@@ -38,6 +39,9 @@ export interface RunBirth {
 }
 
 export type Settle = (value: unknown) => void;
+
+const KEPT =
+  'the run has ended though it did nothing that was not remembered; failures that it went on after are tried again when it throws them, or an error with them as its cause';
 
 export abstract class RunOperations {
   readonly engine: RunEngine;
@@ -70,6 +74,9 @@ export abstract class RunOperations {
   #events: RunEvents | undefined;
   #order: RunOrder | undefined;
   #replay: ReplayCheck | undefined;
+  #failures: RunFailures | undefined;
+  /** It has begun something that no earlier run has done. */
+  #isNew = false;
   #operations = 0;
   /** Counts what the run does; a tick compares. */
   #signs = 0;
@@ -119,6 +126,20 @@ export abstract class RunOperations {
     return (this.#order ??= new RunOrder(this.memory.lastNumber, () => this.#over !== undefined || this.undoing?.isFrozen === true));
   }
 
+  /** What its operations have failed with. */
+  get failures(): RunFailures {
+    return (this.#failures ??= new RunFailures());
+  }
+
+  /** The places of failures that the next attempt tries anew, now that it has ended with `thrown`. */
+  failuresBehind(thrown: unknown): readonly string[] {
+    if (this.#failures === undefined) return [];
+    const places = this.#failures.endedBy({ thrown, begun: this.#operations, hasComeByAll: this.memory.hasComeByAll });
+    // The next attempt will find all as it was once more, and whoever wrote the run may not have meant that.
+    if (places.length === 0 && !this.#isNew) this.engine.logger(this as unknown as Run).warn({ kept: this.#failures.places }, KEPT);
+    return places;
+  }
+
   /** How often it has done something. */
   get signs(): number {
     return this.#signs;
@@ -129,15 +150,18 @@ export abstract class RunOperations {
    * not, it takes another way: it ends with `ReplayDivergedError`, and `what` has not begun.
    */
   holdBack(what: string, begin: () => void, reject: Settle): void {
-    // The one class there is.
-    this.#replay ??= new ReplayCheck(this as unknown as Run);
-    this.#replay.hold(what, begin, reject);
+    this.#replayCheck.hold(what, begin, reject);
   }
 
   /** As `begin`, when the task has been put back: its run may go another way. Otherwise that is an error. */
   otherwise(begin: () => void, error: ReplayDivergedError, reject: Settle): void {
+    this.#replayCheck.ask(begin, error, reject);
+  }
+
+  get #replayCheck(): ReplayCheck {
+    // The one class there is.
     this.#replay ??= new ReplayCheck(this as unknown as Run);
-    this.#replay.ask(begin, error, reject);
+    return this.#replay;
   }
 
   /** Looks at the run once a tick. */
@@ -255,6 +279,7 @@ export abstract class RunOperations {
    * an earlier run has: `reject` is of an operation that may have failed there.
    */
   mayAct(reject?: Settle): boolean {
+    this.#isNew = true;
     this.undoing?.stuck(reject);
     return this.undoing === undefined;
   }
@@ -299,9 +324,14 @@ export abstract class RunOperations {
   }
 
   /** What an earlier run has brought. */
-  give({ value, hash }: Remembered, resolve: Settle, reject: Settle): void {
+  give({ place, value, hash, failed }: Remembered, resolve: Settle, reject: Settle): void {
     const failure = failureIn(value);
-    this.inOrder(hash, failure === undefined ? () => resolve(decode(value)) : () => reject(readFailure(failure)));
+    if (failure === undefined) return this.inOrder(hash, () => resolve(decode(value)));
+    this.inOrder(hash, () => {
+      const error = readFailure(failure);
+      if (failed === true) this.failures.given({ place, error, isFound: true }, this.#operations);
+      reject(error);
+    });
   }
 
   /** Does it at once, or where it was remembered beside others when its turn has come. */
@@ -311,9 +341,9 @@ export abstract class RunOperations {
     else this.order.deliver(number, deliver);
   }
 
-  /** Does it after all that earlier runs have seen and that is on its way to this one. */
-  afterSeen(act: () => void): void {
-    this.order.deliver(undefined, act);
+  /** Does it after all that earlier runs have seen and that is on its way to this one; beside others like it in the order in which they `came`. */
+  afterSeen(act: () => void, came?: number): void {
+    this.order.deliver(undefined, act, came);
   }
 
   /** Something has ended that no earlier run has seen: it comes after all that they have. */
@@ -349,14 +379,17 @@ export abstract class RunOperations {
     }
   }
 
-  /** Remembers what an operation failed with, until the task is tried again. */
+  /** Remembers what an operation failed with, until an attempt ends with that. */
   keepFailure(operation: RunOperation, place: string, hash: string, error: unknown, reject: Settle): void {
     if (this.#over !== undefined) return;
     // Told to stop, it may well have failed for that.
     if (this.lettingGo === 'cancelled') return void this.done(operation);
     const value = failedValue(writeFailure(error));
     const item = { place: this.memory.stored(place), hash: this.#hashOf(operation, hash), value, failed: true } as const;
-    remember(this, operation, item, () => reject(error));
+    remember(this, operation, item, () => {
+      this.failures.given({ place: item.place, error, isFound: false }, this.#operations);
+      reject(error);
+    });
   }
 
   /** Remembers something before an operation goes on. */

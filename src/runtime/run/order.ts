@@ -15,6 +15,8 @@ const UNSEEN = Infinity;
 
 interface Due {
   readonly number: number;
+  /** In what order they came, of those that no run has seen; undefined: nobody knows. */
+  readonly came: number | undefined;
   readonly deliver: () => void;
 }
 
@@ -53,10 +55,10 @@ export class RunOrder {
     return (this.#last += 1);
   }
 
-  /** Delivers it when its turn has come; without a number, after all that have one. */
-  deliver(number: number | undefined, deliver: () => void): void {
-    const due = { number: number ?? UNSEEN, deliver };
-    const at = this.#due.findIndex((other) => other.number > due.number);
+  /** Delivers it when its turn has come; without a number, after all that have one, and those of which it is known in the order in which they `came`. */
+  deliver(number: number | undefined, deliver: () => void, came?: number): void {
+    const due = { number: number ?? UNSEEN, came, deliver };
+    const at = this.#due.findIndex((other) => isAfter(other, due));
     if (at < 0) this.#due.push(due);
     else this.#due.splice(at, 0, due);
     if (this.#pumping) return;
@@ -77,6 +79,11 @@ export class RunOrder {
       this.#hop(HOPS);
     });
   }
+}
+
+function isAfter(one: Due, other: Due): boolean {
+  if (one.number !== other.number) return one.number > other.number;
+  return one.came !== undefined && other.came !== undefined && one.came > other.came;
 }
 
 /** What sets a hash apart from the number of an end. */

@@ -82,15 +82,15 @@ export class RunParks {
     this.#over(parkedForChildren(children));
   }
 
-  /** The task has been told of an event: only the store knows which it is, so a run that waits for it starts again. */
+  /** The task has been told of an event of that name: who waits for it takes it. */
   told(name: string): void {
-    let waits = false;
-    for (const operation of this.#open) {
+    let isMissing = false;
+    for (const operation of [...this.#open]) {
       if (!(operation instanceof EventWait) || operation.event?.name !== name) continue;
-      operation.isTold = true;
-      waits = true;
+      operation.told();
+      isMissing ||= operation.isTold;
     }
-    if (waits) this.ifOnlyWaiting(this.#run.engine.nowMs(), false);
+    if (isMissing) this.ifOnlyWaiting(this.#run.engine.nowMs(), false);
   }
 
   /** Looks again whether to park, once the youngest wait is old enough. */

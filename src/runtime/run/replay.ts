@@ -61,7 +61,7 @@ export class ReplayCheck {
     run.engine.requests.hasBeenPutBack(run, AsyncLocalStorage.bind(answered));
   }
 
-  /** Whoever puts a task back has its failures forgotten, so it may go another way. Most branches side by side have met by then. */
+  /** A task that is put back tries anew what it has ended with, so it may go another way. Most branches side by side have met by then. */
   #soon(): void {
     const run = this.#run;
     this.#guard!.stop = run.engine.alarm(SOON_MS, () => {

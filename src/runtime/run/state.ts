@@ -9,7 +9,7 @@ import type { StateRow, StateWrite } from '../../../actors/ports/store.ts';
 import type { State, StateValue } from '../../topology/context.ts';
 import { PayloadInvalidError } from '../errors.ts';
 import { isName } from '../new-task.ts';
-import { decode, encode } from '../payload.ts';
+import { decode, encode, parse } from '../payload.ts';
 import type { Run, Settle } from '../run.ts';
 import { StateInStepError, UndeclaredWriteError, VersionConflictError } from './errors.ts';
 import { stepAround } from './in-step.ts';
@@ -105,7 +105,7 @@ export class RunState implements State {
       const value = text();
       const place = this.#next(`${operation}:${key}`);
       if (this.#overwrite(key, value, version)) return resolve(undefined);
-      // That somebody was faster is remembered for this attempt, as every failure is.
+      // That somebody was faster is remembered, as every failure is.
       const failed = run.memory.recall(place, '');
       if (failed !== undefined) return run.give(failed, resolve, reject);
       // What is undone commits nothing: it goes the way that it went.
@@ -172,7 +172,21 @@ export class RunState implements State {
     const { locks, task } = this.#run;
     if (locks.some(({ resource, mode }) => resource === key && mode === 'write')) return;
     const declared = locks.filter(({ mode }) => mode === 'write').map(({ resource }) => resource);
-    throw new UndeclaredWriteError({ id: task.id, kind: task.kind, key }, declared);
+    throw new UndeclaredWriteError({ id: task.id, kind: task.kind, key }, declared, this.#isDeclaredNow(key));
+  }
+
+  /** What a task writes is fixed when it is submitted: its kind may declare more by now. */
+  #isDeclaredNow(key: string): boolean {
+    const { plan, claimed } = this.#run;
+    const { input, spec } = plan.agent;
+    try {
+      const writes: unknown =
+        typeof spec.writes === 'function' ? spec.writes(parse(input, decode(claimed.input), plan.names.input)) : spec.writes;
+      return Array.isArray(writes) && writes.includes(key);
+    } catch {
+      // It is only about what to say.
+      return false;
+    }
   }
 
   #next(name: string): string {

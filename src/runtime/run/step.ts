@@ -2,6 +2,7 @@
 import type { KeyOptions, StepContext } from '../../topology/context.ts';
 import type { Run, Settle } from '../run.ts';
 import { PayloadInvalidError } from '../errors.ts';
+import { idempotencyKeyOf } from './idempotency-key.ts';
 import { inStep, placedIn, stepOf } from './in-step.ts';
 import { Pending } from './operation.ts';
 
@@ -29,7 +30,7 @@ function perform<T>(run: Run, place: string, fn: (step: StepContext) => T | Prom
   if (run.over !== undefined) return;
   const operation = run.opened(new Pending());
   run.engine.operated(run);
-  const context = new Step(run, `${run.task.id}/${place}`);
+  const context = new Step(run, idempotencyKeyOf(run.task.id, place));
   new Promise<T>((settle) => settle(run.within(() => inStep(run, stepOf(place), () => fn(context))))).then(
     (value) => run.keep(operation, place, '', value, resolve, reject),
     (error: unknown) => run.keepFailure(operation, place, '', error, reject),

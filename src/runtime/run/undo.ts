@@ -16,9 +16,10 @@ import type { Rest } from '../engine/settlements.ts';
 import type { Run, Settle } from '../run.ts';
 import { readErrorRecord } from '../task-error.ts';
 import { CompensateInStepError, CompensationFailedError, FailureForgottenError } from './errors.ts';
+import { idempotencyKeyOf } from './idempotency-key.ts';
 import { inStep, stepAround } from './in-step.ts';
-import { remember } from './keeping.ts';
 import { Pending } from './operation.ts';
+import { numberIn } from './order.ts';
 import { checkName, Step } from './step.ts';
 
 /** How the task will end once it has been undone. */
@@ -40,7 +41,7 @@ export function compensate(run: Run, name: string, undo: UndoFunction, resolve: 
   if (step !== undefined) throw new CompensateInStepError({ id: run.task.id, step, compensation: name });
   const place = run.memory.once('compensate', name);
   const known = run.memory.recall(place, '');
-  if (run.undoing !== undefined && known !== undefined) run.undoing.register(name, undo);
+  if (run.undoing !== undefined && known !== undefined) run.undoing.register(name, undo, numberIn(known.hash));
   if (known !== undefined) return run.give(known, resolve, reject);
   if (!run.mayAct()) return;
   const register = (): void => run.keep(run.opened(new Pending()), place, '', undefined, resolve, reject);
@@ -60,7 +61,7 @@ export class Undo {
   /** Registered by earlier runs, and not come by yet in this one. */
   readonly #missing: Set<string>;
   /** In the order of their registration. */
-  readonly #registered: { readonly name: string; readonly undo: UndoFunction }[] = [];
+  readonly #registered: { readonly name: string; readonly undo: UndoFunction; readonly number: number | undefined }[] = [];
   /** In this run. */
   readonly #undone = new Set<string>();
   readonly #failed: Failure[] = [];
@@ -113,21 +114,13 @@ export class Undo {
       this.#missing.clear();
       return this.#freeze();
     }
-    const failures = [...memory.failures()];
-    let left = failures.length;
-    if (left === 0) return replay();
-    // A retry forgets failures, and the run would go another way: from now on they are kept like everything else.
-    const kept = (): void => {
-      left -= 1;
-      if (left === 0) replay();
-    };
-    for (const { place, hash, value } of failures) {
-      remember(this.#run, undefined, { place, hash, value, replace: true }, kept);
-    }
+    replay();
   }
 
-  register(name: string, undo: UndoFunction): void {
-    this.#registered.push({ name, undo });
+  /** `number`: in what order it was registered beside others. The operations of a statechart are come by one after the other. */
+  register(name: string, undo: UndoFunction, number: number | undefined): void {
+    const later = number === undefined ? -1 : this.#registered.findIndex((other) => other.number !== undefined && other.number > number);
+    this.#registered.splice(later < 0 ? this.#registered.length : later, 0, { name, undo, number });
     this.#missing.delete(name);
     if (this.#missing.size === 0) this.#freeze();
   }
@@ -199,8 +192,8 @@ export class Undo {
   }
 
   /**
-   * What is missing lies behind what is not remembered. So an earlier run has been there, and has caught that it failed,
-   * which its retry has forgotten.
+   * What is missing lies behind what is not remembered. So an earlier run has been there, and has ended with that it failed,
+   * though not at once: its retry has forgotten that.
    */
   #passUnknown(): void {
     const unknown = this.#unknown.splice(0);
@@ -248,7 +241,7 @@ export class Undo {
     const run = this.#run;
     const operation = run.opened(new Pending());
     const place = `undo:${name}`;
-    const context = new Step(run, `${run.task.id}/${place}`);
+    const context = new Step(run, idempotencyKeyOf(run.task.id, place));
     return new Promise((resolve, reject) => {
       let isGivenUp = false;
       const fail = (error: unknown): void => {

@@ -3,9 +3,15 @@
  * each version but the first brings has places of its own.
  *
  *     call:model#1 ─▶ call@2:model#1        state:stock#1 ─▶ state:@2:stock#1        review#1 ─▶ review@2#1 (a child)
+ *
+ * Where it goes on over that, places are the same for all versions, and what stands there carries the version that brought
+ * it. A child is a task of its own, so its place carries it: ask:review#1@17.4 ─▶ ask:review#1@17.4@2.
  */
 import type { Remembered } from '../../../actors/ports/store.ts';
 import type { KindPlan } from '../../topology/fleet.ts';
+
+/** A child's place ends with the hash of what it was asked; no encoded version has a `@`. */
+const VERSION_ASKED = /@[\d.]+@[^@]*$/;
 
 export class VersionMark {
   /** `''`: places are as the run names them. */
@@ -38,10 +44,22 @@ export class VersionMark {
     return stored.startsWith(this.text, at) ? stored.slice(0, at) + stored.slice(at + this.text.length) : undefined;
   }
 
+  /** The place of a child as the store keeps it: where places have no mark, with the version that asked for it behind its hash. */
+  asked(place: string, version: string | undefined): string {
+    return this.isNone && version !== undefined ? `${place}@${encodeURIComponent(version)}` : this.stored(place);
+  }
+
   /** The name of a child within its parent. */
   childName(name: string): string {
     return this.isNone ? name : name.replace(/(?=#\d+$|\[)/, this.text);
   }
+}
+
+/** A place of a child as the store keeps it: without the version that has asked for it, and that. Undefined: that of the task. */
+export function readAsked(stored: string): { readonly place: string; readonly version: string | undefined } {
+  if (!VERSION_ASKED.test(stored)) return { place: stored, version: undefined };
+  const behind = stored.lastIndexOf('@');
+  return { place: stored.slice(0, behind), version: decodeURIComponent(stored.slice(behind + 1)) };
 }
 
 /** What is undone goes the way that was gone last: that of the present version, unless it has gone none. */

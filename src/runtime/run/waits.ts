@@ -4,10 +4,12 @@
  *     first time here ─▶ until when is remembered ─▶ it waits ─┬─ it has come ─▶ what it took is remembered ─▶ seen
  *                                                              └─ too late ────▶ that is remembered ─────────▶ seen
  *
+ * What is told while the run goes on is taken at once, whatever else is in flight.
  * Which event a wait has taken is remembered, so that none is taken twice. Whether one came in time is
  * asked of the task's story when nobody looked by then: a process that was away decides nothing. What has come or
  * is over when the run begins no earlier run has seen: it is seen after all that they have.
  */
+import { describe } from '../../../actors/kernel/errors.ts';
 import type { Remembered } from '../../../actors/ports/store.ts';
 import type { Approved, KeyOptions, WaitOptions } from '../../topology/context.ts';
 import type { Schema } from '../../topology/contract.ts';
@@ -15,7 +17,7 @@ import { PayloadInvalidError, UndeclaredError } from '../errors.ts';
 import { decode, encode, hashText, parse } from '../payload.ts';
 import type { Run, Settle } from '../run.ts';
 import { ApprovalRejectedError, WaitTimeoutError } from './errors.ts';
-import { placedIn } from './in-step.ts';
+import { checkOutsideStep } from './in-step.ts';
 import { failureIn } from './memory.ts';
 import { checkNoHold } from '../holding.ts';
 import { Pending } from './operation.ts';
@@ -25,7 +27,8 @@ import { checkName } from './step.ts';
 const LONGEST_SLEEP_MS = 3_155_760_000_000;
 
 export function sleep(run: Run, until: number | Date, { key }: KeyOptions, resolve: Settle, reject: Settle): void {
-  const place = run.memory.next(placedIn(run, 'sleep'), key);
+  checkOutsideStep(run, 'sleep');
+  const place = run.memory.next('sleep', key);
   const over = `over:${place}`;
   const nowMs = run.engine.nowMs();
   const untilMs = untilOf(run, place, until, nowMs);
@@ -68,15 +71,17 @@ function untilOf(run: Run, place: string, until: unknown, nowMs: number): number
 export function waitFor(run: Run, name: string, options: WaitOptions, resolve: Settle, reject: Settle): void {
   const { kind, events, agent } = run.plan;
   if (!events.includes(name)) throw new UndeclaredError({ kind, field: 'events', name }, events);
+  checkOutsideStep(run, `waitFor ${describe(name)}`);
   checkNoHold(run, kind, `event ${name}`);
   const schema = (agent.spec.events as Record<string, Schema>)[name];
-  const place = run.memory.next(placedIn(run, `wait:${name}`), options.key);
+  const place = run.memory.next(`wait:${name}`, options.key);
   const taken = (value: string): void => resolve(parse(schema, decode(value), `event ${name}`));
   new EventWait(run, { place, hash: '', event: name, kind: 'event', options, taken, reject }).begin();
 }
 
 export function approval(run: Run, name: string, request: unknown, options: WaitOptions, resolve: Settle, reject: Settle): void {
   checkName('an approval', name);
+  checkOutsideStep(run, `approval ${describe(name)}`);
   checkNoHold(run, run.plan.kind, `approval ${name}`);
   const place = run.memory.once('approval', name, options.key);
   const text = encode(request, `request for approval of ${name}`, run.engine.maxBytes);
@@ -105,7 +110,7 @@ interface EventWaitOptions {
 
 /** One wait for one event. */
 export class EventWait extends Pending {
-  /** It has been told of since the run began: only the next run sees it. */
+  /** It has been told of, as a later one of its name shows, and only the store knows what it says: the next run sees it. */
   isTold = false;
   /** What it waits for is there, or over, and has yet to be seen in its order. */
   #isHeld = false;
@@ -170,9 +175,11 @@ export class EventWait extends Pending {
     const see = (): void =>
       run.afterSeen(() => {
         if (run.over !== undefined) return;
-        if (run.events.valueOf(this.event!) === undefined) this.#late();
-        else this.#decide();
-      });
+        this.#isHeld = false;
+        if (run.events.valueOf(this.event!) !== undefined) this.#decide();
+        else if (run.engine.nowMs() >= this.untilMs) this.#late();
+        else this.#await();
+      }, run.events.orderOf(this.event!));
     if (run.memory.isBefore(place)) run.holdBack(place, see, reject);
     else see();
   }
@@ -180,9 +187,20 @@ export class EventWait extends Pending {
   #await(): void {
     const run = this.#run;
     if (run.over !== undefined) return;
+    // Told while it was asked for.
+    if (run.events.valueOf(this.event!) !== undefined) return this.#holdBack();
     this.waitsFor = this.#options.kind;
+    this.cancel();
     if (this.untilMs !== Infinity) this.stop = run.engine.alarm(this.untilMs - run.engine.nowMs(), () => this.#due());
     run.parks.linger();
+  }
+
+  /** The task has been told of an event of its name. */
+  told(): void {
+    if (this.waitsFor === undefined || this.#isHeld) return;
+    const { events } = this.#run;
+    if (events.valueOf(this.event!) === undefined) this.isTold = events.isMissing(this.event!);
+    else this.#holdBack();
   }
 
   /** The event before it has been given up: this one waits for that now. */
@@ -193,6 +211,8 @@ export class EventWait extends Pending {
 
   #due(): void {
     this.stop = undefined;
+    // Whether that was told in time is looked at when it is its turn.
+    if (this.#isHeld) return;
     // It may have been told in time: the run parks, and the next one asks when that was.
     if (this.isTold) return this.#run.parkIfPostponed();
     this.#late();

@@ -4,6 +4,7 @@ import { PayloadInvalidError } from '../errors.ts';
 import { isName, MOST_LOCKS, sortLocks } from '../new-task.ts';
 import type { Run, Settle } from '../run.ts';
 import { BoundReachedError } from './errors.ts';
+import { checkOutsideStep } from './in-step.ts';
 import { Pending } from './operation.ts';
 
 export function widen(run: Run, resources: readonly string[], resolve: Settle): void {
@@ -11,6 +12,7 @@ export function widen(run: Run, resources: readonly string[], resolve: Settle): 
     const message = 'expected a list of names of 1 to 512 characters of well-formed Unicode';
     throw new PayloadInvalidError('widen', [{ path: '', message }], resources, false);
   }
+  checkOutsideStep(run, 'widen');
   const held = new Set(run.locks.filter(({ mode }) => mode === 'write').map(({ resource }) => resource));
   const missing = [...new Set<string>(resources)].filter((resource) => !held.has(resource));
   if (missing.length === 0) return resolve(undefined);

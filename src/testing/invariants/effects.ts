@@ -1,4 +1,5 @@
 /** Invariants of effects: none is made again once it is remembered, and none for a task that is not held. */
+import { idempotencyKeyOf } from '../../runtime/run/idempotency-key.ts';
 import type { Invariant } from './invariant.ts';
 import { markIn, Marks, unmarked } from './marks.ts';
 
@@ -13,8 +14,11 @@ export const S4: Invariant = {
     /** By task: keys, each with the version that they are set apart for, and with whether it failed. */
     const remembered = new Map<string, Map<string, boolean>>();
     const calls = new Set<string>();
-    const forgetFailures = (id: string, andAll: boolean): void => {
-      for (const [key, failed] of remembered.get(id) ?? []) if (failed || andAll) remembered.get(id)!.delete(key);
+    const forgetFailures = (id: string, places: readonly string[] = []): void => {
+      for (const place of places) {
+        const key = apart(id, `${id}/${unmarked(place)}`, markIn(place));
+        if (remembered.get(id)?.get(key) === true) remembered.get(id)!.delete(key);
+      }
     };
     // Another version may begin anew. What is undone is undone for every version.
     const apart = (id: string, key: string, mark: string): string =>
@@ -25,7 +29,7 @@ export const S4: Invariant = {
     return {
       ...marks.checker,
       'store.remembered': ({ item: { id, place, failed = false } }) => {
-        const key = apart(id, `${id}/${unmarked(place)}`, markIn(place));
+        const key = apart(id, idempotencyKeyOf(id, unmarked(place)), markIn(place));
         const keys = remembered.get(id);
         if (keys === undefined) remembered.set(id, new Map([[key, failed]]));
         else keys.set(key, failed);
@@ -34,10 +38,8 @@ export const S4: Invariant = {
         // What ended otherwise may be put back, with what it remembers.
         if (status === 'completed') marks.forget(id);
         if (status === 'completed' || asked.at === 'undone') remembered.delete(id);
-        if (asked.at === 'retry') forgetFailures(id, asked.forget === 'everything');
-      },
-      'store.steered': ({ steering: { id, action } }) => {
-        if (action === 'requeue') forgetFailures(id, false);
+        if ('failures' in asked) forgetFailures(id, asked.failures);
+        if (asked.at === 'retry' && asked.forget === 'everything') remembered.delete(id);
       },
       'step.began': ({ task, key }) => begin(task, key),
       'call.began': ({ task, key }) => {

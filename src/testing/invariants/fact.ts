@@ -142,7 +142,7 @@ export type EffectFact =
       /** It was given up: its caller did not want it any more, or not so long. */
       readonly aborted: boolean;
     }
-  /** `key`: of this task's sleeps the how-manieth; `untilMs`: by the clock, as this run sees it. */
+  /** `key`: of this task's sleeps the how-manieth, or the one with that key; `untilMs`: by the clock, as this run sees it. */
   | { readonly at: 'sleep.began'; readonly key: string; readonly task: string; readonly untilMs: number }
   | { readonly at: 'sleep.ended'; readonly key: string; readonly task: string }
   /** A step, or a compensation. */

@@ -8,6 +8,10 @@ export const LEASES: Invariant = {
     /** By name: who had it last, and until when, by the times that commands said. */
     const names = new Map<string, { readonly holder: string; readonly fence: number; untilMs: number }>();
     return {
+      // The clock of the next process may be behind: what had run out by then stays so.
+      'process.killed': (_fact, atMs) => {
+        for (const last of names.values()) if (last.untilMs <= atMs) last.untilMs = -Infinity;
+      },
       'store.leased': ({ lease: { name, holder, fence }, untilMs, nowMs }) => {
         const last = names.get(name);
         // Asked again, it is the same lease.

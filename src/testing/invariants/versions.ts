@@ -2,6 +2,8 @@
 import { isTerminal } from '../../../actors/ports/store.ts';
 import type { Invariant } from './invariant.ts';
 
+const REFUSED = '"code":"DROVER_VERSION_REFUSED"';
+
 interface Begun {
   readonly kind: string;
   /** Under which it was submitted. */
@@ -14,7 +16,7 @@ interface Begun {
 export const VERSIONS: Invariant = {
   name: 'versions',
   promise:
-    'a task is begun, goes on and finishes under the version that is deployed, and not over what another has brought where its kind refuses that',
+    'a task is begun, goes on and finishes under the version that is deployed, and not over what another has brought where its kind refuses that: such a one is kept as it stands',
   check({ kinds }, broken) {
     let deployed: Readonly<Record<string, string>> = {};
     const tasks = new Map<string, Begun>();
@@ -23,8 +25,8 @@ export const VERSIONS: Invariant = {
       for (const { version } of brought.values()) if (version !== deployed[kind]) return version;
       return undefined;
     };
-    const forgetFailures = ({ brought }: Begun): void => {
-      for (const [place, { failed }] of brought) if (failed) brought.delete(place);
+    const forgetFailures = ({ brought }: Begun, places: readonly string[] = []): void => {
+      for (const place of places) if (brought.get(place)?.failed === true) brought.delete(place);
     };
     return {
       'process.started': ({ versions }) => {
@@ -52,20 +54,16 @@ export const VERSIONS: Invariant = {
       'store.settled': ({ settlement: { id, outcome: asked }, outcome: { status } }) => {
         const task = tasks.get(id);
         if (task === undefined) return;
+        if (asked.at === 'failed' && (asked.keeps === true) !== asked.error.includes(REFUSED))
+          broken(`${id} has failed with ${asked.error}, and is ${asked.keeps === true ? '' : 'not '}kept as it stands`);
         if (status === 'completed') {
           const before = other(task);
           if (before !== undefined)
             broken(`${id} completes under version ${deployed[task.kind]}, and ${task.kind} refuses what ${before} has brought`);
           tasks.delete(id);
         } else if (asked.at === 'undone' && isTerminal(status)) task.brought.clear();
-        else if (asked.at === 'retry') {
-          if (asked.forget === 'everything') task.brought.clear();
-          else forgetFailures(task);
-        }
-      },
-      'store.steered': ({ steering: { id, action }, outcome: { at } }) => {
-        const task = tasks.get(id);
-        if (task !== undefined && action === 'requeue' && at === 'done') forgetFailures(task);
+        else if (asked.at === 'retry' && asked.forget === 'everything') task.brought.clear();
+        else if ('failures' in asked) forgetFailures(task, asked.failures);
       },
     };
   },

@@ -72,6 +72,8 @@ interface Pending {
   /** By which process it is being done. */
   process: SimulatedProcess | undefined;
   notBeforeMs: number;
+  /** When it was begun last: what had been put back by then. */
+  putBack: number;
 }
 
 export class Outside {
@@ -82,6 +84,8 @@ export class Outside {
   readonly #paused = new Set<string>();
   readonly #pausedKinds = new Set<string>();
   readonly #scheduled = new Set<string>();
+  /** By task: how many times somebody has put it back, or has tried to for good. */
+  readonly #putBack = new Map<string, number>();
   /** Decisions that are on their way, by task and name. */
   readonly #deciding = new Map<string, SimulatedProcess>();
   #holders = 0;
@@ -136,9 +140,10 @@ export class Outside {
     for (const pending of this.#pending) {
       if (pending.process !== undefined || pending.notBeforeMs > nowMs) continue;
       pending.process = by;
+      pending.putBack = this.#timesPutBack(pending.act);
       begun = true;
       this.#do(pending, by, by.fleet).then(
-        () => by.isAlive && this.#pending.delete(pending),
+        () => by.isAlive && this.#done(pending),
         (error: unknown) => by.isAlive && this.#refused(pending, error),
       );
     }
@@ -147,7 +152,7 @@ export class Outside {
 
   #add(act: OutsideAct, key: string): void {
     const notBeforeMs = this.#startMs + act.atMs;
-    this.#pending.add({ act, key, process: undefined, notBeforeMs });
+    this.#pending.add({ act, key, process: undefined, notBeforeMs, putBack: 0 });
     // Time has to stop there; the rest is done when nothing moves.
     this.#options.world.wakeAt(notBeforeMs, () => {});
   }
@@ -201,9 +206,9 @@ export class Outside {
     const { world, scene } = this.#options;
     const code = (error as { readonly code?: string } | null)?.code ?? '';
     // What comes for one that has ended waits for it to be put back, where somebody is about to.
-    const isEarly = EARLY.includes(code) || (code === 'DROVER_TASK_ENDED' && this.#isPutBack(pending.act));
+    const isEarly = EARLY.includes(code) || (code === 'DROVER_TASK_ENDED' && this.#isPutBack(pending));
     if (!isEarly && !PASSING.includes(code)) {
-      this.#pending.delete(pending);
+      this.#done(pending);
       // It came too late, or was not to be done as things stand.
       if (!code.startsWith('DROVER_')) scene.fail(error);
       return;
@@ -214,8 +219,20 @@ export class Outside {
     this.#again(pending);
   }
 
-  #isPutBack(act: OutsideAct): boolean {
+  #done(pending: Pending): void {
+    this.#pending.delete(pending);
+    const { act } = pending;
+    if (act.at === 'requeue') this.#putBack.set(act.task, this.#timesPutBack(act) + 1);
+  }
+
+  #timesPutBack(act: OutsideAct): number {
+    return 'task' in act ? (this.#putBack.get(act.task) ?? 0) : 0;
+  }
+
+  /** Somebody is about to, or has, while that which was refused was on its way. */
+  #isPutBack({ act, putBack }: Pending): boolean {
     if (act.at !== 'signal') return false;
+    if (this.#timesPutBack(act) > putBack) return true;
     for (const { act: other } of this.#pending) if (other.at === 'requeue' && other.task === act.task) return true;
     return false;
   }

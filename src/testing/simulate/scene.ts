@@ -54,6 +54,8 @@ export class Scene {
   fatal: { readonly error: unknown } | undefined;
   readonly #handlers = new Map<Fact['at'], Handler[]>();
   readonly #known = new Set<string>();
+  /** Those who have asked for others. */
+  readonly #parents = new Set<string>();
   readonly #disk: MemoryDisk;
   readonly #startMs: number;
   readonly #nowMs: () => number;
@@ -216,6 +218,8 @@ export class Scene {
           this.note(2, steering.id, 0, steering.action);
           this.see({ at: 'store.steered', steering, outcome });
           if (steering.action === 'requeue') this.#putBack(steering);
+          // What had failed and was kept as it stood ends once more.
+          if (steering.action === 'cancel') this.unfinished.add(steering.id);
         }
         for (const id of ended) this.#endedUnheld(id);
         return;
@@ -285,7 +289,7 @@ export class Scene {
     return task !== undefined && (task.undone || (isTerminal(task.status) && task.status !== 'completed'));
   }
 
-  /** The children of one that ends without success end with it. */
+  /** The children of one that ends, end with it. */
   #reap(): void {
     for (const id of this.unfinished) {
       const status = this.task(id)?.status;
@@ -329,6 +333,7 @@ export class Scene {
   #accepted(task: NewTask): void {
     if (this.#known.has(task.id)) return;
     this.#known.add(task.id);
+    if (task.parent !== undefined) this.#parents.add(task.parent.id);
     this.unfinished.add(task.id);
     this.statistics.tasks += 1;
     this.note(2, task.id, 0, 'accepted');
@@ -342,6 +347,7 @@ export class Scene {
   }
 
   #settled(items: readonly Settlement[], { outcomes }: SettleReply): void {
+    let hasFallen = false;
     for (const [at, outcome] of outcomes.entries()) {
       if (outcome.at !== 'settled') continue;
       const settlement = items[at]!;
@@ -357,8 +363,10 @@ export class Scene {
       if (settlement.outcome.at === 'lost') this.statistics.lost += 1;
       this.see({ at: 'store.settled', settlement, outcome });
       if (isTerminal(outcome.status)) this.#ended(settlement.id);
-      if (settlement.outcome.at !== 'completed' && this.#hasFallen(settlement.id)) this.#reap();
+      hasFallen ||= outcome.status === 'completed' ? this.#parents.has(settlement.id) : this.#hasFallen(settlement.id);
     }
+    // Each that was settled by the command has been told by its own settlement.
+    if (hasFallen) this.#reap();
   }
 
   #ended(id: string): void {

@@ -1,5 +1,6 @@
 /** Wait scene: what the tasks of a simulated process wait for, as far as one can see it while nothing moves. */
 import type { ClaimedTask } from '../../../actors/ports/store.ts';
+import { waitingIn } from '../../../actors/queue/line.ts';
 import type { Topology } from '../../topology/fleet.ts';
 import type { Look } from '../invariants/fact.ts';
 import type { WaitingTask, WaitScene } from '../waits/wait-graph.ts';
@@ -10,8 +11,12 @@ export function waitSceneOf(topology: Topology, look: Look, runs: ReadonlyMap<st
   const workers = new Map<string, { readonly worker: string; readonly task: string | undefined }[]>();
   /** Where a task is that this process holds: it may have been given back and claimed again under another fence. */
   const slots = new Map<string, { readonly worker: string; readonly at: 'run' | 'mailbox'; readonly task: ClaimedTask }>();
+  /** By id: under which fence it stands in a line. */
+  const lines = new Map<string, number>();
   for (const kind of Object.keys(topology.kinds)) {
-    const own = (look.queue(kind)?.slots ?? []).filter(({ leaving }) => !leaving);
+    const state = look.queue(kind);
+    for (const { id, fence } of state === undefined ? [] : waitingIn(state.line)) lines.set(id, fence);
+    const own = (state?.slots ?? []).filter(({ leaving }) => !leaving);
     workers.set(
       kind,
       own.map(({ worker, run }) => ({ worker, task: run?.id })),
@@ -35,6 +40,7 @@ export function waitSceneOf(topology: Topology, look: Look, runs: ReadonlyMap<st
           // Taken back from a run that has not heard of it yet: the news frees its worker.
           return holds === undefined ? { at: 'worker' } : { at: 'going' };
         case 'leased':
+          if (lines.get(id) === task!.fence) return { at: 'worker' };
           return slot?.at === 'mailbox' && slot.task.fence === task!.fence ? { at: 'mailbox', worker: slot.worker } : { at: 'going' };
         case 'running': {
           const run = runs.get(id);

@@ -9,6 +9,7 @@ import type {
   CallOptions,
   Context,
   HoldOptions,
+  KeyOptions,
   RunLogger,
   State,
   StateValue,
@@ -101,8 +102,8 @@ export class WatchedRun implements Context {
     return this.#begin(`ctx.hold(${name})`, this.hold) ?? this.run.hold(name, fn, options);
   }
 
-  step<T>(name: string, fn: (step: StepContext) => T | Promise<T>): Promise<T> {
-    return this.#begin(`ctx.step(${name})`, this.step) ?? this.run.step(name, (step) => this.#effect(name, step, fn));
+  step<T>(name: string, fn: (step: StepContext) => T | Promise<T>, options?: KeyOptions): Promise<T> {
+    return this.#begin(`ctx.step(${name})`, this.step) ?? this.run.step(name, (step) => this.#effect(name, step, fn), options);
   }
 
   async compensate(name: string, undo: (step: StepContext) => unknown): Promise<void> {
@@ -118,13 +119,13 @@ export class WatchedRun implements Context {
     if (this.#begin(`ctx.send(${kind})`, this.send) === undefined) this.run.send(kind, input, options);
   }
 
-  async sleep(until: number | Date): Promise<void> {
+  async sleep(until: number | Date, options?: KeyOptions): Promise<void> {
     const { scene } = this.#watch;
     const { id } = this.task;
-    const key = `${id}/sleep#${(this.#sleeps += 1)}`;
+    const key = `${id}/sleep${options?.key === undefined ? `#${(this.#sleeps += 1)}` : `[${options.key}]`}`;
     // What is no time is for the runtime to refuse.
     scene.see({ at: 'sleep.began', key, task: id, untilMs: until instanceof Date ? until.getTime() : scene.nowMs + until });
-    await (this.#begin('ctx.sleep', this.sleep) ?? this.run.sleep(until));
+    await (this.#begin('ctx.sleep', this.sleep) ?? this.run.sleep(until, options));
     scene.see({ at: 'sleep.ended', key, task: id });
   }
 

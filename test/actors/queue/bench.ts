@@ -4,6 +4,7 @@ import type { ClaimedTask } from '../../../actors/ports/store.ts';
 import { decide, initial } from '../../../actors/queue.ts';
 import type { QueueEffect, QueueInput, QueueMessage, QueueState, Slot } from '../../../actors/queue.ts';
 import { waitingIn } from '../../../actors/queue/line.ts';
+import { hashOf, rendezvous } from '../../../actors/queue/rendezvous.ts';
 
 export const task = (name: string | number, fence = 1, affinity: string | null = null): ClaimedTask => ({
   id: `t${name}`,
@@ -27,6 +28,24 @@ export const tasks = (count: number, from = 0): ClaimedTask[] => Array.from({ le
 export const sticky = (affinity: string, count: number, from = 0): ClaimedTask[] =>
   Array.from({ length: count }, (_, at) => task(from + at, 1, affinity));
 
+/** An affinity for which this worker is the one, among these. */
+export function keyOf(worker: ActorId, ...others: readonly ActorId[]): string {
+  const all = [worker, ...others];
+  const hashes = Int32Array.from(all, hashOf);
+  for (let at = 0; ; at += 1) {
+    const heaviest = rendezvous(
+      hashOf(`key ${at}`),
+      hashes,
+      all.map(() => true),
+    );
+    if (heaviest === 0) return `key ${at}`;
+  }
+}
+
+/** So many tasks for each of those workers, which are all there are. */
+export const forEach = (workers: readonly ActorId[], count: number): ClaimedTask[] =>
+  workers.flatMap((worker, at) => sticky(keyOf(worker, ...workers.filter((other) => other !== worker)), count, at * count));
+
 function deepFreeze<T>(value: T): T {
   if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
   for (const one of Object.values(value)) deepFreeze(one);
@@ -37,13 +56,17 @@ function deepFreeze<T>(value: T): T {
 export class Bench {
   state: QueueState;
   effects: readonly QueueEffect[];
+  nowMs = 0;
+  /** So much time lies between two messages. */
+  stepMs = 100;
 
   constructor(input: QueueInput) {
     [this.state, this.effects] = deepFreeze(initial(input));
   }
 
   tell(message: QueueMessage): readonly QueueEffect[] {
-    [this.state, this.effects] = deepFreeze(decide(this.state, deepFreeze(message)));
+    this.nowMs += this.stepMs;
+    [this.state, this.effects] = deepFreeze(decide(this.state, deepFreeze(message), this.nowMs));
     return this.effects;
   }
 

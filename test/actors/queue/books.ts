@@ -3,7 +3,7 @@ import { expect } from 'vitest';
 import type { ActorId } from '../../../actors/kernel/effects.ts';
 import type { ClaimedTask } from '../../../actors/ports/store.ts';
 import type { Mailboxes, QueueEffect, QueueMessage, QueueState } from '../../../actors/queue.ts';
-import { waitingIn } from '../../../actors/queue/line.ts';
+import { lengthOf, waitingIn } from '../../../actors/queue/line.ts';
 import { Bench, exited, of, task } from './bench.ts';
 import { Boxes } from './boxes.ts';
 import { check, checkBounds, checkStarts, same } from './rules.ts';
@@ -25,6 +25,8 @@ export type Step =
   | { readonly at: 'configure'; readonly change: Partial<Mailboxes> }
   | { readonly at: 'ended'; readonly which: readonly number[] }
   | { readonly at: 'revoked'; readonly which: readonly number[] }
+  /** Somebody waits for some of the tasks. */
+  | { readonly at: 'raised'; readonly which: readonly number[] }
   | { readonly at: 'drain' }
   | { readonly at: 'reopen' };
 
@@ -107,6 +109,8 @@ export class Books {
         return this.#tell({ type: 'queue.ended', runs: this.#some(step.which) });
       case 'revoked':
         return this.#tell({ type: 'queue.revoked', tasks: this.#some(step.which) });
+      case 'raised':
+        return this.#tell({ type: 'queue.raised', tasks: this.#some(step.which).map(({ id, fence }) => ({ id, fence, priority: 3 })) });
       case 'drain':
         return this.#tell({ type: 'queue.drain' });
       case 'reopen':
@@ -126,7 +130,9 @@ export class Books {
     return Array.from({ length: count }, (_, at) => {
       this.#count += 1;
       const key = (at * affinity + affinity) % 7;
-      return task(this.#count, 1 + (this.#count % 3), affinity === 0 || key > 3 ? null : `a${key}`);
+      const one = task(this.#count, 1 + (this.#count % 3), affinity === 0 || key > 5 ? null : `a${key}`);
+      // Some are urgent, and some of those that have waited for long are older than that.
+      return { ...one, priority: this.#count % 5 === 0 ? 1 : 0, leaseUntilMs: this.#count * 10_000 };
     });
   }
 
@@ -152,7 +158,7 @@ export class Books {
     this.#account(after);
     checkBounds(after, this.#input);
     checkStarts(before, after, effects);
-    if (message.type !== 'queue.configure') this.#steals(before, message, after, effects);
+    if (message.type !== 'queue.configure' && message.type !== 'queue.raised') this.#steals(before, message, after, effects);
     this.#claims(after, effects);
     this.#told(after, effects);
     this.reached[message.type] = (this.reached[message.type] ?? 0) + 1;
@@ -286,15 +292,20 @@ export class Books {
     }
   }
 
-  #claims({ slots, draining }: QueueState, effects: readonly QueueEffect[]): void {
+  #claims({ slots, line, draining }: QueueState, effects: readonly QueueEffect[]): void {
     const asked = of(effects, 'queue.claim').filter(({ box }) => box === undefined);
     if (asked.length === 0) return;
     check(asked.length === 1 && this.#claim === undefined, 'two claims at a time');
     check(!draining, 'a claim while draining');
-    const room = slots.reduce(
-      (sum, { leaving, mailbox, run }) => sum + (leaving ? 0 : this.#input.capacity - mailbox.length + (run === null ? 1 : 0)),
-      0,
-    );
+    const open = slots.filter(({ leaving }) => !leaving);
+    const most = open.length * this.#input.capacity + open.filter(({ run }) => run === null).length;
+    // What comes goes into mailboxes, or into the line.
+    const room =
+      most -
+      Math.min(
+        lengthOf(line),
+        open.reduce((sum, { mailbox }) => sum + mailbox.length, 0),
+      );
     check(asked[0]!.limit > 0 && asked[0]!.limit <= room, `${asked[0]!.limit} are claimed for ${room} places`);
     this.#claim = asked[0]!.limit;
   }

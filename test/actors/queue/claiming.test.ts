@@ -3,14 +3,14 @@ import { Bench, of, task, tasks, toldTo } from './bench.ts';
 
 describe('claiming', () => {
   test('a queue asks for what fits once it has a worker, and for nothing before', () => {
-    const queue = new Bench({ capacity: 4, stealAbove: 2 });
+    const queue = new Bench({ mode: 'dedicated', capacity: 4, stealAbove: 2 });
     expect(queue.effects).toEqual([]);
     expect(queue.tell({ type: 'queue.ready' })).toEqual([]);
     expect(queue.join('a')).toEqual([{ type: 'queue.claim', limit: 5 }]);
   });
 
   test('there is one claim at a time; a hint during it leads to another one afterwards', () => {
-    const queue = new Bench({ capacity: 4, stealAbove: 2 });
+    const queue = new Bench({ mode: 'dedicated', capacity: 4, stealAbove: 2 });
     queue.join('a');
     expect(of(queue.join('b'), 'queue.claim')).toEqual([]);
     expect(queue.tell({ type: 'queue.ready' })).toEqual([]);
@@ -20,7 +20,7 @@ describe('claiming', () => {
   });
 
   test('a claim that got less than it asked for is the last until there is a hint', () => {
-    const queue = new Bench({ capacity: 4, stealAbove: 2 });
+    const queue = new Bench({ mode: 'dedicated', capacity: 4, stealAbove: 2 });
     queue.join('a');
     queue.give([task(1)], 5);
     expect(of(queue.end(task(1)), 'queue.claim')).toEqual([]);
@@ -28,7 +28,7 @@ describe('claiming', () => {
   });
 
   test('a claim that got all it asked for is followed by another, once half of the room is free', () => {
-    const queue = new Bench({ capacity: 4, stealAbove: 2 });
+    const queue = new Bench({ mode: 'dedicated', capacity: 4, stealAbove: 2 });
     queue.join('a');
     expect(of(queue.give(tasks(5), 5), 'queue.claim')).toEqual([]);
     expect(queue.mailbox('a')).toEqual(['t1', 't2', 't3', 't4']);
@@ -37,7 +37,7 @@ describe('claiming', () => {
   });
 
   test('a hint while there is no room is remembered until there is', () => {
-    const queue = new Bench({ capacity: 2, stealAbove: 2 });
+    const queue = new Bench({ mode: 'dedicated', capacity: 2, stealAbove: 2 });
     queue.join('a');
     queue.give(tasks(3), 4);
     expect(queue.tell({ type: 'queue.ready' })).toEqual([]);
@@ -45,7 +45,7 @@ describe('claiming', () => {
   });
 
   test('the late answer to a claim of a former incarnation is taken, and forgets no hint', () => {
-    const queue = new Bench({ capacity: 2, stealAbove: 2 });
+    const queue = new Bench({ mode: 'dedicated', capacity: 2, stealAbove: 2 });
     queue.join('a');
     queue.give([], 3);
     queue.leave('a');
@@ -57,7 +57,7 @@ describe('claiming', () => {
   });
 
   test('what comes is spread over the shallowest mailboxes, and started where a worker is free', () => {
-    const queue = new Bench({ capacity: 3, stealAbove: 3 });
+    const queue = new Bench({ mode: 'dedicated', capacity: 3, stealAbove: 3 });
     queue.join('a');
     queue.join('b');
     queue.give(tasks(5));
@@ -75,7 +75,7 @@ describe('claiming', () => {
   });
 
   test('what does not fit, or finds no worker, goes back', () => {
-    const queue = new Bench({ capacity: 2, stealAbove: 2 });
+    const queue = new Bench({ mode: 'dedicated', capacity: 2, stealAbove: 2 });
     queue.join('a');
     expect(of(queue.give(tasks(5)), 'queue.release')).toEqual([{ type: 'queue.release', tasks: [task(3), task(4)] }]);
     queue.exit('a');
@@ -83,7 +83,7 @@ describe('claiming', () => {
   });
 
   test('a queue that was started again tells its workers, so that they join once more', () => {
-    const queue = new Bench({ capacity: 2, stealAbove: 2, workers: ['a', 'b'] });
+    const queue = new Bench({ mode: 'dedicated', capacity: 2, stealAbove: 2, workers: ['a', 'b'] });
     expect([toldTo(queue.effects, 'a'), toldTo(queue.effects, 'b')]).toEqual([['queue.opened'], ['queue.opened']]);
     expect(queue.join('a', 4)).toEqual([{ type: 'queue.claim', limit: 3 }]);
     expect(queue.join('a', 4)).toEqual([]);

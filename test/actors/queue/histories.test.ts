@@ -6,7 +6,7 @@ import type { Step } from './books.ts';
 
 const who = fc.nat({ max: 4 });
 const which = fc.array(fc.nat({ max: 200 }), { maxLength: 6, size: 'max' });
-/** 0: none of the tasks wants a worker. Otherwise so many of seven do. */
+/** 0: none of the tasks wants a worker. Otherwise most of them do. */
 const affinity = fc.nat({ max: 6 });
 const fields = {
   mode: fc.constantFrom('steal' as const, 'steal' as const, 'steal' as const, 'dedicated' as const, 'shared' as const),
@@ -30,6 +30,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
     { weight: 1, arbitrary: fc.record({ at: fc.constant('configure' as const), change: fc.record(fields, { requiredKeys: [] }) }) },
     { weight: 20, arbitrary: fc.record({ at: fc.constant('ended' as const), which }) },
     { weight: 4, arbitrary: fc.record({ at: fc.constant('revoked' as const), which }) },
+    { weight: 1, arbitrary: fc.record({ at: fc.constant('raised' as const), which }) },
     { weight: 1, arbitrary: fc.constantFrom({ at: 'drain' as const }, { at: 'reopen' as const }, { at: 'reopen' as const }) },
   ),
   { maxLength: 60, size: 'max' },
@@ -72,11 +73,11 @@ describe('any history', () => {
 
   test('those histories reach what they are about', () => {
     const reached: Record<string, number> = {};
-    for (const given of fc.sample(scene, { seed: 1, numRuns: 800 })) {
+    for (const given of fc.sample(scene, { seed: 1, numRuns: 1_600 })) {
       for (const [what, times] of Object.entries(play(given).reached)) reached[what] = (reached[what] ?? 0) + times;
     }
     const effects = ['queue.claim', 'queue.start', 'queue.release', 'queue.spill', 'queue.unbox', 'queue.orphan', 'queue.stole', 'send'];
-    for (const what of [...effects, 'queue.revoked', 'queue.configure', 'of a box']) {
+    for (const what of [...effects, 'queue.revoked', 'queue.raised', 'queue.configure', 'of a box']) {
       expect(reached[what], `${what} is reached`).toBeGreaterThan(50);
     }
     expect(reached['out of a box']).toBeGreaterThan(2);

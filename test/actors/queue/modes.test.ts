@@ -18,17 +18,6 @@ describe('shared', () => {
     expect([queue.run('w0'), queue.run('w1'), queue.line]).toEqual(['t3', 'tfree', ['tlast']]);
   });
 
-  test('it is as long as the mailboxes of all workers, and asks for more when half of that is free', () => {
-    const queue = shared(2);
-    queue.give([], 5);
-    expect(of(queue.tell({ type: 'queue.ready' }), 'queue.claim')).toEqual([{ type: 'queue.claim', limit: 10 }]);
-    expect(of(queue.give(tasks(10), 10), 'queue.claim')).toEqual([]);
-    expect(queue.line).toHaveLength(8);
-    queue.end(task(0), task(1));
-    expect(of(queue.end(task(2)), 'queue.claim')).toEqual([]);
-    expect(of(queue.end(task(3)), 'queue.claim')).toEqual([{ type: 'queue.claim', limit: 4 }]);
-  });
-
   test('nothing is stolen, spilled or in a mailbox', () => {
     const queue = shared(3);
     queue.give(sticky('mail', 30), 31);
@@ -103,17 +92,35 @@ describe('changing while running', () => {
   test('from dedicated to steal: whoever is idle steals at once', () => {
     const queue = new Bench({ mode: 'dedicated', capacity: 8, stealAbove: 1 });
     queue.join('a');
-    queue.give(tasks(6), 7);
+    queue.give(sticky('mail', 6), 7);
     queue.join('b');
     expect(queue.run('b')).toBeUndefined();
     queue.tell({ type: 'queue.configure', mode: 'steal' });
     expect(queue.run('b')).toBe('t2');
   });
 
+  test('from dedicated to steal: what any worker will do for leaves the mailboxes', () => {
+    const queue = busy('dedicated');
+    expect([queue.mailbox('a'), queue.mailbox('b')]).toEqual([
+      ['t2', 't4', 't6'],
+      ['t3', 't5', 't7'],
+    ]);
+    queue.tell({ type: 'queue.configure', mode: 'steal' });
+    expect([queue.mailbox('a'), queue.mailbox('b'), queue.line]).toEqual([[], [], ['t2', 't4', 't6', 't3', 't5', 't7']]);
+  });
+
+  test('a shorter line gives back what no longer fits', () => {
+    const queue = busy('steal');
+    expect(of(queue.tell({ type: 'queue.configure', capacity: 2 }), 'queue.release')).toMatchObject([
+      { tasks: [{ id: 't6' }, { id: 't7' }] },
+    ]);
+    expect(queue.line).toEqual(['t2', 't3', 't4', 't5']);
+  });
+
   test('a lower threshold lets an idle worker steal at once', () => {
     const queue = new Bench({ mode: 'steal', capacity: 8, stealAbove: 6 });
     queue.join('a');
-    queue.give(tasks(6), 7);
+    queue.give(sticky('mail', 6), 7);
     queue.join('b');
     expect(queue.run('b')).toBeUndefined();
     queue.tell({ type: 'queue.configure', stealAbove: 2 });

@@ -16,9 +16,16 @@ export function same(actual: readonly string[], expected: readonly string[], wha
 export function checkBounds({ slots, line, draining }: QueueState, { mode, capacity }: Mailboxes): void {
   check(new Set(slots.map(({ worker }) => worker)).size === slots.length, 'a worker has two slots');
   const waiting = waitingIn(line).length;
-  if (mode !== 'shared' || draining || slots.every(({ leaving }) => leaving)) check(waiting === 0, 'a line has been left behind');
+  const open = slots.filter(({ leaving }) => !leaving).length;
+  if (mode === 'dedicated' || draining) check(waiting === 0, 'a line has been left behind');
+  check(waiting <= capacity * open, 'a line is beyond its capacity');
   for (const { mailbox, run, leaving } of slots) {
     check(mailbox.length <= capacity, 'a mailbox is beyond its capacity');
+    if (mode === 'steal')
+      check(
+        mailbox.every(({ affinity }) => affinity !== null),
+        'what any worker will do for waits for one',
+      );
     if (leaving || draining || mode === 'shared') check(mailbox.length === 0, 'a mailbox has not been given back');
     if (run === null) check(mailbox.length === 0, 'somebody is idle over a mailbox');
     if (run === null) check(waiting === 0, 'somebody is idle before a line');

@@ -46,7 +46,7 @@ test('WS-06 a thief that comes and goes takes nothing that is lost: of a million
   const tell = (message: QueueMessage): void => {
     todo.push(message);
     for (let first = todo.shift(); first !== undefined; first = todo.shift()) {
-      const [after, effects] = decide(state, first);
+      const [after, effects] = decide(state, first, 0);
       state = after;
       effects.forEach(perform);
     }

@@ -1,12 +1,14 @@
 import { describe, expect, test } from 'vitest';
-import { Bench, of, sticky, task, tasks } from './bench.ts';
+import { Bench, forEach, keyOf, of, sticky, task, tasks } from './bench.ts';
+
+const SEVEN = ['w0', 'w1', 'w2', 'w3', 'w4', 'w5', 'w6'];
 
 describe('stealing', () => {
   /** A victim that runs one task and has `depth` more in its mailbox, and a thief that has just come. */
   function robbed(depth: number, stealAbove: number, capacity = 400): Bench {
     const queue = new Bench({ capacity, stealAbove });
     queue.join('victim');
-    queue.give(tasks(depth + 1, -1));
+    queue.give(sticky('mail', depth + 1, -1));
     expect(queue.slot('victim').mailbox).toHaveLength(depth);
     queue.join('thief');
     return queue;
@@ -27,7 +29,7 @@ describe('stealing', () => {
     expect(queue.mailbox('victim')).toEqual(['t0', 't1', 't2', 't6', 't7', 't8']);
     expect(of(queue.effects, 'queue.stole')).toEqual([{ type: 'queue.stole', thief: 'thief', victim: 'victim', count: 3 }]);
     expect(of(queue.effects, 'queue.start')).toEqual([
-      { type: 'queue.start', starts: [{ worker: 'thief', incarnation: 1, task: task(3) }] },
+      { type: 'queue.start', starts: [{ worker: 'thief', incarnation: 1, task: task(3, 1, 'mail') }] },
     ]);
   });
 
@@ -36,9 +38,9 @@ describe('stealing', () => {
     expect(of(robbed(5, 4).effects, 'queue.stole')).toMatchObject([{ count: 1 }]);
     const queue = new Bench({ capacity: 20, stealAbove: 4 });
     queue.join('thief');
-    queue.give([task('own'), task('own too')]);
+    queue.give([task('own', 1, 'any'), task('own too', 1, 'any')]);
     queue.join('victim');
-    queue.give(tasks(12));
+    queue.give(sticky(keyOf('victim', 'thief'), 12));
     const before = queue.slot('victim').mailbox.length;
     expect(before).toBeGreaterThan(4);
     expect(of(queue.end(task('own')), 'queue.stole')).toEqual([]);
@@ -50,7 +52,7 @@ describe('stealing', () => {
     const queue = robbed(3, 0);
     expect(queue.run('victim')).toBe('t-1');
     expect(queue.run('thief')).toBe('t0');
-    expect(queue.slot('thief').run).toEqual(task(0));
+    expect(queue.slot('thief').run).toEqual(task(0, 1, 'mail'));
     queue.end(task(0));
     expect(queue.run('thief')).toBe('t1');
     expect(queue.run('victim')).toBe('t-1');
@@ -59,7 +61,7 @@ describe('stealing', () => {
   test('a mailbox is robbed by one thief after another, until nothing lies behind its threshold', () => {
     const queue = new Bench({ capacity: 20, stealAbove: 1 });
     queue.join('a');
-    queue.give(tasks(5));
+    queue.give(sticky('mail', 5));
     queue.join('b');
     queue.join('c');
     queue.join('d');
@@ -71,12 +73,12 @@ describe('stealing', () => {
   test('nobody is robbed of what it is about to start itself', () => {
     const queue = new Bench({ capacity: 20, stealAbove: 0 });
     for (const worker of ['a', 'b']) queue.join(worker);
-    queue.give(tasks(4));
+    queue.give(forEach(['a', 'b'], 2));
     queue.end(task(0));
-    expect([queue.run('a'), queue.run('b')]).toEqual(['t2', 't1']);
+    expect([queue.run('a'), queue.run('b')]).toEqual(['t1', 't2']);
     expect(queue.mailbox('b')).toEqual(['t3']);
     // Both are free at once: a, who has nothing, comes too late for the only task of b.
-    queue.end(task(2), task(1));
+    queue.end(task(1), task(2));
     expect([queue.run('a'), queue.run('b')]).toEqual([undefined, 't3']);
     expect(of(queue.effects, 'queue.stole')).toEqual([]);
   });
@@ -86,7 +88,7 @@ describe('stealing', () => {
     queue.join('thief');
     queue.give([task('own')]);
     queue.join('victim');
-    queue.give(tasks(10));
+    queue.give(sticky(keyOf('victim', 'thief'), 10));
     queue.leave('thief');
     expect(of(queue.end(task('own')), 'queue.stole')).toEqual([]);
   });
@@ -95,7 +97,7 @@ describe('stealing', () => {
     for (let loaded = 0; loaded < 8; loaded += 1) {
       const queue = new Bench({ capacity: 64, stealAbove: 1, seed: loaded });
       queue.join(`w${loaded}`);
-      queue.give(tasks(60));
+      queue.give(sticky('mail', 60));
       for (let at = 0; at < 8; at += 1) if (at !== loaded) queue.join(`w${at}`);
       for (let at = 0; at < 8; at += 1) expect(queue.run(`w${at}`)).toBeDefined();
     }
@@ -107,7 +109,7 @@ describe('stealing', () => {
     for (let seed = 0; seed < seeds; seed += 1) {
       const queue = new Bench({ capacity: 8, stealAbove: 1, seed });
       for (let at = 0; at < 7; at += 1) queue.join(`w${at}`);
-      queue.give(tasks(63), 64);
+      queue.give(forEach(SEVEN, 9), 64);
       const [stole] = of(queue.join('thief'), 'queue.stole');
       times.set(stole!.victim, (times.get(stole!.victim) ?? 0) + 1);
     }
@@ -118,7 +120,7 @@ describe('stealing', () => {
   test('WS-13 one queue robs another one each time, not the same for ever', () => {
     const queue = new Bench({ capacity: 8, stealAbove: 1, seed: 5 });
     for (let at = 0; at < 7; at += 1) queue.join(`w${at}`);
-    queue.give(tasks(63), 64);
+    queue.give(forEach(SEVEN, 9), 64);
     const victims: string[] = [];
     for (let life = 1; life <= 20; life += 1) {
       for (const { victim } of of(queue.join('thief', life), 'queue.stole')) victims.push(victim);
@@ -131,7 +133,7 @@ describe('stealing', () => {
     const play = (seed: number): unknown => {
       const queue = new Bench({ capacity: 8, stealAbove: 1, seed });
       for (let at = 0; at < 7; at += 1) queue.join(`w${at}`);
-      queue.give(tasks(63), 64);
+      queue.give(forEach(SEVEN, 9), 64);
       return of(queue.join('thief'), 'queue.stole');
     };
     expect(play(3)).toEqual(play(3));

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { ExitReason } from '../../../actors/kernel/effects.ts';
-import { Bench, of, task, tasks, toldTo } from './bench.ts';
+import { Bench, forEach, keyOf, of, sticky, task, tasks, toldTo } from './bench.ts';
 
 describe('workers', () => {
   test('a worker is told when it gets something to do and when it has nothing left, not for every task', () => {
@@ -37,14 +37,14 @@ describe('workers', () => {
     const queue = new Bench({ capacity: 4, stealAbove: 4 });
     queue.join('a');
     queue.join('b');
-    queue.give(tasks(6));
+    queue.give(forEach(['a', 'b'], 3));
     expect(toldTo(queue.leave('a'), 'a')).toEqual([]);
     expect(queue.mailbox('a')).toEqual([]);
-    expect(queue.mailbox('b').toSorted()).toEqual(['t2', 't3', 't4', 't5']);
+    expect(queue.mailbox('b').toSorted()).toEqual(['t1', 't2', 't4', 't5']);
     expect(toldTo(queue.give([task(9)]), 'a')).toEqual([]);
     expect(toldTo(queue.end(task(0)), 'a')).toEqual(['worker.drained']);
     expect(queue.state.slots.map(({ worker }) => worker)).toEqual(['b']);
-    expect(toldTo(queue.end(task(1)), 'a')).toEqual([]);
+    expect(toldTo(queue.end(task(3)), 'a')).toEqual([]);
   });
 
   test('one that has nothing, or is not known, may go at once', () => {
@@ -58,18 +58,22 @@ describe('workers', () => {
     const queue = new Bench({ capacity: 4, stealAbove: 4 });
     queue.join('a');
     queue.join('b');
-    queue.give(tasks(4));
+    queue.give(forEach(['a', 'b'], 2));
     const reason: ExitReason = { at: 'error', error: 'broken' };
-    expect(of(queue.exit('a', 1, reason), 'queue.orphan')).toEqual([{ type: 'queue.orphan', tasks: [task(0)], reason }]);
-    expect(queue.mailbox('b')).toEqual(['t3', 't2']);
+    expect(of(queue.exit('a', 1, reason), 'queue.orphan')).toEqual([
+      { type: 'queue.orphan', tasks: [task(0, 1, keyOf('a', 'b'))], reason },
+    ]);
+    expect(queue.mailbox('b')).toEqual(['t3', 't1']);
     expect(queue.exit('a', 1, reason)).toEqual([]);
   });
 
   test('a successor that joins before the news of the death inherits the mailbox and not the run', () => {
     const queue = new Bench({ capacity: 4, stealAbove: 4 });
     queue.join('a', 1);
-    queue.give(tasks(3));
-    expect(of(queue.join('a', 2), 'queue.orphan')).toEqual([{ type: 'queue.orphan', tasks: [task(0)], reason: { at: 'killed' } }]);
+    queue.give(sticky('mail', 3));
+    expect(of(queue.join('a', 2), 'queue.orphan')).toEqual([
+      { type: 'queue.orphan', tasks: [task(0, 1, 'mail')], reason: { at: 'killed' } },
+    ]);
     expect(queue.run('a')).toBe('t1');
     expect(queue.mailbox('a')).toEqual(['t2']);
     expect(queue.exit('a', 1)).toEqual([]);
@@ -102,7 +106,7 @@ describe('workers', () => {
   test('a lease that is gone leaves the mailbox, under its own fence; a run is not touched', () => {
     const queue = new Bench({ capacity: 4, stealAbove: 4 });
     queue.join('a');
-    queue.give(tasks(3));
+    queue.give(sticky('mail', 3));
     queue.tell({ type: 'queue.revoked', tasks: [task(0), task(1), task(2, 2)] });
     expect(queue.run('a')).toBe('t0');
     expect(queue.mailbox('a')).toEqual(['t2']);

@@ -30,7 +30,7 @@ export function approving(makePlace: MakePlace): void {
       await ask(run, 'pay');
       await bench.settle(run, parked('approval', { events: [{ name: 'approval:pay', n: 0 }] }));
       expect(await bench.store.decideApproval([{ id: 'a', name: 'pay', decision: '"yes"' }], bench.nowMs)).toEqual({
-        outcomes: [{ at: 'told' }],
+        outcomes: [{ at: 'told', n: 0 }],
         ready: ['triage'],
       });
       expect((await bench.given((await bench.claim())[0]!)).events).toEqual([{ name: 'approval:pay', n: 0, value: '"yes"' }]);
@@ -40,7 +40,7 @@ export function approving(makePlace: MakePlace): void {
     test('it is decided once; what nobody asks is not asked', async () => {
       const run = await bench.running('a');
       await ask(run, 'pay');
-      expect(await decide('a', 'pay')).toEqual([{ at: 'told' }]);
+      expect(await decide('a', 'pay')).toEqual([{ at: 'told', n: 0 }]);
       expect(await decide('a', 'pay', '"no"')).toEqual([{ at: 'not-asked' }]);
       expect(await decide('a', 'other')).toEqual([{ at: 'not-asked' }]);
       expect(await decide('nobody', 'pay')).toEqual([{ at: 'unknown' }]);
@@ -92,7 +92,7 @@ export function approving(makePlace: MakePlace): void {
       await bench.crashAndOpen();
       expect(await asked()).toEqual(['a send']);
       expect(await decide('a', 'pay')).toEqual([{ at: 'not-asked' }]);
-      expect(await decide('a', 'send')).toEqual([{ at: 'told' }]);
+      expect(await decide('a', 'send')).toEqual([{ at: 'told', n: 0 }]);
       await bench.submit(newTask('b'));
     });
 
@@ -101,7 +101,7 @@ export function approving(makePlace: MakePlace): void {
       await ask(run, 'pay');
       const item = { id: 'a', name: 'pay', decision: '1' };
       const { outcomes } = await bench.store.decideApproval([item, item, { ...item, id: 'nobody' }], bench.nowMs);
-      expect(outcomes).toEqual([{ at: 'told' }, { at: 'not-asked' }, { at: 'unknown' }]);
+      expect(outcomes).toEqual([{ at: 'told', n: 0 }, { at: 'not-asked' }, { at: 'unknown' }]);
     });
   });
 }

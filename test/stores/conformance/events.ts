@@ -4,7 +4,8 @@ import type { Signal, SignalOutcome } from '../../../actors/ports/store.ts';
 import { Bench, newTask, parked, SETTLED } from './place.ts';
 import type { MakePlace } from './place.ts';
 
-const TOLD = { at: 'told' } as const;
+/** As the `n`th of its name. */
+const told = (n: number) => ({ at: 'told', n }) as const;
 
 export function signalling(makePlace: MakePlace): void {
   describe('events', () => {
@@ -21,7 +22,7 @@ export function signalling(makePlace: MakePlace): void {
 
     test('they are there at the next start, in order of arrival, counted by name', async () => {
       await bench.submit('a');
-      expect(await signal({ value: '1' }, { name: 'f', value: '2' }, { value: '3' })).toEqual([TOLD, TOLD, TOLD]);
+      expect(await signal({ value: '1' }, { name: 'f', value: '2' }, { value: '3' })).toEqual([told(0), told(0), told(1)]);
       await signal({ value: '4' });
       const events = [
         { name: 'e', n: 0, value: '1' },
@@ -46,12 +47,12 @@ export function signalling(makePlace: MakePlace): void {
     test('the same key is the same event, told once, also after a crash; another name has keys of its own', async () => {
       await bench.submit('a');
       expect(await signal({ key: 'k' }, { key: 'k', value: '2' }, { key: 'k', name: 'f' }, { key: 'l' }, {}, {})).toEqual([
-        TOLD,
+        told(0),
         { at: 'known' },
-        TOLD,
-        TOLD,
-        TOLD,
-        TOLD,
+        told(0),
+        told(1),
+        told(2),
+        told(3),
       ]);
       await bench.crashAndOpen();
       expect(await signal({ key: 'k' })).toEqual([{ at: 'known' }]);
@@ -77,10 +78,13 @@ export function signalling(makePlace: MakePlace): void {
     test('a parked task is woken by the event that it waits for, ahead of new work, and by no other', async () => {
       await bench.settle(await bench.running('a', { kind: 'triage' }), waitFor(['e', 1]));
       await bench.submit(newTask('new', { priority: 9 }));
-      expect(await bench.store.signal([{ id: 'a', name: 'f', value: '1' }], bench.nowMs)).toEqual({ outcomes: [TOLD], ready: [] });
+      expect(await bench.store.signal([{ id: 'a', name: 'f', value: '1' }], bench.nowMs)).toEqual({ outcomes: [told(0)], ready: [] });
       await signal({});
       expect(await bench.standing('a')).toEqual(['parked:event']);
-      expect(await bench.store.signal([{ id: 'a', name: 'e', value: '2' }], bench.nowMs)).toEqual({ outcomes: [TOLD], ready: ['triage'] });
+      expect(await bench.store.signal([{ id: 'a', name: 'e', value: '2' }], bench.nowMs)).toEqual({
+        outcomes: [told(1)],
+        ready: ['triage'],
+      });
       expect((await bench.claim(9)).map(({ id }) => id)).toEqual(['a', 'new']);
     });
 
@@ -125,7 +129,7 @@ export function signalling(makePlace: MakePlace): void {
       await bench.submit('a');
       await signal(...Array.from({ length: MOST_EVENTS - 1 }, (_, at) => ({ key: `k${at}` })));
       expect(await signal({ name: 'last' }, {}, { key: 'k7' }, { name: 'more' })).toEqual([
-        TOLD,
+        told(0),
         { at: 'full', limit: MOST_EVENTS },
         { at: 'known' },
         { at: 'full', limit: MOST_EVENTS },

@@ -185,7 +185,7 @@ export function owning(makePlace: MakePlace): void {
         bench.nowMs += 77;
         if (end === 'close') await bench.store.close();
         const opened = await bench.crashAndOpen();
-        expect(opened).toEqual({ epoch: 2, recovered: 3 });
+        expect(opened).toEqual({ epoch: 2, recovered: 2 });
         expect(await bench.record('running')).toMatchObject({ status: 'queued', attempt: 1, losses: 1, fence: 1 });
         expect(await bench.record('leased')).toMatchObject({ status: 'queued', attempt: 0, losses: 0, error: null });
         expect(await bench.record('dead')).toMatchObject({ status: 'dead', losses: 1, finishedAtMs: bench.nowMs });
@@ -193,11 +193,11 @@ export function owning(makePlace: MakePlace): void {
         expect(await bench.settle(running, { at: 'completed', result: null, sends: [] })).toEqual({ at: 'stale' });
         expect(await bench.settle(leased!, { at: 'released' })).toEqual({ at: 'stale' });
         expect((await bench.store.sweep(bench.nowMs + 1e9)).expired).toEqual([]);
-        // The fence goes on where it was, and the lost run ahead of the others.
+        // No fence is given twice, and the lost run goes ahead of the others.
         expect((await bench.claim(9)).map(({ id, fence }) => [id, fence])).toEqual([
           ['running', 2],
           ['leased', 2],
-          ['queued', 1],
+          ['queued', 2],
         ]);
       });
     }

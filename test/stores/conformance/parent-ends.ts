@@ -4,7 +4,7 @@ import { Bench, newTask, parked, SETTLED, write } from './place.ts';
 import type { MakePlace } from './place.ts';
 
 export function endingParents(makePlace: MakePlace): void {
-  describe('the end of a task without success', () => {
+  describe('the end of a task', () => {
     const bench = new Bench(makePlace);
 
     const child = (id: string, of: ClaimedTask, changes: Partial<NewTask> = {}): NewTask =>
@@ -192,10 +192,42 @@ export function endingParents(makePlace: MakePlace): void {
       expect(await bench.standing('p', 'waits', 'below', 'runs')).toEqual(['parked:child', 'parked:child', 'queued', 'running']);
     });
 
-    test('of one that completes leaves them', async () => {
-      const { p } = await family();
+    test('that completes cancels whom it has asked and who has not ended, in the same command; what was sent goes on', async () => {
+      const { p, runs } = await family();
       await bench.complete(p);
-      expect(await bench.standing('p', 'waits', 'below', 'runs')).toEqual(['completed', 'parked:child', 'queued', 'running']);
+      expect(await bench.standing(...ALL)).toEqual(['completed', 'cancelled', 'cancelled', 'running', 'completed', 'queued']);
+      const reply = await bench.sweepIn(1);
+      expect(reply.ended.toSorted()).toEqual(['below', 'waits']);
+      expect(reply.noted).toEqual([{ id: 'runs', fence: runs.fence, what: 'cancel' }]);
+      const order = { action: 'cancel', by: 'drover', reason: 'task p, which it worked for, has completed without it' };
+      for (const id of ['waits', 'below', 'runs']) expect((await bench.store.story(id)).at(-1)).toMatchObject(order);
+      expect(await bench.settle(runs, { at: 'released' })).toEqual(SETTLED('cancelled'));
+    });
+
+    test('that completes does so too where it had asked in an earlier run, before a crash or a park', async () => {
+      const { p } = await family({ maxLosses: 3 });
+      await bench.settle(p, parked('child', { children: ['done'] }));
+      await bench.complete(await bench.runNext('p'));
+      expect(await bench.standing('p', 'waits', 'below', 'runs')).toEqual(['completed', 'cancelled', 'cancelled', 'running']);
+    });
+
+    test('that completes does so where it was under lease when the process of its store died', async () => {
+      const { p } = await family({ maxLosses: 3 });
+      await bench.crashAndOpen();
+      expect(await bench.record(p.id)).toMatchObject({ status: 'queued' });
+      await bench.complete(await bench.runNext('p'));
+      expect(await bench.standing('p', 'waits', 'below', 'runs')).toEqual(['completed', 'cancelled', 'cancelled', 'cancelled']);
+    });
+
+    test('that completes has those undone that have something to undo', async () => {
+      const p = await bench.running('p');
+      await bench.submit(child('waits', p));
+      const waits = await runOf('waits');
+      await registers(waits);
+      await bench.settle(waits, parked('approval', { events: [{ name: 'approval:ok', n: 0 }] }));
+      await bench.complete(p);
+      expect(await bench.standing('p', 'waits')).toEqual(['completed', 'queued']);
+      expect((await bench.given(await runOf('waits'))).undo).toEqual({ status: 'cancelled', error: null });
     });
 
     test('that is waited for to be undone is not a cancel: that is refused, and says how it ends', async () => {
@@ -220,6 +252,19 @@ export function endingParents(makePlace: MakePlace): void {
         expect(await bench.standing('stopped')).toEqual(['cancelled']);
         expect((await bench.store.story('below')).at(-1)).toMatchObject({ at: 'steered', action: 'requeue', by: 'ann' });
         expect(await bench.record('runs')).toMatchObject({ attempt: 0, noted: null, finishedAtMs: null });
+      });
+
+      test('with those that had failed, for which it would only fail again; what has completed stays', async () => {
+        const { p } = await family();
+        await bench.submit(child('fails', p), child('dies', p));
+        await bench.settle(await runOf('fails'), { at: 'failed', error: 'own' });
+        await bench.settle(await runOf('dies'), { at: 'dead', error: 'own' });
+        await bench.settle(p, { at: 'failed', error: 'why' });
+        await bench.crashAndOpen();
+        await bench.steer('p', 'requeue');
+        expect(await bench.standing('p', 'fails', 'dies', 'done')).toEqual(['queued', 'queued', 'queued', 'completed']);
+        expect(await bench.record('dies')).toMatchObject({ attempt: 0, error: null, finishedAtMs: null });
+        expect((await bench.store.story('fails')).at(-1)).toMatchObject({ at: 'steered', action: 'requeue', by: 'ann' });
       });
 
       test('but for those that have been undone', async () => {

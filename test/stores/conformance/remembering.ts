@@ -47,7 +47,12 @@ export function rememberingMore(makePlace: MakePlace): void {
     });
 
     for (const [how, outcome, left] of [
-      ['is forgotten by a retry', { at: 'retry', error: 'e', readyAtMs: 0 }, ['ok', 'state:row']],
+      ['stays when the run is retried because of something else', { at: 'retry', error: 'e', readyAtMs: 0 }, ['failed', 'ok', 'state:row']],
+      [
+        'is forgotten when the run is retried because of it',
+        { at: 'retry', error: 'e', readyAtMs: 0, failures: ['ok', 'failed', 'none'] },
+        ['ok', 'state:row'],
+      ],
       ['stays when the run parks', parked('sleep', { wakeAtMs: 0 }), ['failed', 'ok', 'state:row']],
       ['stays when the run is lost', { at: 'lost', error: 'e' }, ['failed', 'ok', 'state:row']],
       ['stays when the run is released', { at: 'released' }, ['failed', 'ok', 'state:row']],
@@ -64,7 +69,7 @@ export function rememberingMore(makePlace: MakePlace): void {
     test('a failure that is forgotten leaves its place to the next run', async () => {
       const run = await bench.running('a');
       await remember(run, { place: 'p', failed: true });
-      await bench.settle(run, { at: 'retry', error: 'e', readyAtMs: 0 });
+      await bench.settle(run, { at: 'retry', error: 'e', readyAtMs: 0, failures: ['p'] });
       await bench.store.sweep(bench.nowMs);
       const again = await bench.runNext('a');
       await remember(again, { place: 'p', value: '"better"' });
@@ -93,6 +98,25 @@ export function rememberingMore(makePlace: MakePlace): void {
         await bench.steer(at, 'requeue');
         expect(await places()).toEqual(['paid']);
       }
+    });
+
+    for (const at of ['failed', 'dead'] as const) {
+      test(`of a task that is put back (${at}) those failures are forgotten that it has ended with, and no others`, async () => {
+        const run = await bench.running('a');
+        for (const place of ['gone past', 'ended with']) await remember(run, { place, failed: true });
+        await remember(run, { place: 'paid' });
+        await bench.settle(run, { at, error: 'e', failures: ['ended with', 'paid', 'none'] });
+        await bench.steer('a', 'requeue');
+        expect(await places()).toEqual(['gone past', 'paid']);
+      });
+    }
+
+    test('what a task is to be undone over is not forgotten', async () => {
+      const run = await bench.running('a');
+      for (const place of ['ended with', 'compensate:c'])
+        await remember(run, { place, ...(place === 'ended with' ? { failed: true } : {}) });
+      await bench.settle(run, { at: 'failed', error: 'e', failures: ['ended with'] });
+      expect(await places()).toEqual(['compensate:c', 'ended with']);
     });
 
     test('a new value and its flags outlive a crash', async () => {

@@ -195,6 +195,21 @@ export function keepingState(makePlace: MakePlace): void {
         expect(await readBy(await bench.runNext('a'), 'k')).toMatchObject({ row: { value: '2' } });
       });
 
+      test('under which version it was read comes back, and who reads first says so', async () => {
+        const run = await bench.running('a');
+        const read = (place: string, version?: string) =>
+          bench.store.readState(
+            [{ id: 'a', fence: run.fence, key: 'k', place, ...(version === undefined ? {} : { version }) }],
+            bench.nowMs,
+          );
+        await read('state:k', '7');
+        await read('state:k', '8');
+        await read('state:k#1');
+        await bench.crashAndOpen();
+        const { memory } = await bench.given(await bench.runNext('a'));
+        expect(memory.map(({ place, version = '1' }) => `${place} ${version}`).toSorted()).toEqual(['state:k 7', 'state:k#1 1']);
+      });
+
       test('that there was none is remembered like a row', async () => {
         const run = await bench.running('a');
         expect(await readBy(run, 'k')).toEqual({ at: 'read', row: null });

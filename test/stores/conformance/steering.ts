@@ -322,6 +322,16 @@ export function steering(makePlace: MakePlace): void {
         expect(await bench.start(claimed[1]!)).toMatchObject({ at: 'started', attempt: 1, losses: 0 });
       });
 
+      test('what would run past its deadline is refused, and stays as it is', async () => {
+        const deadlineMs = bench.nowMs + 1_000;
+        const run = await bench.running('a', { deadlineMs });
+        await bench.settle(run, { at: 'failed', error: 'e' });
+        bench.nowMs = deadlineMs;
+        expect((await bench.steer('a', 'requeue')).outcomes).toEqual([{ at: 'refused', why: 'deadline', status: 'failed', deadlineMs }]);
+        bench.nowMs = deadlineMs - 1;
+        expect((await bench.steer('a', 'requeue')).outcomes).toEqual([{ at: 'done', status: 'queued' }]);
+      });
+
       test('it counts as unfinished again', async () => {
         await bench.store.close();
         await bench.open(1);

@@ -113,6 +113,16 @@ export function telling(makePlace: MakePlace): void {
       });
     });
 
+    test('what was decided, as it was given', async () => {
+      const { id, fence } = await bench.running('a');
+      await bench.store.askApproval([{ id, fence, name: 'pay', request: '1', expiresAtMs: null }], bench.nowMs);
+      await bench.store.decideApproval([{ id, name: 'pay', decision: '{"approved":false}' }], bench.nowMs);
+      const entry = { at: 'event', atMs: bench.nowMs, name: 'approval:pay', decision: '{"approved":false}' };
+      expect((await bench.store.story('a')).at(-1)).toEqual(entry);
+      await bench.crashAndOpen();
+      expect(await bench.store.story('a')).toContainEqual(entry);
+    });
+
     test('what was refused, or told twice, is not part of it', async () => {
       await bench.submit('a');
       await bench.steer('a', 'unpause');

@@ -40,6 +40,7 @@ export function submitting(makePlace: MakePlace): void {
         locks: [],
         dueAtMs: null,
         undone: false,
+        kept: false,
         noted: null,
       });
     });
@@ -131,6 +132,8 @@ export function submitting(makePlace: MakePlace): void {
           { at: 'accepted' },
           { at: 'full', limit: 1 },
         ]);
+        // It runs, so it has not ended with its parent.
+        await bench.runNext('a/1');
         await bench.complete({ id, fence });
         expect(await bench.store.submit([newTask('b')], bench.nowMs)).toMatchObject([{ at: 'full', limit: 1 }]);
       });

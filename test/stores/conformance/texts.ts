@@ -129,6 +129,9 @@ export function texts(makePlace: MakePlace): void {
       await expect(bench.settle(run, { at: 'parked', reason: 'r', children: [], wakeAtMs: NaN })).rejects.toMatchObject(bad);
       await expect(bench.store.sweep(NaN)).rejects.toMatchObject(bad);
       await expect(bench.store.list({ limit: NaN })).rejects.toMatchObject(bad);
+      for (const query of [{}, { limit: '5' }, { limit: 9, status: 'daed' }, { limit: 9, kind: 5 }, { limit: 9, after: 5 }]) {
+        await expect(bench.store.list(query as never)).rejects.toMatchObject(bad);
+      }
       expect((await bench.all()).map(({ id, status }) => [id, status])).toEqual([['a', 'running']]);
     });
   });

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { DeadlinePassedError } from '../../../src/runtime/run/errors.ts';
 import { Bench, newTask, parked, SETTLED } from './place.ts';
 import type { MakePlace } from './place.ts';
 
@@ -70,7 +71,11 @@ export function waitingForTimes(makePlace: MakePlace): void {
       for (const id of ended) {
         const task = await bench.record(id);
         expect(task).toMatchObject({ status: 'failed', finishedAtMs: bench.nowMs });
-        expect(JSON.parse(task!.error!)).toMatchObject({ code: 'DROVER_DEADLINE_PASSED' });
+        expect(JSON.parse(task!.error!)).toMatchObject({
+          code: 'DROVER_DEADLINE_PASSED',
+          // As a run says it that finds out itself.
+          message: new DeadlinePassedError({ id, deadlineMs: bench.nowMs }).message,
+        });
       }
       expect(await bench.claim()).toEqual([]);
     });

@@ -42,7 +42,7 @@ export function undoing(makePlace: MakePlace): void {
       expect(kept?.status).toBe('dead');
       expect(JSON.parse(kept!.error!)).toMatchObject({ code: 'DROVER_RUN_LOST' });
       await bench.compensated('b', { maxLosses: 1 });
-      expect((await bench.sweepIn(60_000)).expired).toContainEqual({ id: 'b', fence: 1, status: 'queued' });
+      expect((await bench.sweepIn(60_000)).expired).toContainEqual({ id: 'b', fence: 2, status: 'queued' });
     });
 
     test('a cancelled task with compensations is undone, and cancelled then', async () => {

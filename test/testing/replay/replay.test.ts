@@ -70,12 +70,12 @@ test('faults are steps between what happened before and after them', async () =>
 });
 
 test('who waits for a permit is told with who holds it', async () => {
-  // The first summary is being written, while the second mail would like to be read.
+  // The second mail is being read, while the third would like to be, and the first summary to be written.
   expect(waitsAt(await record(topology, quiet), 1_500)).toEqual([
     'task-1 (triage) waits for one of its children: task-1/summary#1, holding nothing',
-    'task-2 (triage) waits for a permit of model, held by task-1/summary#1, holding inbox/agents/triage/0',
-    'task-3 (triage) waits in the mailbox of inbox/agents/triage/0, held by task-2',
-    'task-1/summary#1 (summary) waits for model to answer, holding a permit, holding inbox/agents/summary/0',
+    'task-2 (triage) waits for model to answer, holding a permit, holding inbox/agents/triage/1',
+    'task-3 (triage) waits for a permit of model, held by task-2, holding inbox/agents/triage/0',
+    'task-1/summary#1 (summary) waits for a permit of model, held by task-2, holding inbox/agents/summary/0',
   ]);
 });
 

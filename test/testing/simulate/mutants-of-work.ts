@@ -90,6 +90,7 @@ function careful(version: string): Topology {
         version,
         onVersionChange: 'refuse',
         run: async (input: string, ctx) => {
+          await ctx.compensate('first', () => {});
           const first = await ctx.step('first', () => input);
           await ctx.sleep(2_000);
           return [first, await ctx.step('second', () => input)];
@@ -325,6 +326,24 @@ export const MUTANTS_OF_WORK: readonly Mutant[] = [
         }),
       };
     },
+  },
+  {
+    invariant: 'undo',
+    what: 'a store has undone what it is to keep as it stands',
+    topology: careful('1'),
+    options: { workload: work('careful', 6, String, 100), faults: { strikes: [{ at: 'kill', atMs: 1_000 }] } },
+    internals: () => ({
+      deployed: (index) => careful(String(index)),
+      store: (store) => ({
+        ...store,
+        settle: (items, nowMs) => {
+          const forgotten = items.map(({ outcome, ...held }) =>
+            outcome.at === 'failed' ? { ...held, outcome: { at: outcome.at, error: outcome.error } as const } : { ...held, outcome },
+          );
+          return store.settle(forgotten, nowMs);
+        },
+      }),
+    }),
   },
   {
     invariant: 'rows',

@@ -30,9 +30,9 @@ export interface Mutant {
 const LEASE_MS = 5_000;
 
 /** Parents call, then ask a child that calls: enough for every invariant to matter. */
-export function fleetUnder(limits: Limits, mailbox: MailboxOptions = { capacity: 4, stealAbove: 2 }): Topology {
+export function fleetUnder(limits: Limits, mailbox: MailboxOptions = { capacity: 4, stealAbove: 2 }, affinity?: string): Topology {
   const model = dependency({ limits, estimate: () => 20, perform: async (request: string) => request });
-  const kind = { replicas: 3, leaseMs: LEASE_MS, mailbox };
+  const kind = { replicas: 3, leaseMs: LEASE_MS, mailbox, ...(affinity === undefined ? {} : { affinity: () => affinity }) };
   const child = agent({ ...kind, uses: { model }, run: async (input: string, ctx) => ctx.call('model', input) });
   const parent = agent({
     ...kind,
@@ -326,15 +326,22 @@ export const MUTANTS: readonly Mutant[] = [
   {
     invariant: 'S13',
     what: 'a queue lets steal from before the threshold',
+    topology: fleetUnder({ concurrency: 3 }, { capacity: 4, stealAbove: 2 }, 'mail'),
     options: { provider: { model: { latencyMs: [10, 15_000] } } },
     internals: () => ({ parts: { queue: born<QueueInput>(queueLogic, (input) => ({ ...input, stealAbove: 1 })) } }),
   },
   {
     invariant: 'S13',
     what: 'a queue that is told to keep mailboxes apart lets steal all the same',
-    topology: fleetUnder({ concurrency: 3 }, { mode: 'dedicated', capacity: 4, stealAbove: 1 }),
+    topology: fleetUnder({ concurrency: 3 }, { mode: 'dedicated', capacity: 4, stealAbove: 1 }, 'mail'),
     options: { provider: { model: { latencyMs: [10, 15_000] } } },
     internals: () => ({ parts: { queue: born<QueueInput>(queueLogic, (input) => ({ ...input, mode: 'steal' })) } }),
+  },
+  {
+    invariant: 'S13',
+    what: 'a queue binds to one worker what any would do for',
+    options: { provider: { model: { latencyMs: [10, 15_000] } } },
+    internals: () => ({ parts: { queue: born<QueueInput>(queueLogic, (input) => ({ ...input, mode: 'dedicated' })) } }),
   },
   {
     invariant: 'S14',
@@ -410,6 +417,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     invariant: 'B1',
     what: 'a queue lets its mailboxes grow',
+    topology: fleetUnder({ concurrency: 3 }, { capacity: 4, stealAbove: 2 }, 'mail'),
     internals: () => ({ parts: { queue: born<QueueInput>(queueLogic, (input) => ({ ...input, capacity: 12 })) } }),
   },
   {

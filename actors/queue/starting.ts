@@ -1,0 +1,56 @@
+/** Starting: who is free gets what waits for it, in its mailbox or in the line. */
+import { send } from '../kernel/effects.ts';
+import { goesBefore } from './rank.ts';
+import type { Slot, Turn } from './state.ts';
+
+interface Idle {
+  /** Somebody who leaves has nothing left. */
+  readonly left: boolean;
+  /** Somebody has found nothing. */
+  readonly idle: boolean;
+}
+
+/** Everybody who is free starts something. The line is first for those who have nothing in a mailbox, so that nobody is idle for want of it. */
+export function startIdle(turn: Turn): Idle {
+  const { slots } = turn.state;
+  let left = false;
+  let idle = false;
+  let owners = false;
+  for (let at = 0; at < slots.length; at += 1) {
+    const slot = slots[at]!;
+    if (slot.spilled > 0) turn.boxed = true;
+    if (slot.run !== null) continue;
+    if (slot.leaving) {
+      turn.effects.push(send(slot.worker, { type: 'worker.drained' }));
+      left = true;
+    } else if (slot.mailbox.length > 0) owners = true;
+    else if (!startNext(turn, at)) idle = true;
+  }
+  if (!owners) return { left, idle };
+  for (let at = 0; at < slots.length; at += 1) if (isOwner(slots[at]!)) startNext(turn, at);
+  return { left, idle };
+}
+
+const isOwner = ({ run, leaving, mailbox }: Slot): boolean => run === null && !leaving && mailbox.length > 0;
+
+/** Starts what comes first for this worker, in its mailbox or in the line; false when there is nothing. */
+export function startNext(turn: Turn, at: number): boolean {
+  const { state, starts } = turn;
+  const slot = state.slots[at]!;
+  const own = slot.mailbox[0];
+  const next = state.line.tasks[state.line.taken + turn.taken];
+  const task = own === undefined || (next !== undefined && isNext()) ? next : own;
+  if (task === undefined) return false;
+  if (task === own) state.slots[at] = { ...slot, mailbox: slot.mailbox.slice(1), run: task };
+  else {
+    turn.taken += 1;
+    state.slots[at] = { ...slot, run: task };
+  }
+  starts.push({ worker: slot.worker, incarnation: slot.incarnation, task });
+  return true;
+
+  /** One too many, placed for who is free, would have to be spilled. */
+  function isNext(): boolean {
+    return slot.mailbox.length <= state.input.capacity && goesBefore(next!, own!, state.agingMs);
+  }
+}

@@ -1,0 +1,49 @@
+/** Task query: which tasks `fleet.tasks` gives. Whoever asks may have no types: nothing unchecked gets as far as a store. */
+import type { Store, TaskStatus } from '../../actors/ports/store.ts';
+import { STATUSES } from '../stores/task-status.ts';
+import { isName } from './new-task.ts';
+import { checkTaskId } from './task-id.ts';
+import { OperatorInputError } from './work-errors.ts';
+
+/** Which tasks to look at. What is left out does not narrow it. */
+export interface TaskQuery {
+  readonly kind?: string;
+  readonly status?: TaskStatus;
+  /** Only tasks that came after this one: the last of the page before. Its id. Default: from the first. */
+  readonly after?: string;
+  /** At most 1,000, default 100. */
+  readonly limit?: number;
+}
+
+const MOST_TASKS = 1_000;
+const USUAL_TASKS = 100;
+const FIELDS = ['kind', 'status', 'after', 'limit'];
+
+/** @throws OperatorInputError naming the field */
+export function checkTaskQuery(query: unknown): Parameters<Store['list']>[0] {
+  if (typeof query !== 'object' || query === null) throw new OperatorInputError('query', "an object, such as { status: 'dead' }", query);
+  checkFields(query, 'query', FIELDS);
+  const { kind, status, after, limit = USUAL_TASKS } = query as TaskQuery;
+  if (kind !== undefined && !isName(kind)) throw new OperatorInputError('kind', 'the name of a kind', kind);
+  if (status !== undefined && !STATUSES.includes(status)) {
+    throw new OperatorInputError('status', `one of ${STATUSES.join(', ')}`, status);
+  }
+  if (!Number.isSafeInteger(limit) || limit < 1 || limit > MOST_TASKS) {
+    throw new OperatorInputError('limit', `a whole number from 1 to ${MOST_TASKS}`, limit);
+  }
+  return {
+    limit,
+    ...(kind === undefined ? {} : { kind }),
+    ...(status === undefined ? {} : { status }),
+    ...(after === undefined ? {} : { after: checkTaskId(after, 'after') }),
+  };
+}
+
+/** @throws OperatorInputError for the first field that is none of those */
+export function checkFields(options: object, what: string, known: readonly string[]): void {
+  for (const name in options) {
+    if (known.includes(name)) continue;
+    const expected = `no such field; there are ${known.join(', ')}`;
+    throw new OperatorInputError(`${what}.${name}`, expected, (options as Record<string, unknown>)[name]);
+  }
+}
