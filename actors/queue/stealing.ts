@@ -10,6 +10,7 @@
  * @see Blumofe and Leiserson, "Scheduling multithreaded computations by work stealing", JACM 46(5), 1999
  */
 import { claimBox, isFetched } from './claiming.ts';
+import type { Mailboxes } from './messages.ts';
 import { draw, expectedBy } from './state.ts';
 import type { Slot, Turn } from './state.ts';
 
@@ -48,9 +49,15 @@ function steal({ state, effects }: Turn, thief: number, at: number): void {
 /** False when there is no such box, for this thief or the next. */
 function stealFromBox(turn: Turn, thief: number): boolean {
   const { slots, input } = turn.state;
-  const victims = slots.filter((slot) => slot.spilled > 0 && slot.mailbox.length >= input.stealAbove && !isFetched(turn, slot));
+  const victims = slots.filter((slot) => excess(slot, input) > 0 && !isFetched(turn, slot));
   const victim = victims[victims.length < 2 ? 0 : draw(turn, victims.length)];
   if (victim === undefined) return false;
-  claimBox(turn, victim, slots[thief]!.worker, Math.min(Math.ceil(victim.spilled / 2), input.capacity));
+  claimBox(turn, victim, slots[thief]!.worker, Math.min(Math.ceil(excess(victim, input) / 2), input.capacity));
   return true;
+}
+
+/** How much of its box lies behind the threshold. Where that is deeper than a mailbox may be, it reaches into the box. */
+function excess({ spilled, mailbox }: Slot, { stealAbove, capacity }: Mailboxes): number {
+  if (mailbox.length < Math.min(stealAbove, capacity)) return 0;
+  return spilled - Math.max(0, stealAbove - mailbox.length);
 }

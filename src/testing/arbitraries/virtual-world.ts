@@ -23,7 +23,6 @@ import { VirtualClock } from '../virtual-clock.ts';
 
 const START_MS = 1_750_000_000_000;
 const MOST_WAKES_AT_ONCE = 100_000;
-const MOST_DELIVERIES_AT_ONCE = 1_000_000;
 
 export class VirtualWorld {
   readonly scene: Scene;
@@ -160,18 +159,15 @@ export class VirtualWorld {
         return false;
       }
       if (dueMs > nowMs) this.#timePasses();
-      else if ((this.#wakes += 1) > MOST_WAKES_AT_ONCE) throw this.#stuck('wake-ups', MOST_WAKES_AT_ONCE);
+      else if ((this.#wakes += 1) > MOST_WAKES_AT_ONCE) throw this.#stuck();
       this.#clock.fireNext();
     }
   }
 
   /** Everything that is under way without time passing; then a look at what must hold. */
   async #quiet(): Promise<void> {
-    do {
-      await nextTurn();
-      if (this.process !== undefined && this.process.atOnce > MOST_DELIVERIES_AT_ONCE)
-        throw this.#stuck('deliveries', MOST_DELIVERIES_AT_ONCE);
-    } while (this.process?.transport.isMoving === true);
+    do await nextTurn();
+    while (this.process?.transport.isMoving === true);
     const { fatal } = this.scene;
     if (fatal !== undefined) throw fatal.error;
     if (this.process?.isDoomed === true) this.kill(this.process);
@@ -181,11 +177,11 @@ export class VirtualWorld {
   #timePasses(): void {
     this.#wakes = 0;
     this.#watch.operations = 0;
-    if (this.process !== undefined) this.process.atOnce = 0;
+    this.process?.timePasses();
   }
 
-  #stuck(what: string, limit: number): SimulationStuckError {
-    return new SimulationStuckError({ atMs: this.nowMs, what, limit, place: undefined });
+  #stuck(): SimulationStuckError {
+    return new SimulationStuckError({ atMs: this.nowMs, what: 'wake-ups', limit: MOST_WAKES_AT_ONCE, place: undefined });
   }
 
   #choosing(random: Random): Choosing {

@@ -1,6 +1,8 @@
 /** Invariants of mailboxes: a task is in one place, steals keep to their threshold, and nothing grows without bound. */
 import { isTerminal } from '../../../actors/ports/store.ts';
+import type { Held } from '../../../actors/ports/store.ts';
 import type { QueueState } from '../../../actors/queue.ts';
+import { lengthOf, waitingIn } from '../../../actors/queue/line.ts';
 import type { MailboxOptions } from '../../runtime/kinds.ts';
 import type { Topology } from '../../topology/fleet.ts';
 import type { Look } from './fact.ts';
@@ -25,12 +27,18 @@ class Ways {
     return Math.max(...this.#of(kind).flatMap(({ capacity = [] }) => capacity));
   }
 
-  stealAbove(kind: string): number {
-    return Math.min(...this.#of(kind).flatMap(({ stealAbove = [] }) => stealAbove));
+  /** What a victim keeps in its mailbox at least. A threshold that is deeper than a mailbox may be reaches into the box. */
+  keeps(kind: string): number {
+    return Math.min(...this.#of(kind).flatMap(({ stealAbove = [], capacity = [] }) => [stealAbove, capacity].flat()));
   }
 
   maySteal(kind: string): boolean {
     return this.#of(kind).some(({ mode }) => mode === 'steal');
+  }
+
+  /** Nothing waits for one worker that any would do for. */
+  bindsNothing(kind: string): boolean {
+    return this.#of(kind).every(({ mode = 'steal' }) => mode === 'steal');
   }
 
   #of(kind: string): readonly MailboxOptions[] {
@@ -41,7 +49,7 @@ class Ways {
 export const S13: Invariant = {
   name: 'S13',
   promise:
-    'an idle worker steals only where that is the mode and only from behind the threshold, and a task is in one mailbox or one slot only',
+    'an idle worker steals only where that is the mode and only from behind the threshold, nothing waits for one worker that any would do for, and a task is in one mailbox, the line or one slot only',
   check({ kinds }, broken) {
     const ways = new Ways(kinds);
     /** What was looked at is not looked at again. */
@@ -52,13 +60,22 @@ export const S13: Invariant = {
         if (state === undefined || seen.get(kind) === state) continue;
         seen.set(kind, state);
         const places = new Set<string>();
-        for (const { mailbox, run } of state.slots) {
-          for (const { id, fence } of run === null ? mailbox : [run, ...mailbox]) {
-            const name = `${id} under fence ${fence}`;
-            if (places.has(name)) broken(`${name} is in two places of the queue of ${kind}`);
-            places.add(name);
+        const place = ({ id, fence }: Held): void => {
+          const name = `${id} under fence ${fence}`;
+          if (places.has(name)) broken(`${name} is in two places of the queue of ${kind}`);
+          places.add(name);
+        };
+        for (const { worker, mailbox, run } of state.slots) {
+          if (run !== null) place(run);
+          for (const task of mailbox) {
+            place(task);
+            if (task.affinity === null && ways.bindsNothing(kind))
+              broken(`${task.id} would go to any worker, and waits in the mailbox of ${worker}`);
           }
         }
+        for (const task of waitingIn(state.line)) place(task);
+        const free = state.slots.find(({ run, leaving }) => run === null && !leaving);
+        if (free !== undefined && lengthOf(state.line) > 0) broken(`${free.worker} is idle before the line of ${kind}`);
       }
     };
     return {
@@ -66,9 +83,8 @@ export const S13: Invariant = {
       'scene.still': ({ look: { queue } }) => look(queue),
       'mailbox.stolen': ({ kind, steal: { thief, victim, count }, left }) => {
         if (!ways.maySteal(kind)) broken(`${thief} stole ${count} from ${victim}, and nobody of ${kind} may steal`);
-        const stealAbove = ways.stealAbove(kind);
-        if (left < stealAbove)
-          broken(`${thief} stole ${count} from ${victim} and left ${left}; only what lies behind ${stealAbove} may be stolen`);
+        const keeps = ways.keeps(kind);
+        if (left < keeps) broken(`${thief} stole ${count} from ${victim} and left ${left}; only what lies behind ${keeps} may be stolen`);
       },
     };
   },
@@ -85,7 +101,10 @@ export const B1: Invariant = {
       'scene.still': ({ look: { queue } }) => {
         for (const kind in kinds) {
           const capacity = ways.capacity(kind);
-          for (const { worker, mailbox } of queue(kind)?.slots ?? [])
+          const { slots, line } = queue(kind) ?? { slots: [], line: undefined };
+          if (line !== undefined && lengthOf(line) > capacity * Math.max(1, slots.length))
+            broken(`the line of ${kind} holds ${lengthOf(line)} tasks, ${capacity} fit for each worker`);
+          for (const { worker, mailbox } of slots)
             if (mailbox.length > capacity) broken(`the mailbox of ${worker} holds ${mailbox.length} tasks, ${capacity} fit`);
         }
       },

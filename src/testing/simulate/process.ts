@@ -16,6 +16,7 @@ import type { Fleet } from '../../runtime/fleet.ts';
 import { limiterOf, queueOf } from '../../runtime/tree.ts';
 import type { Topology } from '../../topology/fleet.ts';
 import type { Leftovers, Look } from '../invariants/fact.ts';
+import { SimulationStuckError } from '../errors.ts';
 import { ProcessClock } from '../process-clock.ts';
 import { ChannelTransport } from '../transports.ts';
 import type { Choosing } from '../transports.ts';
@@ -31,6 +32,7 @@ import type { WatchedRun } from './watched-run.ts';
 
 /** Where a message goes that only sets the host going again: nobody lives there. */
 const NOBODY = 'simulation~nobody';
+const MOST_DELIVERIES_AT_ONCE = 1_000_000;
 
 export interface ProcessOptions {
   /** Which process of the simulation, from 1. */
@@ -66,7 +68,7 @@ export class SimulatedProcess implements Caller {
   /** What the world does for this process: never set ahead, gone with it. */
   readonly #outside: ProcessClock;
   /** Deliveries since time last moved. */
-  atOnce = 0;
+  #atOnce = 0;
   #deliveriesLeft = Infinity;
   /** Questions to limiters that are open. */
   readonly #asks = new Map<number, string>();
@@ -233,9 +235,22 @@ export class SimulatedProcess implements Caller {
         }
         this.#deliveriesLeft -= 1;
         if (this.#deliveriesLeft <= 0) this.transport.freeze();
-        this.atOnce += 1;
+        this.#atOnce += 1;
+        if (this.#atOnce > MOST_DELIVERIES_AT_ONCE) this.#goesRound(`${message.type} to ${toId}`);
       },
     };
+  }
+
+  timePasses(): void {
+    this.#atOnce = 0;
+  }
+
+  /** Found here, and not by the world: where one delivery leads to the next in microtasks alone, nobody else gets a turn. */
+  #goesRound(last: string): void {
+    const { scene } = this.#options;
+    const what = `deliveries, such as ${last}`;
+    scene.fail(new SimulationStuckError({ atMs: scene.nowMs, what, limit: MOST_DELIVERIES_AT_ONCE, place: undefined }));
+    this.transport.freeze();
   }
 
   /** Sees what the host is asked for, before it does it. */

@@ -50,7 +50,6 @@ const CLOSE_LOOKS = 2_000;
 const LOOK_EVERY = 32;
 /** Steps until other work of the event loop gets a turn. */
 const STEPS_A_TURN = 512;
-const MOST_DELIVERIES_AT_ONCE = 1_000_000;
 const MOST_STEPS_AT_ONCE = 100_000;
 /** Runs that wait for something of their own are looked for so often. */
 const WAITS_EVERY_MS = 50;
@@ -179,7 +178,7 @@ export class Simulation {
       const nowMs = this.#world.nowMs();
       if (dueMs === undefined || dueMs > untilMs) return this.#world.advanceTo(Math.max(nowMs, untilMs));
       if (dueMs > nowMs) this.#timePasses();
-      else if ((this.#stepsAtOnce += 1) > MOST_STEPS_AT_ONCE) throw this.#stuck('wake-ups', MOST_STEPS_AT_ONCE);
+      else if ((this.#stepsAtOnce += 1) > MOST_STEPS_AT_ONCE) throw this.#stuck();
       this.#world.fireNext();
     }
   }
@@ -191,9 +190,6 @@ export class Simulation {
     // A tick that is asked for in a microtask comes when no microtask is left.
     await nextTick();
     while (this.#process?.transport.isMoving === true) {
-      if (this.#process.atOnce > MOST_DELIVERIES_AT_ONCE) {
-        throw this.#stuck('deliveries', MOST_DELIVERIES_AT_ONCE);
-      }
       // The host yields to the event loop now and then.
       await nextTurn();
       await nextTick();
@@ -203,11 +199,12 @@ export class Simulation {
   #timePasses(): void {
     this.#stepsAtOnce = 0;
     this.#watch.operations = 0;
-    if (this.#process !== undefined) this.#process.atOnce = 0;
+    this.#process?.timePasses();
   }
 
-  #stuck(what: string, limit: number): SimulationStuckError {
-    return new SimulationStuckError({ atMs: this.#world.nowMs() - START_MS, what, limit, place: undefined });
+  #stuck(): SimulationStuckError {
+    const detail = { atMs: this.#world.nowMs() - START_MS, what: 'wake-ups', limit: MOST_STEPS_AT_ONCE, place: undefined };
+    return new SimulationStuckError(detail);
   }
 
   /** Nothing moves: what holds is looked at, and what was to happen at such a moment happens. True when it set something going. */

@@ -1,18 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { ClaimedTask } from '../../../actors/ports/store.ts';
 import type { QueueEffect } from '../../../actors/queue.ts';
-import { Bench, of, sticky, task } from './bench.ts';
-
-/** An affinity that the first of two workers has. */
-function keyOf(worker: string, other: string): string {
-  for (let at = 0; ; at += 1) {
-    const probe = new Bench({ mode: 'dedicated', capacity: 4, stealAbove: 2 });
-    probe.join(worker);
-    probe.join(other);
-    probe.give(sticky(`key ${at}`, 1));
-    if (probe.run(worker) !== undefined) return `key ${at}`;
-  }
-}
+import { Bench, keyOf, of, sticky, task } from './bench.ts';
 
 const MAIL = keyOf('owner', 'thief');
 
@@ -197,6 +186,33 @@ describe('a thief at a box', () => {
     queue.tell({ type: 'queue.configure', mode: 'dedicated' });
     expect(of(fetched(queue, sticky(MAIL, 2, 5), 2), 'queue.stole')).toEqual([]);
     expect(queue.mailbox('thief')).toEqual([]);
+  });
+
+  test('a threshold that is deeper than a mailbox may be reaches into the box: what lies before it is left', () => {
+    const queue = full('steal', 1, 3);
+    // Four in the box, and one in the mailbox: two are behind the threshold.
+    expect(claimsIn(queue.join('thief'))).toContainEqual([1, 'owner']);
+    expect(of(fetched(queue, sticky(MAIL, 1, 2), 1), 'queue.stole')).toMatchObject([{ thief: 'thief', count: 1 }]);
+    expect([queue.mailbox('owner'), queue.run('thief'), queue.slot('owner').spilled]).toEqual([['t1'], 't2', 3]);
+    // One is left behind it, and then none.
+    expect(claimsIn(queue.end(task(2)))).toContainEqual([1, 'owner']);
+    fetched(queue, sticky(MAIL, 1, 3), 1);
+    expect(claimsIn(queue.end(task(3)))).not.toContainEqual([expect.any(Number), 'owner']);
+    expect(queue.run('thief')).toBeUndefined();
+  });
+
+  test('gives an owner nothing for which its mailbox has no room', () => {
+    const queue = new Bench({ mode: 'steal', capacity: 1, stealAbove: 2 });
+    queue.join('owner');
+    queue.give(sticky(MAIL, 3), 4);
+    queue.join('thief');
+    queue.tell({ type: 'queue.ready' });
+    // It takes the place of another, which goes into the box: there are two behind, one too many.
+    const effects = queue.give([{ ...task('urgent', 1, MAIL), priority: 2 }], 4);
+    expect(of(effects, 'queue.spill')).toMatchObject([{ tasks: [{ id: 't1' }] }]);
+    expect(claimsIn(effects)).toContainEqual([1, 'owner']);
+    const stolen = fetched(queue, sticky(MAIL, 1, 2), 1);
+    expect([queue.mailbox('owner'), queue.run('thief'), of(stolen, 'queue.spill')]).toEqual([['turgent'], 't2', []]);
   });
 
   test('does not come below the threshold: the owner asks for its own', () => {

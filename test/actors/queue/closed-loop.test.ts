@@ -90,6 +90,29 @@ describe('a queue in its world', () => {
     },
   );
 
+  const crowded = fc.record({
+    mode: fc.constant('steal' as const),
+    workers: fc.integer({ min: 2, max: 3 }),
+    capacity: fc.constantFrom(1, 2),
+    stealAbove: fc.constantFrom(1, 2, 3),
+    tasks: fc.integer({ min: 4, max: 30 }),
+  });
+
+  test.prop([fc.integer(), crowded], { numRuns: 300 })(
+    'where the more urgent take the places of others, nothing goes to and fro between a mailbox and its box',
+    (seed, given) => {
+      const loop = new Loop(seed, { ...given, hot: 11, urgent: true, longestMs: 5_000, hints: 'some', chaos: false });
+      loop.run(100);
+      loop.live();
+      loop.run(600_000);
+      checkDone(loop, given.tasks);
+      // Going to and fro has no bound but the length of a run.
+      const claims = [...loop.claims.values()].reduce((sum, times) => sum + times, 0);
+      expect(claims).toBeLessThanOrEqual(2 * given.tasks);
+      expect(loop.commands).toBeLessThanOrEqual(3 * given.tasks);
+    },
+  );
+
   test('WS-05 of 20,000 tasks, pushed, taken and stolen in any order, each is run once', () => {
     const loop = new Loop(7, { mode: 'steal', workers: 5, capacity: 64, stealAbove: 2, tasks: 0, hints: 'some', chaos: false, hot: 4 });
     const total = 20_000;

@@ -20,6 +20,10 @@ export interface Options extends Mailboxes {
   readonly hints: 'some' | 'none';
   /** Of 11 tasks so many want the same worker; of the others some want any. Default 0. */
   readonly hot?: number;
+  /** A third of the tasks each has priority 0, 1 and 2. Default false: all have 0. */
+  readonly urgent?: boolean;
+  /** How long a run takes at most. Default 30. */
+  readonly longestMs?: number;
   /** Workers are killed, broken and stopped, the queue is killed, and told to work otherwise. */
   readonly chaos: boolean;
 }
@@ -211,7 +215,7 @@ export class Loop extends SimulatedHost {
       this.#leases.delete(task.id);
       this.done.push(task.id);
       this.#tell({ type: 'queue.ended', runs: [task] });
-    });
+    }, this.#options.longestMs);
   }
 
   #lease(name: string): ClaimedTask {
@@ -219,7 +223,11 @@ export class Loop extends SimulatedHost {
     this.#fences.set(name, fence);
     if (this.#leases.has(name)) throw new Error(`${name} is claimed twice`);
     count(this.claims, name);
-    const task: ClaimedTask = { ...named('', fence, this.#affinityOf(name)), id: name };
+    const task: ClaimedTask = {
+      ...named('', fence, this.#affinityOf(name)),
+      id: name,
+      priority: this.#options.urgent === true ? Number(name.slice(1)) % 3 : 0,
+    };
     this.#leases.set(name, { task, cancel: undefined });
     return task;
   }
@@ -263,8 +271,8 @@ export class Loop extends SimulatedHost {
     });
   }
 
-  #soon(act: () => void): () => void {
-    return this.host.alarm(this.clock.nowMs() + this.#random.int(30), act);
+  #soon(act: () => void, longestMs = 30): () => void {
+    return this.host.alarm(this.clock.nowMs() + this.#random.int(longestMs), act);
   }
 
   /** From a sender of its own each time, so that nothing but the transport orders two messages. */

@@ -5,6 +5,9 @@ import { agent, contract, defineFleet, dependency } from 'drover';
 import { assertClean, simulate } from '../../../src/testing/index.ts';
 import type { SimulateOptions, SimulationResult } from '../../../src/testing/index.ts';
 import { simulateWith } from '../../../src/testing/simulate/simulate.ts';
+import type { Host } from '../../../actors/host/host.ts';
+import { fromDecider } from '../../../actors/kernel/decider.ts';
+import type { Message, OwnEffect } from '../../../actors/kernel/effects.ts';
 
 const model = dependency({ limits: { concurrency: 2 }, estimate: () => 10, perform: async (request: string): Promise<string> => request });
 const summary = agent({ uses: { model }, run: async (input: string, ctx) => ctx.call('model', input) });
@@ -155,6 +158,23 @@ describe('faults', () => {
   });
 });
 
+test('what runs do with keys is remembered by those, as it is outside of a simulation', async () => {
+  const item = agent({
+    run: async (items: readonly string[], ctx) => {
+      const made: string[] = [];
+      for (const key of items) {
+        await ctx.step('make', ({ idempotencyKey }) => void made.push(idempotencyKey), { key });
+        await ctx.sleep(1_000, { key });
+      }
+      return made;
+    },
+  });
+  const keyed = defineFleet({ name: 'keyed', agents: { item } });
+  const result = await simulate(keyed, { workload: [{ kind: 'item', input: ['a', 'b'] }], faults: 'none' });
+  assertClean(result);
+  expect(result.statistics).toMatchObject({ completed: 1, failed: 0 });
+});
+
 describe('a pool of one that asks itself', () => {
   const node = agent({
     asks: { node: contract<number, number, string, string>() },
@@ -272,6 +292,22 @@ describe('what makes no sense is refused, and is no violation', () => {
     await expect(simulate(fleet, { workload: [{ kind: 'looping', input: 'x' }], faults: 'none' })).rejects.toMatchObject({
       code: 'DROVER_SIMULATION_STUCK',
       detail: { place: expect.stringContaining(import.meta.filename) },
+    });
+  });
+
+  test('messages that lead to each other while no time passes, in microtasks alone', async () => {
+    // As a queue that claims, gives back, is told that there is something, and claims: no other turn of the event loop comes.
+    const echo = fromDecider<null, Message, undefined, OwnEffect>(
+      { initial: () => [null, [{ type: 'again' }]], decide: () => [null, [{ type: 'again' }]] },
+      { nowMs: () => 0, wakeAt: () => () => {} },
+    );
+    const onHost = (host: Host): void => {
+      const perform = (): void => void Promise.resolve().then(() => host.send('echo', { type: 'echo' }));
+      host.spawn({ id: 'echo', logic: echo, input: undefined, perform });
+    };
+    await expect(simulateWith(topology, { ...quiet, nondeterminism: 'allow' }, { onHost })).rejects.toMatchObject({
+      code: 'DROVER_SIMULATION_STUCK',
+      detail: { what: 'deliveries, such as echo to echo' },
     });
   });
 });
