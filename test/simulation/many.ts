@@ -10,6 +10,7 @@
  *     --rounds N    as often, each round with the seeds that come after (default 1)
  *     --resume FILE what is done is kept there, a line a seed; what is there already is not done again, unless it was broken
  *     --jobs N      processes (default: cores)
+ *     --limit N     seconds that one of all these may take (default 300): what goes on for longer is ended, and broken
  *
  * Exit code 1 when anything is broken or a hash differs.
  */
@@ -31,28 +32,45 @@ interface Job {
   readonly again: boolean;
 }
 
-/** One process and what it is asked; answers come in the order of the questions. */
+/** A process, and another one after it that did not come to an end; it is asked one thing at a time. */
 class Simulator {
   readonly id: number;
-  readonly #child = spawn(process.execPath, ['--conditions=drover-source', fileURLToPath(new URL('worker.ts', import.meta.url))], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
-  readonly #answers = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
+  readonly #limitMs: number;
+  #process = started();
 
-  constructor(id: number) {
+  constructor(id: number, limitMs: number) {
     this.id = id;
+    this.#limitMs = limitMs;
   }
 
   async simulate({ what, seed }: Job): Promise<Simulated> {
-    this.#child.stdin.write(`${what} ${seed}\n`);
-    const { value, done } = await this.#answers.next();
-    if (done === true) throw new Error(`the process that simulated ${what} ${seed} has ended`);
-    return JSON.parse(value) as Simulated;
+    const { child, answers } = this.#process;
+    let isLate = false;
+    const limit = setTimeout(() => {
+      isLate = true;
+      child.kill('SIGKILL');
+    }, this.#limitMs);
+    child.stdin.write(`${what} ${seed}\n`);
+    const { value, done } = await answers.next();
+    clearTimeout(limit);
+    if (done !== true) return JSON.parse(value) as Simulated;
+    this.#process = started();
+    const how = isLate ? `takes more than ${this.#limitMs / 1_000} s` : 'has ended its process';
+    return { what, seed, hash: '', hours: 0, tasks: 0, calls: 0, deliveries: 0, broken: how };
   }
 
   end(): void {
-    this.#child.stdin.end();
+    this.#process.child.stdin.end();
   }
+}
+
+/** Answers come in the order of the questions. */
+function started() {
+  const worker = fileURLToPath(new URL('worker.ts', import.meta.url));
+  const child = spawn(process.execPath, ['--conditions=drover-source', worker], { stdio: ['pipe', 'pipe', 'inherit'] });
+  // A question to one that has ended is answered by its end.
+  child.stdin.on('error', () => {});
+  return { child, answers: createInterface({ input: child.stdout })[Symbol.asyncIterator]() };
 }
 
 const { values } = parseArgs({
@@ -63,17 +81,19 @@ const { values } = parseArgs({
     twice: { type: 'string', default: '1000' },
     rounds: { type: 'string', default: '1' },
     jobs: { type: 'string', default: String(availableParallelism()) },
+    limit: { type: 'string', default: '300' },
     resume: { type: 'string' },
   },
 });
-const [seeds, hours, evenings, twice, rounds, jobs] = [
+const [seeds, hours, evenings, twice, rounds, jobs, limit] = [
   values.seeds,
   values.hours,
   values.philosophers,
   values.twice,
   values.rounds,
   values.jobs,
-].map(Number) as [number, number, number, number, number, number];
+  values.limit,
+].map(Number) as [number, number, number, number, number, number, number];
 
 /** By `what seed`: done by this process, or by an earlier call with the same file. */
 const first = new Map<string, { readonly hash: string; readonly by: number }>();
@@ -113,7 +133,7 @@ async function runRound(round: number): Promise<void> {
   const again = list('programs', Math.min(twice, seeds)).map((job) => ({ ...job, again: true }));
   // Hours first: they take longest, so nobody waits for the last of them. What is done again comes last.
   const todo = [...list('fleet', hours), ...list('philosophers', evenings * SEATS.length), ...list('programs', seeds), ...again];
-  const simulators = Array.from({ length: jobs }, (_, id) => new Simulator(id));
+  const simulators = Array.from({ length: jobs }, (_, id) => new Simulator(id, limit * 1_000));
   await Promise.all(
     simulators.map(async (simulator) => {
       for (let job = take(todo, simulator.id); job !== undefined; job = take(todo, simulator.id))
