@@ -5,7 +5,7 @@
 import type { Store } from '../../actors/ports/store.ts';
 import { CoordinationOptionError, GateFullError } from './errors.ts';
 import { Hold } from './hold.ts';
-import { checkName, checkTtl, checkWait, isPassing, Tools } from './tools.ts';
+import { checkName, checkOptions, checkTtl, checkWait, isPassing, Tools, TOOLS_FIELDS, WAIT_FIELDS } from './tools.ts';
 import type { CoordinationOptions, WaitOptions } from './tools.ts';
 
 /** What gates need of a store. */
@@ -70,6 +70,7 @@ export interface Intents {
  * await intents(store).through('import', () => importAll(), { most: 3 });
  */
 export function intents(store: IntentStore, options: CoordinationOptions = {}): Intents {
+  checkOptions(options, TOOLS_FIELDS);
   const tools = new Tools(options);
   const enter = async (gate: string, given: EnterOptions = {}): Promise<Place> => enterGate(store, tools, checkName(gate, 'gate'), given);
   return {
@@ -82,6 +83,7 @@ export function intents(store: IntentStore, options: CoordinationOptions = {}): 
 }
 
 async function enterGate(store: IntentStore, tools: Tools, gate: string, options: EnterOptions): Promise<Place> {
+  checkOptions(options, ['most', 'ttlMs', ...WAIT_FIELDS]);
   const { most = 1, waitMs = Infinity, signal } = options;
   const ttlMs = checkTtl(options.ttlMs ?? PLACE_TTL_MS);
   if (!Number.isSafeInteger(most) || most < 1) throw new CoordinationOptionError('most', 'a whole number, at least 1', most);

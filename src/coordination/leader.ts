@@ -12,7 +12,7 @@ import { LeaseLostError } from './errors.ts';
 import type { Lock } from './locks.ts';
 import { takeLease } from './locks.ts';
 import type { LeaseStore } from './locks.ts';
-import { checkName, checkTtl, isPassing, Tools } from './tools.ts';
+import { checkName, checkOptions, checkTtl, isPassing, Tools, TOOLS_FIELDS } from './tools.ts';
 import type { CoordinationOptions } from './tools.ts';
 
 export interface LeaderOptions extends CoordinationOptions {
@@ -45,6 +45,7 @@ export class Candidate implements AsyncDisposable {
   /** Made by `leader`. */
   constructor(store: LeaseStore, name: string, options: LeaderOptions) {
     this.name = checkName(name, 'name');
+    checkOptions(options, ['onElected', 'onError', 'ttlMs', ...TOOLS_FIELDS]);
     this.#store = store;
     this.#options = options;
     this.#tools = new Tools(options);

@@ -9,7 +9,7 @@
 import type { LeaseRecord, Store } from '../../actors/ports/store.ts';
 import { LockTakenError } from './errors.ts';
 import { Hold } from './hold.ts';
-import { checkName, checkTtl, checkWait, isPassing, Tools } from './tools.ts';
+import { checkName, checkOptions, checkTtl, checkWait, isPassing, Tools, TOOLS_FIELDS, WAIT_FIELDS } from './tools.ts';
 import type { CoordinationOptions, WaitOptions } from './tools.ts';
 
 /** What locks and leaders need of a store. */
@@ -83,9 +83,13 @@ export interface Locks {
  * await withLock('report', async ({ fence, signal }) => writeReport({ fence, signal }));
  */
 export function locks(store: LeaseStore, options: CoordinationOptions = {}): Locks {
+  checkOptions(options, TOOLS_FIELDS);
   const tools = new Tools(options);
-  const lock = (name: string, { ttlMs = LOCK_TTL_MS, ...wait }: LockOptions = {}): Promise<Lock> =>
-    takeLease(store, tools, `lock:${checkName(name, 'name')}`, name, checkTtl(ttlMs), wait);
+  const lock = (name: string, lockOptions: LockOptions = {}): Promise<Lock> => {
+    checkOptions(lockOptions, ['ttlMs', ...WAIT_FIELDS]);
+    const { ttlMs = LOCK_TTL_MS, ...wait } = lockOptions;
+    return takeLease(store, tools, `lock:${checkName(name, 'name')}`, name, checkTtl(ttlMs), wait);
+  };
   return {
     lock: async (name, lockOptions) => lock(name, lockOptions),
     async withLock(name, fn, lockOptions) {

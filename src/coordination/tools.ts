@@ -90,6 +90,20 @@ export function checkName(name: unknown, what: string): string {
   throw new CoordinationOptionError(what, `a text of 1 to ${LONGEST_NAME} characters of well-formed Unicode`, name);
 }
 
+/** The fields of `WaitOptions` and `CoordinationOptions`. */
+export const WAIT_FIELDS = ['waitMs', 'signal'];
+export const TOOLS_FIELDS = ['clock', 'random', 'ids'];
+
+/** @throws CoordinationOptionError for the first option that there is not */
+export function checkOptions(options: unknown, known: readonly string[]): void {
+  if (typeof options !== 'object' || options === null)
+    throw new CoordinationOptionError('options', `an object with ${known.join(', ')}`, options);
+  for (const name in options) {
+    if (known.includes(name)) continue;
+    throw new CoordinationOptionError(name, `no such option; there are ${known.join(', ')}`, (options as Record<string, unknown>)[name]);
+  }
+}
+
 export function checkTtl(ttlMs: unknown): number {
   if (typeof ttlMs === 'number' && ttlMs >= LEAST_TTL_MS && Number.isFinite(ttlMs)) return ttlMs;
   throw new CoordinationOptionError('ttlMs', `milliseconds, at least ${LEAST_TTL_MS}`, ttlMs);

@@ -237,8 +237,8 @@ export class Fleet<K extends AgentMap = AgentMap> {
   }
 
   /** What runs ask persons (`ctx.approval`) and nobody has decided, oldest first. `limit`: at most 1,000, default 100. */
-  async approvals({ limit = 100 }: { readonly limit?: number } = {}): Promise<readonly ApprovalLook[]> {
-    return this.#machinery.signals.approvals(limit);
+  async approvals(options: { readonly limit?: number } = {}): Promise<readonly ApprovalLook[]> {
+    return this.#machinery.signals.approvals(options);
   }
 
   /** Says yes to what a task asks. @throws UnknownTaskError, TaskEndedError, ApprovalNotAskedError, ApprovalExpiredError, OperatorInputError, FleetClosedError */

@@ -16,6 +16,7 @@ import { UnknownKindError } from './errors.ts';
 import { announce } from './events.ts';
 import type { FleetEvents } from './events.ts';
 import type { FleetTree } from './tree.ts';
+import { checkFields } from './task-query.ts';
 import { DrainLateError, OperatorInputError } from './work-errors.ts';
 
 export interface KindsOptions {
@@ -87,7 +88,9 @@ export class Kinds {
     tree.configureMailboxes(kind, mailboxes);
   }
 
-  async drain(kind: string, { deadlineMs = Infinity }: DrainOptions): Promise<void> {
+  async drain(kind: string, options: DrainOptions): Promise<void> {
+    checkFields(options, 'options', ['deadlineMs']);
+    const { deadlineMs = Infinity } = options;
     if (typeof deadlineMs !== 'number' || !(deadlineMs >= 0))
       throw new OperatorInputError('deadlineMs', 'milliseconds, at least 0', deadlineMs);
     const { store, engine } = this.#options;

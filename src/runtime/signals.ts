@@ -55,6 +55,7 @@ const LONGEST_KEY = 512;
 const LONGEST_BY = 512;
 const LONGEST_NOTE = 4_096;
 const MOST_APPROVALS = 1_000;
+const USUAL_APPROVALS = 100;
 
 export class Signals {
   readonly #options: SignalsOptions;
@@ -86,7 +87,9 @@ export class Signals {
     this.#emit('task.signalled', () => ({ id, kind, atMs: nowMs, name }));
   }
 
-  async approvals(limit: number): Promise<readonly ApprovalLook[]> {
+  async approvals(options: { readonly limit?: number }): Promise<readonly ApprovalLook[]> {
+    checkFields(options, 'options', ['limit']);
+    const { limit = USUAL_APPROVALS } = options;
     if (!Number.isSafeInteger(limit) || limit < 1 || limit > MOST_APPROVALS) {
       throw new OperatorInputError('limit', `a whole number from 1 to ${MOST_APPROVALS}`, limit);
     }
@@ -95,6 +98,7 @@ export class Signals {
   }
 
   async decide(id: string, name: string, approved: boolean, options: DecideOptions = {}): Promise<void> {
+    checkFields(options, 'options', ['by', 'note']);
     const { store, engine } = this.#options;
     const by = checkText(options.by ?? 'operator', 'by', LONGEST_BY);
     const note = options.note === undefined ? null : checkText(options.note, 'note', LONGEST_NOTE);

@@ -21,7 +21,6 @@ const FIELDS = ['kind', 'status', 'after', 'limit'];
 
 /** @throws OperatorInputError naming the field */
 export function checkTaskQuery(query: unknown): Parameters<Store['list']>[0] {
-  if (typeof query !== 'object' || query === null) throw new OperatorInputError('query', "an object, such as { status: 'dead' }", query);
   checkFields(query, 'query', FIELDS);
   const { kind, status, after, limit = USUAL_TASKS } = query as TaskQuery;
   if (kind !== undefined && !isName(kind)) throw new OperatorInputError('kind', 'the name of a kind', kind);
@@ -39,8 +38,9 @@ export function checkTaskQuery(query: unknown): Parameters<Store['list']>[0] {
   };
 }
 
-/** @throws OperatorInputError for the first field that is none of those */
-export function checkFields(options: object, what: string, known: readonly string[]): void {
+/** @throws OperatorInputError for the first field that is none of those, or for what has no fields */
+export function checkFields(options: unknown, what: string, known: readonly string[]): asserts options is object {
+  if (typeof options !== 'object' || options === null) throw new OperatorInputError(what, `an object with ${known.join(', ')}`, options);
   for (const name in options) {
     if (known.includes(name)) continue;
     const expected = `no such field; there are ${known.join(', ')}`;

@@ -15,7 +15,7 @@ import type { FleetEvents } from './events.ts';
 import type { ByOptions, Steered } from './handle.ts';
 import { decode } from './payload.ts';
 import { checkTaskId } from './task-id.ts';
-import { checkTaskQuery } from './task-query.ts';
+import { checkFields, checkTaskQuery } from './task-query.ts';
 import type { TaskQuery } from './task-query.ts';
 import {
   OperatorInputError,
@@ -108,6 +108,7 @@ export class Tasks {
   }
 
   async #steer(id: string, action: SteerAction, options: ByOptions = {}): Promise<Steered> {
+    checkFields(options, 'options', ['by', 'reason']);
     const by = checkText(options.by ?? 'operator', 'by', LONGEST_BY);
     const reason = options.reason === undefined ? null : checkText(options.reason, 'reason', LONGEST_REASON);
     const { store, engine } = this.#options;

@@ -1,10 +1,26 @@
 import { describe, expect, test } from 'vitest';
-import { locks } from 'drover/coordination';
+import { intents, leader, locks } from 'drover/coordination';
 import { StoreFailedError } from 'drover';
 import { World } from './world.ts';
 
 const ttlMs = 1_000;
 const passing = new StoreFailedError({ store: 'test', command: 'any' });
+
+test('an option that there is not is refused by all that is got from a store', async () => {
+  const world = await new World().open();
+  const { store, options } = world.process();
+  const wrong = { waitMS: 0 } as never;
+  const onElected = (): void => {};
+  for (const slip of [
+    async () => locks(store, options).lock('x', wrong),
+    async () => locks(store, options).withLock('x', () => {}, wrong),
+    async () => intents(store, options).enter('x', wrong),
+    async () => locks(store, wrong),
+    async () => intents(store, wrong),
+    async () => leader(store, 'x', { onElected, ...(wrong as object) }),
+  ])
+    expect(await world.rejection(slip())).toMatchObject({ code: 'DROVER_COORDINATION_OPTION', detail: { option: 'waitMS' } });
+});
 
 describe('a lock', () => {
   test('is held by one at a time, first come, first served, and each token is greater than the one before', async () => {

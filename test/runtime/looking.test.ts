@@ -22,7 +22,7 @@ test('tasks are given a hundred at a time, unless a limit says so', async () => 
 });
 
 test.each([
-  [null, 'query', "expected an object, such as { status: 'dead' }, got null"],
+  [null, 'query', 'expected an object with kind, status, after, limit, got null'],
   [{ status: 'daed', limit: 100 }, 'status', 'expected one of queued, leased, running'],
   [{ kind: 5 }, 'kind', 'got 5'],
   [{ limit: 1_001 }, 'limit', 'expected a whole number from 1 to 1000, got 1001'],
@@ -49,4 +49,20 @@ test('an id that is none is refused by all that look at tasks or steer them', as
     }
     expect(await bed.rejection(fleet.signal(id, 'go'))).toMatchObject({ code: 'DROVER_OPERATOR_INPUT', detail: { argument: 'id' } });
   }
+});
+
+test('an option that there is not is refused by all that an operator can say', async () => {
+  await using bed = new Testbed();
+  const fleet = await bed.start({ agents: { echo } });
+  const wrong = { By: 'ann', deadLineMs: 5 } as never;
+  const said = [
+    ...(['cancel', 'pause', 'unpause', 'requeue'] as const).map((order) => () => fleet[order]('t1', wrong)),
+    ...(['approve', 'reject'] as const).map((word) => () => fleet[word]('t1', 'spend', wrong)),
+    () => fleet.signal('t1', 'go', 1, wrong),
+    () => fleet.approvals(wrong),
+    () => fleet.drainKind('echo', wrong),
+  ];
+  for (const one of said)
+    expect(await bed.rejection(one())).toMatchObject({ code: 'DROVER_OPERATOR_INPUT', detail: { argument: 'options.By' } });
+  expect(await bed.rejection(fleet.drainKind('echo', null as never))).toMatchObject({ detail: { argument: 'options' } });
 });
