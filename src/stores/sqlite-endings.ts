@@ -14,19 +14,20 @@
  */
 import { grown } from '../../actors/conflicts/lock-wants.ts';
 import type { Held, LockWant, SettledOutcome, StoryEntry, TaskStatus } from '../../actors/ports/store.ts';
-import { fateOf, orderOf } from './parent-end.ts';
+import { orderOf } from './parent-end.ts';
 import type { CancelOrder } from './parent-end.ts';
 import type { Arrival, HeldTask } from './sqlite-held.ts';
+import { EndedRows } from './sqlite-ended-rows.ts';
+import { Families } from './sqlite-family-end.ts';
 import type { Known } from './sqlite-known.ts';
 import { SqliteOrder } from './sqlite-order.ts';
 import { raise } from './sqlite-raise.ts';
 import { isCancelNoted, NOTED, orderKeyOf, toFree } from './sqlite-rows.ts';
 import type { BestRow, FreeRow, FreeTask, TaskOptions } from './sqlite-rows.ts';
-import type { Cell } from './sqlite-rows-statement.ts';
 import { hasCompensations } from './sqlite-undo.ts';
 import { SqliteWaits } from './sqlite-waits.ts';
 import type { Parked } from './sqlite-waits.ts';
-import { FIRST_TERMINAL, STATUS, statusOf } from './task-status.ts';
+import { STATUS, statusOf } from './task-status.ts';
 
 type ParkedOutcome = Extract<SettledOutcome, { at: 'parked' }>;
 type RunOutcome = Extract<StoryEntry, { at: 'run' }>['outcome'];
@@ -58,38 +59,39 @@ export class Endings {
   readonly waits: SqliteWaits;
   readonly #known: Known;
   readonly #nowMs: number;
-  readonly #completedRows: Cell[] = [];
-  readonly #completedInLine: Cell[] = [];
-  readonly #endedRows: Cell[] = [];
-  readonly #endedIds: string[] = [];
-  /** Rows of which nothing beside the row is needed any more, and those that have asked and may be put back. */
-  readonly #forgotten: number[] = [];
-  readonly #closed: number[] = [];
+  readonly #rows: EndedRows;
   readonly #parkings: Parking[] = [];
-  /** Those that have failed and are kept as they stand. */
-  readonly #kept: number[] = [];
   /** Those that were queued, and are not any more. */
   readonly #gone: FreeTask[] = [];
-  /** Those that end: whom they have asked is still to be cancelled. Of those that complete few have left somebody, so that is looked up. */
-  readonly #fallen: { readonly id: string; readonly order: CancelOrder; readonly sends?: readonly Arrival[] }[] = [];
-  /** Whether children were cancelled: they may stand elsewhere than an earlier word about them said. */
-  hasClosedFamilies = false;
+  readonly #families: Families;
 
   constructor(known: Known, nowMs: number) {
     this.#known = known;
     this.#nowMs = nowMs;
+    this.#rows = new EndedRows(known.sql, nowMs);
+    this.#families = new Families(known, nowMs, {
+      note: (run) => this.note(run, NOTED.withParent),
+      cancel: (child, told) => {
+        this.#unplace(child);
+        this.#cancelRow(child, child.losses, NOTED.withParent, told);
+      },
+    });
     this.waits = new SqliteWaits(known, nowMs);
     this.order = new SqliteOrder(known, nowMs, this.ready, (seq, priority) => raise(known, seq, priority));
+  }
+
+  /** Whether children were cancelled: they may stand elsewhere than an earlier word about them said. */
+  get hasClosedFamilies(): boolean {
+    return this.#families.hasCancelled;
   }
 
   /** What it `sends` by that goes on. */
   complete(task: HeldTask, result: string | null, sends: readonly Arrival[]): void {
     this.#letsGo(task);
     if (task.noted !== null) this.#known.sql.note.run(null, task.seq);
-    (orderKeyOf(task.options) === null ? this.#completedRows : this.#completedInLine).push(task.seq, result);
+    this.#rows.completed(task, result);
     this.#ended(task, task.status, STATUS.completed);
-    if (!task.fresh) this.#forgotten.push(task.seq);
-    if (task.hasAsked) this.#fallen.push({ id: task.id, order: orderOf(task.id, 'completed'), sends });
+    if (task.hasAsked) this.#families.completed(task.id, sends);
   }
 
   /** `losses` as they are then; a run that is lost adds one. `keeps`: it is kept as it stands, unless it is cancelled, or being undone. */
@@ -122,8 +124,8 @@ export class Endings {
     this.#letsGo(task, 'failed', error);
     this.#leaveLine(task.seq, task.options);
     this.#endNow(task, 'failed', error, task.losses);
-    this.#kept.push(task.seq);
-    if (!task.fresh) this.#closed.push(task.seq);
+    this.#rows.kept(task.seq);
+    if (!task.fresh) this.#rows.close(task.seq);
   }
 
   /** What was to be undone has been: it ends as was kept for it. */
@@ -133,7 +135,7 @@ export class Endings {
     const status = statusOf(task.undo!) as BadStatus;
     this.#endNow(task, status, error, task.losses);
     this.#fell(task, orderOf(task.id, status));
-    this.#forgotten.push(task.seq);
+    this.#rows.forget(task.seq);
   }
 
   retry(task: HeldTask, { error, readyAtMs, failures, forget }: Extract<SettledOutcome, { at: 'retry' }>): void {
@@ -185,7 +187,7 @@ export class Endings {
     const told = { ended: [], held: [] };
     this.#unplace(task);
     this.#cancelRow(task, task.losses, NOTED.cancel, told);
-    this.#cancelChildren(task.id, order, told);
+    this.#families.cancel(task.id, order, told);
     return told;
   }
 
@@ -257,18 +259,10 @@ export class Endings {
 
   /** Ends those who have ended so far, and wakes whoever waits for them. */
   writeEnded(): void {
-    const { sql } = this.#known;
-    while (this.#endedIds.length > 0) {
-      const ids = this.#endedIds.splice(0);
-      sql.complete.run(this.#completedRows.splice(0), this.#nowMs);
-      sql.completeInLine.run(this.#completedInLine.splice(0), this.#nowMs);
-      sql.end.run(this.#endedRows.splice(0), this.#nowMs);
-      for (const seq of this.#kept.splice(0)) sql.note.run(NOTED.kept, seq);
-      if ((sql.anyWait.get() as unknown as [number])[0] === 1) {
-        this.wake(this.waits.wokenByChildren(ids));
-      }
+    for (let ids = this.#rows.write(); ids.length > 0; ids = this.#rows.write()) {
+      if ((this.#known.sql.anyWait.get() as unknown as [number])[0] === 1) this.wake(this.waits.wokenByChildren(ids));
     }
-    this.#forget(this.#forgotten.splice(0), this.#closed.splice(0));
+    this.#rows.forgetBeside();
   }
 
   /** Writes what is left, in the order that the head of this file tells. */
@@ -278,7 +272,8 @@ export class Endings {
     this.waits.expect(parkings.map(({ outcome }) => outcome));
     for (const { task, outcome } of parkings) this.#park(task, outcome);
     this.waits.flush();
-    this.#closeFamilies();
+    this.#families.close();
+    this.writeEnded();
     for (let out = this.order.arrange(); out.length > 0; out = this.order.arrange()) {
       const { table } = this.#known.locks;
       for (const seq of out) this.wakeForLocks([...table.forget(seq, this.#nowMs), ...table.release(seq, this.#nowMs)]);
@@ -334,13 +329,13 @@ export class Endings {
     if (task.undo !== null) {
       this.#leaveLine(task.seq, options);
       this.#endNow(task, 'dead', error, losses);
-      this.#closed.push(task.seq);
+      this.#rows.close(task.seq);
       return true;
     }
     if (!this.#isToBeUndone(task)) {
       this.#leaveLine(task.seq, options);
       this.#endNow(task, status, error, losses);
-      if (!isFresh) this.#closed.push(task.seq);
+      if (!isFresh) this.#rows.close(task.seq);
       return true;
     }
     sql.undo.run(STATUS[status], error, this.#nowMs, task.seq);
@@ -351,7 +346,7 @@ export class Endings {
 
   #endNow(task: HeldTask | FreeTask, status: TaskStatus, error: string | null, losses: number): void {
     this.#releaseLocks(task);
-    this.#endedRows.push(task.seq, STATUS[status], losses, error);
+    this.#rows.ended(task, STATUS[status], losses, error);
     this.#ended(task, task.status, STATUS[status]);
   }
 
@@ -362,7 +357,6 @@ export class Endings {
       const key = orderKeyOf(task.options);
       if (key !== null && this.#known.wasAlone(key, task.seq)) this.order.emptied(key);
     }
-    this.#endedIds.push(task.id);
   }
 
   /** What was noted of it is done: nobody holds it any more. */
@@ -382,43 +376,7 @@ export class Endings {
 
   #fell(task: HeldTask | FreeTask, order: CancelOrder): void {
     // It has asked for nothing.
-    if (!('fresh' in task && task.fresh)) this.#fallen.push({ id: task.id, order });
-  }
-
-  #closeFamilies(): void {
-    const told = { ended: this.#known.endedBeside, held: [] };
-    const fallen = this.#fallen.splice(0);
-    const completed = fallen.flatMap(({ id, sends }) => (sends === undefined ? [] : [id]));
-    const leave = new Set(completed.length === 0 ? [] : (this.#known.sql.leavesChildren.all(completed) as [string][]).map(([id]) => id));
-    for (const { id, order, sends } of fallen) {
-      if (sends === undefined || leave.has(id)) this.#cancelChildren(id, order, told, sends);
-    }
-    this.writeEnded();
-  }
-
-  #cancelChildren(
-    id: string,
-    order: CancelOrder,
-    told: { readonly ended: string[]; readonly held: Held[] },
-    sends: readonly Arrival[] = NOTHING,
-  ): void {
-    for (const [seq] of this.#known.sql.unfinishedChildren.all(id) as unknown as [number][]) {
-      const run = this.#known.held.of(seq);
-      const child = run ?? this.#free(seq);
-      if (sends.some((send) => send.id === child.id)) continue;
-      const fate = fateOf({ hasEnded: child.status >= FIRST_TERMINAL, isHeld: run !== undefined, isUndoing: child.undo !== null });
-      if (fate === 'left') continue;
-      this.hasClosedFamilies = true;
-      this.#known.story.append(seq, { at: 'steered', atMs: this.#nowMs, action: 'cancel', by: order.by, reason: order.reason });
-      if (run !== undefined) {
-        this.note(run, NOTED.withParent);
-        told.held.push({ id: run.id, fence: run.fence });
-        continue;
-      }
-      this.#unplace(child as FreeTask);
-      this.#cancelRow(child, child.losses, NOTED.withParent, told);
-      this.#cancelChildren(child.id, order, told);
-    }
+    if (!('fresh' in task && task.fresh)) this.#families.fell(task.id, order);
   }
 
   /** To be done when the run lets go. */
@@ -503,17 +461,6 @@ export class Endings {
     const { sql } = this.#known;
     if (forget === 'everything') sql.forgetMemory.run([seq]);
     else sql.forgetRemembered.run(seq, 'state:', 'state;');
-  }
-
-  #forget(forgotten: readonly number[], closed: readonly number[]): void {
-    const { sql } = this.#known;
-    if (forgotten.length > 0) {
-      sql.forgetMemory.run(forgotten);
-      if ((sql.anyEvent.get() as unknown as [number])[0] === 1) sql.forgetEvents.run(forgotten);
-    }
-    if (forgotten.length + closed.length === 0 || (sql.anyApproval.get() as unknown as [number])[0] === 0) return;
-    sql.forgetApprovals.run(forgotten);
-    sql.closeApprovals.run(closed);
   }
 }
 
