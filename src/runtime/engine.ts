@@ -360,10 +360,11 @@ export class RunEngine {
       }),
     );
     for (const lease of [...core.leases]) {
-      // A start on its way is too late: its run does not begin.
+      // A start on its way is too late: its run does not begin, and its worker does not wait for a store that may not answer.
       if (lease.run === undefined) lease.orphaned ??= 'released';
-      if (lease.run === undefined || !core.abandon(lease.run, 'shutdown')) continue;
+      if (lease.run !== undefined && !core.abandon(lease.run, 'shutdown')) continue;
       core.slotFree(lease.plan, lease.task);
+      if (lease.run === undefined) continue;
       this.#settlements.settle(lease.task, { at: 'released' });
     }
     await this.#until(this.nowMs() + LONGEST_FLUSH_MS, this.#flush());

@@ -158,6 +158,22 @@ test('a submit that was on its way when the fleet closed is stored, or rejects',
   expect(bed.disk.tasks.get(['x'])).toMatchObject([{ status: 'queued' }]);
 });
 
+test('a store that does nothing more, a disk that is full say, is waited for once: the workers whose starts it owes do not wait as well', async () => {
+  await using bed = new Testbed();
+  const { work } = slowAgent(bed, { replicas: 4 });
+  let isFull = false;
+  bed.faults.fault = (command) => (isFull && ['start', 'settle', 'sweep'].includes(command) ? 'before' : undefined);
+  const fleet = await bed.start({ agents: { work } });
+  await bed.drive(Promise.all(Array.from({ length: 12 }, () => fleet.submit('work', 50))));
+  await bed.advance(60);
+  isFull = true;
+  await bed.advance(200);
+  const fromMs = bed.nowMs;
+  await bed.close(fleet, { deadlineMs: 1_000 });
+  // 5 s is what `deadlineMs` allows for a store that does not answer.
+  expect(bed.nowMs - fromMs).toBeLessThan(6_100);
+});
+
 test('closing twice is closing once', async () => {
   await using bed = new Testbed();
   const { work } = slowAgent(bed);
