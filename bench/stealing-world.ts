@@ -155,6 +155,7 @@ function taskOf(at: number, jobs: readonly Job[], leaseUntilMs: number): Claimed
     version: '1',
     input: '',
     priority: 0,
+    rank: 0,
     fence: 1,
     depth: 0,
     parentId: null,

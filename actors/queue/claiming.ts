@@ -7,6 +7,10 @@
  * follow each other so fast that they cost more than the work: as many as hide that time. Where tasks have affinities the mailboxes are filled, for a worker's next one may be far back.
  *
  * A claim waits until half of the room is free, or somebody is idle, so that claims come in batches.
+ * What is in no box may be more urgent than what is, or have begun, or be of a tenant whose turn it is. So where boxes
+ * take every place that comes free, half as much is asked for beside them: it goes by its rank, into mailboxes or behind
+ * boxes.
+ *
  * Where the store had little for those with room, and much that had to be spilled, only who is idle
  * makes it look further: otherwise the whole backlog of one worker would be carried into its box to
  * fill the mailboxes of the others.
@@ -14,7 +18,7 @@
 import type { ActorId } from '../kernel/effects.ts';
 import type { ClaimedTask } from '../ports/store.ts';
 import { lengthOf } from './line.ts';
-import { place } from './placing.ts';
+import { isUnbound, place } from './placing.ts';
 import { joinedBy } from './rank.ts';
 import { expectedBy, hasBox } from './state.ts';
 import type { Slot, Turn } from './state.ts';
@@ -23,7 +27,7 @@ import type { Slot, Turn } from './state.ts';
 export function claimMore(turn: Turn): void {
   const { state, effects } = turn;
   if (state.draining) return;
-  if (turn.boxed) fetchOwn(turn);
+  const ofBoxes = turn.boxed ? fetchOwn(turn) : 0;
   if (state.claiming || !state.more) return;
   const { capacity } = state.input;
   const boxes = turn.boxed || state.fetches.length > 0;
@@ -42,11 +46,13 @@ export function claimMore(turn: Turn): void {
   }
   if (isOfLine(turn)) room = most = lengthWanted(turn, open);
   room += idle - lengthOf(state.line);
-  if (room <= 0 || (idle === 0 && (state.sparse || room * 2 < most))) return;
-  effects.push({ type: 'queue.claim', limit: room });
+  const isWorth = room > 0 && (idle > 0 || (!state.sparse && room * 2 >= most));
+  const limit = isWorth ? room : Math.min(Math.ceil(ofBoxes / 2), open * capacity - lengthOf(state.line));
+  if (limit <= 0) return;
+  effects.push({ type: 'queue.claim', limit });
   state.claiming = true;
   state.hinted = false;
-  state.early = idle === 0;
+  state.early = isWorth && idle === 0;
 }
 
 /** Whether what comes will stand in the line, as far as one knows. */
@@ -89,15 +95,20 @@ function fit(turn: Turn): void {
     state.ahead = Math.max(1, state.ahead - state.ahead / SLOWLY);
 }
 
-/** Every worker with room whose box holds something asks for it. */
-function fetchOwn(turn: Turn): void {
+/** Every worker with room whose box holds something asks for it. For how many. */
+function fetchOwn(turn: Turn): number {
   const { state } = turn;
   const { capacity } = state.input;
+  let asked = 0;
   for (const slot of state.slots) {
     if (slot.spilled === 0 || slot.leaving || isFetched(turn, slot) || expectedBy(state, slot.worker) > 0) continue;
-    const room = capacity - slot.mailbox.length + (slot.run === null ? 1 : 0);
-    if (room > 0 && (slot.run === null || room * 2 >= capacity)) claimBox(turn, slot, slot.worker, room);
+    // No more than its mailbox holds: who is free may have got something else by then.
+    const room = capacity - slot.mailbox.length;
+    if (room <= 0 || (slot.run !== null && room * 2 < capacity)) continue;
+    claimBox(turn, slot, slot.worker, room);
+    asked += room;
   }
+  return asked;
 }
 
 export const isFetched = ({ state }: Turn, { worker }: Slot): boolean => state.fetches.some(({ box }) => box === worker);
@@ -128,20 +139,23 @@ export function fetched(turn: Turn, box: ActorId, tasks: readonly ClaimedTask[],
   const { mode, stealAbove, capacity } = state.input;
   const allowed = mode === 'steal' || (mode === 'dedicated' && taker === owner);
   if (taker < 0 || owner < 0 || state.draining || !allowed) return place(turn, tasks);
+  const bound = mode === 'steal' ? tasks.filter((task) => !isUnbound(task)) : tasks;
+  // Put there in another mode.
+  if (bound.length < tasks.length) place(turn, tasks.filter(isUnbound));
   const { mailbox, run } = slots[owner]!;
   // An owner that is free starts its first at once. What its mailbox has no room for would only go back into the box.
   const keeps = Math.min(stealAbove, capacity) + (run === null ? 1 : 0);
-  const own = taker === owner ? tasks.length : Math.max(0, keeps - mailbox.length);
-  append(turn, owner, tasks.slice(0, own));
-  if (tasks.length <= own) return;
-  append(turn, taker, tasks.slice(own));
-  effects.push({ type: 'queue.stole', thief: fetch.taker, victim: box, count: tasks.length - own });
+  const own = taker === owner ? bound.length : Math.max(0, keeps - mailbox.length);
+  append(turn, owner, bound.slice(0, own));
+  if (bound.length <= own) return;
+  append(turn, taker, bound.slice(own));
+  effects.push({ type: 'queue.stole', thief: fetch.taker, victim: box, count: bound.length - own });
 }
 
 function append(turn: Turn, at: number, tasks: readonly ClaimedTask[]): void {
   if (tasks.length === 0) return;
   const slot = turn.state.slots[at]!;
-  const mailbox = joinedBy(slot.mailbox, tasks, turn.state.agingMs);
+  const mailbox = joinedBy(slot.mailbox, tasks);
   turn.state.slots[at] = { ...slot, mailbox };
   // It fitted when it was asked for; the capacity may have been changed since.
   if (mailbox.length > turn.state.input.capacity) turn.overfull = true;

@@ -7,7 +7,7 @@
  *     is overtaken; hence a task is spilled once, and claimed twice, at most, unless its worker goes,
  *     the queue is told otherwise, or somebody more urgent takes its place.
  *   - Without, in mode `steal`: into the line. It is bound to nobody, so nobody is idle while it waits.
- *     In mode `dedicated`: into the shallowest mailbox.
+ *     In mode `dedicated`: into the shallowest mailbox; where all are full, into the box that has least before it.
  *   - `shared`: into the line.
  *
  * In a mailbox and in the line the more urgent goes first (`rank`). What finds no place at all, or comes while draining, is released.
@@ -40,7 +40,7 @@ function intoLine(turn: Turn, tasks: readonly ClaimedTask[]): readonly ClaimedTa
   const idle = open.filter(({ run }) => run === null).length;
   const room = open.length === 0 ? 0 : open.length * input.capacity + idle - lengthOf(line);
   const fits = tasks.slice(0, Math.max(0, room));
-  state.line = { tasks: joinedBy(waitingIn(line), fits, state.agingMs), taken: 0 };
+  state.line = { tasks: joinedBy(waitingIn(line), fits), taken: 0 };
   if (lengthOf(state.line) > open.length * input.capacity) turn.overfull = true;
   return tasks.slice(fits.length);
 }
@@ -60,11 +60,19 @@ function intoMailboxes(turn: Turn, tasks: readonly ClaimedTask[]): readonly Clai
     let to: number;
     if (task.affinity === null) {
       to = shallowest(depths, open);
-      if (to >= 0 && depths[to]! > capacity) to = -1;
+      if (to >= 0 && depths[to]! > capacity) {
+        // Given back to the store it would be the first to be claimed again.
+        to = shallowest(
+          slots.map(({ spilled }, at) => depths[at]! + spilled + (turn.spills?.get(at)?.length ?? 0)),
+          open,
+        );
+        spill(turn, to, task);
+        continue;
+      }
     } else {
       hashes ??= hashesOf(slots);
       to = rendezvous(hashOf(task.affinity), hashes, open);
-      if (to >= 0 && hasBox(state, slots[to]!) && !isMoreUrgent(turn, task, slots[to]!)) {
+      if (to >= 0 && hasBox(state, slots[to]!) && !isMoreUrgent(task, slots[to]!)) {
         spill(turn, to, task);
         continue;
       }
@@ -77,7 +85,7 @@ function intoMailboxes(turn: Turn, tasks: readonly ClaimedTask[]): readonly Clai
     (mailboxes[to] ??= []).push(task);
     depths[to]! += 1;
   }
-  mailboxes.forEach((joining, at) => (slots[at] = { ...slots[at]!, mailbox: joinedBy(slots[at]!.mailbox, joining, state.agingMs) }));
+  mailboxes.forEach((joining, at) => (slots[at] = { ...slots[at]!, mailbox: joinedBy(slots[at]!.mailbox, joining) }));
   return homeless;
 }
 
@@ -96,9 +104,9 @@ function shallowest(depths: readonly number[], open: readonly boolean[]): number
 }
 
 /** Than the last one that has a place. */
-function isMoreUrgent({ state }: Turn, task: ClaimedTask, { mailbox }: Slot): boolean {
+function isMoreUrgent(task: ClaimedTask, { mailbox }: Slot): boolean {
   const last = mailbox.at(-1);
-  return last !== undefined && passes(task, last, state.agingMs);
+  return last !== undefined && passes(task, last);
 }
 
 function spill(turn: Turn, at: number, task: ClaimedTask): void {

@@ -51,6 +51,6 @@ export function startNext(turn: Turn, at: number): boolean {
 
   /** One too many, placed for who is free, would have to be spilled. */
   function isNext(): boolean {
-    return slot.mailbox.length <= state.input.capacity && goesBefore(next!, own!, state.agingMs);
+    return slot.mailbox.length <= state.input.capacity && goesBefore(next!, own!);
   }
 }

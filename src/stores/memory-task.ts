@@ -205,6 +205,7 @@ export function toClaimed(task: MemoryTask): ClaimedTask {
     version: task.version,
     input: task.input,
     priority: task.priority,
+    rank: task.rank,
     fence: task.fence,
     depth: task.depth,
     parentId: task.parent === undefined ? null : task.parent.id,

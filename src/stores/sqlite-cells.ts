@@ -107,6 +107,7 @@ export function encodeClaimed(rows: readonly BestRow[], heldOf: (row: BestRow) =
       version === lastVersion ? SAME : version,
       row[4],
       row[5],
+      row[13],
       fence,
       row[7],
       row[8],
@@ -127,26 +128,27 @@ export function decodeClaimed(cells: Cells, leaseUntilMs: number, learn: (id: st
   const claimed: ClaimedTask[] = [];
   let kind = '';
   let version = '';
-  for (let at = 0; at < cells.length; at += 10) {
+  for (let at = 0; at < cells.length; at += 11) {
     const id = cells[at + 1] as string;
     learn(id, cells[at] as number);
     if (cells[at + 2] !== SAME) kind = cells[at + 2] as string;
     if (cells[at + 3] !== SAME) version = cells[at + 3] as string;
-    const isPlain = cells[at + 9] === PLAIN;
+    const isPlain = cells[at + 10] === PLAIN;
     claimed.push({
       id,
       kind,
       version,
       input: cells[at + 4] as string,
       priority: cells[at + 5] as number,
-      fence: cells[at + 6] as number,
-      depth: cells[at + 7] as number,
-      parentId: cells[at + 8] as string | null,
+      rank: cells[at + 6] as number,
+      fence: cells[at + 7] as number,
+      depth: cells[at + 8] as number,
+      parentId: cells[at + 9] as string | null,
       leaseUntilMs,
-      rootId: isPlain ? null : (cells[at + 9] as string | null),
-      tenant: isPlain ? null : (cells[at + 10] as string | null),
-      affinity: isPlain ? null : (cells[at + 11] as string | null),
-      deadlineMs: isPlain ? null : (cells[at + 12] as number | null),
+      rootId: isPlain ? null : (cells[at + 10] as string | null),
+      tenant: isPlain ? null : (cells[at + 11] as string | null),
+      affinity: isPlain ? null : (cells[at + 12] as string | null),
+      deadlineMs: isPlain ? null : (cells[at + 13] as number | null),
     });
     if (!isPlain) at += 3;
   }

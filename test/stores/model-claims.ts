@@ -2,6 +2,11 @@
 import type { ClaimCommand } from '../../actors/ports/store.ts';
 import type { ModelTask } from './model-task.ts';
 
+/** The lower goes first, among those of one tenant. */
+export function rankIn({ task, submittedAtMs }: ModelTask, agingMs: number): number {
+  return submittedAtMs - task.priority * agingMs;
+}
+
 /** The tasks that were claimed. Throws where the port would not have had these, in this order. */
 export function chosen(
   tasks: readonly ModelTask[],
@@ -9,7 +14,7 @@ export function chosen(
   answered: readonly string[],
   agingMs: number,
 ): ModelTask[] {
-  const rank = ({ task, submittedAtMs }: ModelTask): number => submittedAtMs - task.priority * agingMs;
+  const rank = (task: ModelTask): number => rankIn(task, agingMs);
   const bestFirst = (a: ModelTask, b: ModelTask): number => Number(b.resumed) - Number(a.resumed) || rank(a) - rank(b) || a.seq - b.seq;
   const ready = tasks.filter(({ status }) => status === 'queued').toSorted(bestFirst);
   const claimed = answered.map((id) => {

@@ -39,7 +39,7 @@ import type {
   TaskRecord,
   TaskStatus,
 } from '../../actors/ports/store.ts';
-import { chosen } from './model-claims.ts';
+import { chosen, rankIn } from './model-claims.ts';
 import { LeaseModel } from './model-leases.ts';
 import type { LockReason } from './model-locks.ts';
 import { ScheduleModel } from './model-schedules.ts';
@@ -107,20 +107,21 @@ export class Model {
       Object.assign(task, { status: 'leased', leaseUntilMs, box: null });
       task.runs.push({ fence: task.fence, claimedAtMs: nowMs, startedAtMs: null, worker: null, outcome: null });
     }
-    return tasks.map(({ task, fence }) => ({
-      id: task.id,
-      kind: task.kind,
-      version: task.version,
-      input: task.input,
-      priority: task.priority,
-      fence,
-      depth: task.depth,
-      parentId: task.parent?.id ?? null,
+    return tasks.map((one) => ({
+      id: one.task.id,
+      kind: one.task.kind,
+      version: one.task.version,
+      input: one.task.input,
+      priority: one.task.priority,
+      rank: rankIn(one, this.#agingMs),
+      fence: one.fence,
+      depth: one.task.depth,
+      parentId: one.task.parent?.id ?? null,
       leaseUntilMs,
-      rootId: task.rootId ?? null,
-      tenant: task.tenant ?? null,
-      affinity: task.affinity ?? null,
-      deadlineMs: task.deadlineMs ?? null,
+      rootId: one.task.rootId ?? null,
+      tenant: one.task.tenant ?? null,
+      affinity: one.task.affinity ?? null,
+      deadlineMs: one.task.deadlineMs ?? null,
     }));
   }
 

@@ -30,6 +30,8 @@ export interface ClaimedTask {
   readonly version: string;
   readonly input: string;
   readonly priority: number;
+  /** Its rank, as it was claimed: milliseconds; the lower goes first. Whatever holds several may keep to it. */
+  readonly rank: number;
   readonly fence: number;
   readonly depth: number;
   readonly parentId: string | null;

@@ -12,6 +12,7 @@ export const task = (name: string | number, fence = 1, affinity: string | null =
   version: '1',
   input: '{}',
   priority: 0,
+  rank: 0,
   fence,
   depth: 0,
   parentId: null,

@@ -132,7 +132,12 @@ export class Books {
       const key = (at * affinity + affinity) % 7;
       const one = task(this.#count, 1 + (this.#count % 3), affinity === 0 || key > 5 ? null : `a${key}`);
       // Some are urgent, and some of those that have waited for long are older than that.
-      return { ...one, priority: this.#count % 5 === 0 ? 1 : 0, leaseUntilMs: this.#count * 10_000 };
+      return {
+        ...one,
+        priority: this.#count % 5 === 0 ? 1 : 0,
+        rank: this.#count * 10_000 - (this.#count % 5 === 0 ? 60_000 : 0),
+        leaseUntilMs: this.#count * 10_000,
+      };
     });
   }
 
@@ -260,7 +265,9 @@ export class Books {
         check(mode === 'steal', `${one.id} was taken from its worker`);
         const revokedAhead =
           message.type === 'queue.revoked' ? mailbox.slice(0, at).filter((ahead) => this.places.get(ahead.id) === 'revoked').length : 0;
-        check(at - revokedAhead >= stealAbove, `${one.id} was stolen from before the threshold`);
+        // More urgent ones that came by this very message stand before it.
+        const cameAhead = still.mailbox.slice(0, stealAbove).filter(({ id }) => !mailbox.some((other) => other.id === id)).length;
+        check(at - revokedAhead + cameAhead >= stealAbove, `${one.id} was stolen from before the threshold`);
         const thief = before.slots.find((slot) => slot.worker === now.worker && slot.incarnation === now.incarnation);
         const emptied = thief?.mailbox.every(({ id }) => this.places.get(id) === 'revoked') ?? true;
         check(emptied, 'the thief had something');

@@ -29,6 +29,34 @@ describe('a full mailbox', () => {
     expect(queue.slot('owner').spilled).toBe(0);
   });
 
+  test('what is in no box is asked for beside it, half as much: it may be more urgent, or have begun', () => {
+    const queue = full('dedicated');
+    queue.tell({ type: 'queue.ready' });
+    queue.end(task(0));
+    expect(claimsIn(queue.end(task(1)))).toEqual([
+      [2, 'owner'],
+      [1, undefined],
+    ]);
+    expect(of(queue.give([{ ...task('urgent', 1, MAIL), priority: 1, rank: -1 }], 1), 'queue.spill')).toMatchObject([
+      { tasks: [{ id: 't4' }] },
+    ]);
+    expect(queue.mailbox('owner')).toEqual(['turgent', 't3']);
+  });
+
+  test('who has waited long is not passed, however often it has been given back and claimed again', () => {
+    const queue = full('dedicated', 1);
+    queue.end(task(0));
+    // Claimed late, and submitted early.
+    fetched(queue, [{ ...task('old', 9, MAIL), rank: 0, leaseUntilMs: 500_000 }], 1);
+    queue.end(task(1));
+    queue.tell({ type: 'queue.ready' });
+    expect(queue.run('owner')).toBe('told');
+    fetched(queue, [{ ...task('old too', 9, MAIL), rank: 0, leaseUntilMs: 500_000 }], 1);
+    const urgent = { ...task('urgent', 1, MAIL), priority: 1, rank: 1, leaseUntilMs: 501_000 };
+    expect(of(queue.give([urgent]), 'queue.spill')).toMatchObject([{ tasks: [{ id: 'turgent' }] }]);
+    expect(queue.mailbox('owner')).toEqual(['told too']);
+  });
+
   test('one claim of a box at a time, beside one of what is in none', () => {
     const queue = full('dedicated');
     queue.join('other');
@@ -69,7 +97,7 @@ describe('a full mailbox', () => {
     const queue = full('dedicated', 2);
     for (const at of [0, 1]) queue.end(task(at));
     queue.give([task('free'), task('too')], 3);
-    expect(of(queue.effects, 'queue.release')).toMatchObject([{ tasks: [{ id: 'ttoo' }] }]);
+    expect(of(queue.effects, 'queue.spill')).toMatchObject([{ worker: 'owner', tasks: [{ id: 'ttoo' }] }]);
     expect(fetched(queue, sticky(MAIL, 1, 3), 1)).toEqual([]);
     expect(queue.mailbox('owner')).toEqual(['tfree', 't3']);
   });
@@ -208,7 +236,7 @@ describe('a thief at a box', () => {
     queue.join('thief');
     queue.tell({ type: 'queue.ready' });
     // It takes the place of another, which goes into the box: there are two behind, one too many.
-    const effects = queue.give([{ ...task('urgent', 1, MAIL), priority: 2 }], 4);
+    const effects = queue.give([{ ...task('urgent', 1, MAIL), priority: 2, rank: -1 }], 4);
     expect(of(effects, 'queue.spill')).toMatchObject([{ tasks: [{ id: 't1' }] }]);
     expect(claimsIn(effects)).toContainEqual([1, 'owner']);
     const stolen = fetched(queue, sticky(MAIL, 1, 2), 1);

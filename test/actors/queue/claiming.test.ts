@@ -74,10 +74,10 @@ describe('claiming', () => {
     ]);
   });
 
-  test('what does not fit, or finds no worker, goes back', () => {
+  test('what does not fit goes into a box, what finds no worker goes back', () => {
     const queue = new Bench({ mode: 'dedicated', capacity: 2, stealAbove: 2 });
     queue.join('a');
-    expect(of(queue.give(tasks(5)), 'queue.release')).toEqual([{ type: 'queue.release', tasks: [task(3), task(4)] }]);
+    expect(of(queue.give(tasks(5)), 'queue.spill')).toEqual([{ type: 'queue.spill', worker: 'a', tasks: [task(3), task(4)] }]);
     queue.exit('a');
     expect(of(queue.give(tasks(2, 10)), 'queue.release')).toEqual([{ type: 'queue.release', tasks: tasks(2, 10) }]);
   });

@@ -4,10 +4,11 @@ import { Bench, keyOf, of, sticky, task, tasks } from './bench.ts';
 
 const MINUTE = 60_000;
 
-/** A task of this priority, claimed so many milliseconds after the beginning. */
+/** A task of this priority, submitted and claimed so many milliseconds after the beginning. */
 const ranked = (name: string, priority: number, atMs = 0, affinity: string | null = null): ClaimedTask => ({
   ...task(name, 1, affinity),
   priority,
+  rank: atMs - priority * MINUTE,
   leaseUntilMs: MINUTE + atMs,
 });
 
@@ -174,7 +175,7 @@ describe('priority', () => {
     expect(queue.line).toEqual(['td', 'tb', 'tc', 'ta', 'te']);
   });
 
-  test('a level is worth a minute: who was claimed longer before is not passed', () => {
+  test('a level is worth a minute: who was submitted longer before is not passed', () => {
     const queue = crew(1);
     queue.give([task(0), ranked('old', 0)]);
     queue.give([ranked('late', 2, 2 * MINUTE)]);

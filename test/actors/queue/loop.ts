@@ -22,6 +22,8 @@ export interface Options extends Mailboxes {
   readonly hot?: number;
   /** A third of the tasks each has priority 0, 1 and 2. Default false: all have 0. */
   readonly urgent?: boolean;
+  /** What a level of priority is worth. Default 60,000. */
+  readonly agingMs?: number;
   /** How long a run takes at most. Default 30. */
   readonly longestMs?: number;
   /** Workers are killed, broken and stopped, the queue is killed, and told to work otherwise. */
@@ -45,6 +47,7 @@ export class Loop extends SimulatedHost {
   readonly spills = new Map<string, number>();
   readonly releases = new Map<string, number>();
   commands = 0;
+  readonly #submittedMs = new Map<string, number>();
   readonly #waiting: string[] = [];
   readonly #boxes = new Map<string, string[]>();
   /** What each box has been told and not done. */
@@ -83,6 +86,7 @@ export class Loop extends SimulatedHost {
   }
 
   submit(name: string): void {
+    this.#submittedMs.set(name, this.clock.nowMs());
     this.#waiting.push(name);
     this.#hint();
   }
@@ -124,8 +128,8 @@ export class Loop extends SimulatedHost {
     return {
       id: 'queue',
       start: ({ life }) => {
-        const { mode, capacity, stealAbove } = this.#options;
-        const input = { mode, capacity, stealAbove, seed: this.#random.int(1_000) };
+        const { mode, capacity, stealAbove, agingMs = 60_000 } = this.#options;
+        const input = { mode, capacity, stealAbove, agingMs, seed: this.#random.int(1_000) };
         const perform = (effect: OwnEffect): void => this.#perform(effect);
         if (life === 1) return { logic: queueLogic(this.clock), input, perform };
         // It has forgotten its mailboxes: everything goes back.
@@ -200,6 +204,7 @@ export class Loop extends SimulatedHost {
   }
 
   #answer(from: string[], limit: number, box?: string): void {
+    from.sort((a, b) => this.#rankOf(a).rank - this.#rankOf(b).rank);
     const tasks = from.splice(0, limit).map((name) => this.#lease(name));
     this.#soon(() => this.#tell({ type: 'queue.claimed', tasks, asked: limit, ...(box === undefined ? {} : { box }) }));
   }
@@ -226,10 +231,17 @@ export class Loop extends SimulatedHost {
     const task: ClaimedTask = {
       ...named('', fence, this.#affinityOf(name)),
       id: name,
-      priority: this.#options.urgent === true ? Number(name.slice(1)) % 3 : 0,
+      ...this.#rankOf(name),
+      leaseUntilMs: this.clock.nowMs(),
     };
     this.#leases.set(name, { task, cancel: undefined });
     return task;
+  }
+
+  #rankOf(name: string): Pick<ClaimedTask, 'priority' | 'rank'> {
+    const { urgent = false, agingMs = 60_000 } = this.#options;
+    const priority = urgent ? Number(name.slice(1)) % 3 : 0;
+    return { priority, rank: this.#submittedMs.get(name)! - priority * agingMs };
   }
 
   #affinityOf(name: string): string | null {

@@ -16,6 +16,8 @@ export function claiming(makePlace: MakePlace): void {
           version: '2',
           input: '{"x":1}',
           priority: 4,
+          // Its arrival, less a minute for each level.
+          rank: bench.nowMs - 4 * 60_000,
           fence: 1,
           depth: 2,
           parentId: null,
