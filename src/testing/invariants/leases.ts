@@ -12,11 +12,12 @@ export const LEASES: Invariant = {
       'process.killed': (_fact, atMs) => {
         for (const last of names.values()) if (last.untilMs <= atMs) last.untilMs = -Infinity;
       },
-      'store.leased': ({ lease: { name, holder, fence }, untilMs, nowMs }) => {
+      'store.leased': ({ lease: { name, holder, fence }, untilMs, nowMs }, atMs) => {
         const last = names.get(name);
         // Asked again, it is the same lease.
         if (last?.holder === holder && last.fence === fence) return;
-        if (last !== undefined && nowMs < last.untilMs)
+        // A command may have been sent before the clock was put on, and come after one that has seen the lease run out.
+        if (last !== undefined && Math.max(nowMs, atMs) < last.untilMs)
           broken(`${holder} is given ${name} under token ${fence} as of ${nowMs}, and ${last.holder} has it until ${last.untilMs}`);
         names.set(name, { holder, fence, untilMs });
       },

@@ -40,8 +40,10 @@ function watched(
   const { spec } = agent;
   const { scene } = watch;
   const simulated = (input: unknown, ctx: Context): Promise<unknown> => {
-    const runs = process()?.runs;
-    const run = new WatchedRun(ctx as Run, watch);
+    const its = process();
+    const runs = its?.runs;
+    const isAlive = (): boolean => its?.isAlive !== false;
+    const run = new WatchedRun(ctx as Run, watch, isAlive);
     const { id, kind, fence } = run.task;
     runs?.set(id, run);
     scene.statistics.runs += 1;
@@ -49,11 +51,11 @@ function watched(
     const over = (): void => {
       run.ended = true;
       if (runs?.get(id) === run) runs.delete(id);
-      scene.see({ at: 'run.ended', task: id, kind, fence });
+      if (isAlive()) scene.see({ at: 'run.ended', task: id, kind, fence });
     };
     const execute = async (): Promise<unknown> => spec.run(input, run as never) as unknown;
-    const its = scope({ id, kind });
-    const promise = its === undefined ? execute() : inScope(its, execute);
+    const around = scope({ id, kind });
+    const promise = around === undefined ? execute() : inScope(around, execute);
     promise.then(over, (error: unknown) => {
       over();
       if (run.run.over === undefined) rejected(kind, error);

@@ -59,10 +59,13 @@ export class WatchedRun implements Context {
   #sleeps = 0;
   #state: State | undefined;
   readonly #watch: Watch;
+  readonly #isAlive: () => boolean;
   readonly #marked: boolean;
 
-  constructor(run: Run, watch: Watch) {
+  /** `isAlive`: whether its process is. What JavaScript still runs of a dead one does nothing, and is not seen. */
+  constructor(run: Run, watch: Watch, isAlive: () => boolean) {
     this.run = run;
+    this.#isAlive = isAlive;
     this.task = run.task;
     this.#watch = watch;
     const { kind } = run.task;
@@ -123,10 +126,12 @@ export class WatchedRun implements Context {
     const { scene } = this.#watch;
     const { id } = this.task;
     const key = `${id}/sleep${options?.key === undefined ? `#${(this.#sleeps += 1)}` : `[${options.key}]`}`;
+    const stopped = this.#begin('ctx.sleep', this.sleep);
+    if (stopped !== undefined) return stopped;
     // What is no time is for the runtime to refuse.
     scene.see({ at: 'sleep.began', key, task: id, untilMs: until instanceof Date ? until.getTime() : scene.nowMs + until });
-    await (this.#begin('ctx.sleep', this.sleep) ?? this.run.sleep(until, options));
-    scene.see({ at: 'sleep.ended', key, task: id });
+    await this.run.sleep(until, options);
+    if (this.#isAlive()) scene.see({ at: 'sleep.ended', key, task: id });
   }
 
   waitFor(name: string, options?: WaitOptions): Promise<never> {
@@ -160,6 +165,7 @@ export class WatchedRun implements Context {
   #effect<T>(name: string, step: StepContext, fn: (step: StepContext) => T | Promise<T>): T | Promise<T> {
     const { scene, marking } = this.#watch;
     const { id, fence } = this.task;
+    if (!this.#isAlive()) return new Promise(() => {});
     scene.note(3, step.idempotencyKey, fence);
     scene.see({ at: 'step.began', key: step.idempotencyKey, task: id, fence });
     return marking ? this.#inStep(name, () => fn(step)) : fn(step);
@@ -177,6 +183,7 @@ export class WatchedRun implements Context {
 
   /** Notes the operation; gives a promise that never settles when too much happens at once. */
   #begin(what: string, from: (...args: never[]) => unknown): Promise<never> | undefined {
+    if (!this.#isAlive()) return new Promise(() => {});
     this.last = what;
     if (this.#watch.marking && this.#watch.nested !== undefined) {
       const around = steps.getStore();
