@@ -143,7 +143,7 @@ export class Scene {
             resource,
             holder,
             rejected: outcome.at === 'rejected',
-            waits: this.task(held.id)?.parkedFor === 'locks',
+            waits: this.#waitsForLocks(held.id),
             nowMs,
           });
           // What was ordered of it meanwhile is done now.
@@ -274,6 +274,13 @@ export class Scene {
         return;
       default:
     }
+  }
+
+  /** Of one that was blocked. What has been let go of by the same command, or by one beside it, may have woken it: it keeps its place. */
+  #waitsForLocks(id: string): boolean {
+    const task = this.task(id);
+    if (task === undefined || isTerminal(task.status)) return false;
+    return task.status === 'parked' ? task.parkedFor === 'locks' : !task.undone;
   }
 
   /** It may have ended without being held: what was noted of it is done when its run lets go. */

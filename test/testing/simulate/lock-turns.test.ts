@@ -1,7 +1,12 @@
-/** The checker of turns in the line for locks, over single facts: who stands there still after a pause that was noted. */
+/** The checker of turns in the line for locks, over single facts: who stands there still, and what the scene says of that. */
 import { expect, test } from 'vitest';
+import type { Store } from '../../../actors/ports/store.ts';
+import { MemoryDisk, memoryStore } from '../../../src/stores/memory.ts';
 import type { Fact } from '../../../src/testing/invariants/fact.ts';
 import { LOCK_TURNS } from '../../../src/testing/invariants/locks.ts';
+import { faultyStore } from '../../../src/testing/simulate/faulty-store.ts';
+import { Scene } from '../../../src/testing/simulate/scene.ts';
+import { KIND, newTask } from '../../stores/tasks.ts';
 
 const row = [{ resource: 'row', mode: 'write' as const }];
 
@@ -45,4 +50,45 @@ test('one that is not paused by then stands there still, whatever was noted befo
   // A cancellation took the place of the pause: what is undone first keeps its place.
   expect(brokenBy(...stands, steered('waiter', 'cancel', 'noted'), opened(), ...PASSING)).toHaveLength(1);
   expect(brokenBy(...stands, opened(), ...PASSING)).toHaveLength(1);
+});
+
+/** A store in memory, and who was said to be blocked there, and whether it waits. */
+async function blockedIn(act: (store: Store) => Promise<unknown>): Promise<readonly (readonly [id: string, waits: boolean])[]> {
+  const said: [string, boolean][] = [];
+  const watch = {
+    name: 'watch',
+    promise: '',
+    check: () => ({ 'store.blocked': ({ held, waits }: Extract<Fact, { at: 'store.blocked' }>) => void said.push([held.id, waits]) }),
+  };
+  const disk = new MemoryDisk();
+  const scene = new Scene(undefined as never, [watch], disk, () => 0, false);
+  const committed = scene.committed.bind(scene);
+  const store = faultyStore(memoryStore(disk), { committed }, async () => {});
+  await store.open({ nowMs: 0, maxUnfinished: 10 });
+  await store.submit(
+    ['holder', 'waiter'].map((id) => newTask(id, { locks: row })),
+    1,
+  );
+  await store.claim({ wants: [{ kind: KIND, limit: 2 }], leaseUntilMs: 1_000, nowMs: 2 });
+  await store.start([{ id: 'holder', fence: 1 }], 3);
+  await act(store);
+  return said;
+}
+
+test('one that was blocked, and is woken by a command beside that, is said to wait: it keeps its place', async () => {
+  const told = await blockedIn((store) =>
+    Promise.all([
+      store.start([{ id: 'waiter', fence: 1 }], 4),
+      store.settle([{ id: 'holder', fence: 1, outcome: { at: 'completed', result: 'null', sends: [] } }], 4),
+    ]),
+  );
+  expect(told).toEqual([['waiter', true]]);
+});
+
+test('one that was to be paused when it was blocked is not', async () => {
+  const told = await blockedIn(async (store) => {
+    await store.steer([{ id: 'waiter', action: 'pause', by: 'somebody', reason: null }], 4);
+    await store.start([{ id: 'waiter', fence: 1 }], 5);
+  });
+  expect(told).toEqual([['waiter', false]]);
 });
