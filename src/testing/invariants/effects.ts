@@ -57,20 +57,25 @@ export const S11: Invariant = {
   name: 'S11',
   promise: 'a parked task holds nothing: no call of it is in flight; a suspended worker runs nothing',
   check(_topology, broken) {
-    /** Calls in flight, by key: of which task. */
-    const calls = new Map<string, string>();
+    /** Calls in flight, by key: of which task, and under which fence. */
+    const calls = new Map<string, { readonly task: string; readonly fence: number | undefined }>();
+    /** By task: the last fence whose lease ran out. The run is told with the reply to the sweep: until then its calls go on. */
+    const expired = new Map<string, number>();
     const suspended = new Set<string>();
+    const isLost = (task: string, fence: number | undefined): boolean => fence !== undefined && fence <= (expired.get(task) ?? 0);
     const callOf = (task: string): string | undefined => {
-      for (const [key, id] of calls) if (id === task) return key;
+      for (const [key, call] of calls) if (call.task === task && !isLost(task, call.fence)) return key;
       return undefined;
     };
     return {
-      'call.began': ({ key, task }) => void calls.set(key, task),
+      'call.began': ({ key, task, fence }) => void calls.set(key, { task, fence }),
       'call.ended': ({ key }) => void calls.delete(key),
       'process.killed': () => {
         calls.clear();
+        expired.clear();
         suspended.clear();
       },
+      'store.expired': ({ held: { id, fence } }) => void expired.set(id, fence),
       'worker.suspended': ({ worker, running }) => {
         suspended.add(worker);
         if (running > 0) broken(`${worker} is suspended, and ${running} of its runs go on`);
@@ -88,7 +93,8 @@ export const S11: Invariant = {
         if (key !== undefined) broken(`${id} parked with ${key} in flight`);
       },
       'scene.still': ({ look }) => {
-        for (const [key, task] of calls) if (look.task(task)?.status === 'parked') broken(`${task} is parked, and ${key} is in flight`);
+        for (const [key, { task, fence }] of calls)
+          if (!isLost(task, fence) && look.task(task)?.status === 'parked') broken(`${task} is parked, and ${key} is in flight`);
       },
     };
   },

@@ -6,20 +6,12 @@ import type { Fact } from '../../../src/testing/invariants/fact.ts';
 import { LOCK_TURNS } from '../../../src/testing/invariants/locks.ts';
 import { faultyStore } from '../../../src/testing/simulate/faulty-store.ts';
 import { Scene } from '../../../src/testing/simulate/scene.ts';
+import { saidBy } from './kit.ts';
 import { KIND, newTask } from '../../stores/tasks.ts';
 
 const row = [{ resource: 'row', mode: 'write' as const }];
 
-/** What is said to be broken, when these facts are seen. */
-function brokenBy(...facts: readonly object[]): readonly string[] {
-  const said: string[] = [];
-  const checker = LOCK_TURNS.check(undefined as never, (message) => void said.push(message)) as Record<
-    string,
-    ((fact: object, atMs: number) => void) | undefined
-  >;
-  for (const fact of facts) checker[(fact as Fact).at]?.(fact, 0);
-  return said;
-}
+const brokenBy = (...facts: readonly object[]) => saidBy(LOCK_TURNS, facts);
 
 const accepted = (id: string) => ({ at: 'store.accepted', task: { id, locks: row } });
 const blocked = (id: string, nowMs: number) => ({ at: 'store.blocked', held: { id, fence: 1 }, waits: true, nowMs });

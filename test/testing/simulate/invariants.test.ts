@@ -1,0 +1,25 @@
+/** Checkers over single facts: what each of them has to tell apart. */
+import { describe, expect, test } from 'vitest';
+import { S11 } from '../../../src/testing/invariants/effects.ts';
+import { saidBy } from './kit.ts';
+
+describe('S11, calls of parked tasks', () => {
+  const began = (fence: number) => ({ at: 'call.began', key: 't/call:d#1', task: 't', fence });
+  const expired = (fence: number) => ({ at: 'store.expired', held: { id: 't', fence, status: 'parked' } });
+  const parked = { at: 'scene.still', look: { task: () => ({ status: 'parked' }) } };
+  const settled = { at: 'store.settled', settlement: { id: 't', fence: 2, outcome: { at: 'parked' } }, outcome: { status: 'parked' } };
+
+  test('one that goes on while its task is parked is found', () => {
+    expect(saidBy(S11, [began(2), parked])).toHaveLength(1);
+    expect(saidBy(S11, [began(2), settled])).toHaveLength(1);
+  });
+
+  test('one of a run whose lease ran out goes on until its process hears of that: the task is paused meanwhile', () => {
+    expect(saidBy(S11, [began(2), expired(2), parked])).toEqual([]);
+  });
+
+  test('one of the run after that is found', () => {
+    expect(saidBy(S11, [expired(1), began(2), parked])).toHaveLength(1);
+    expect(saidBy(S11, [expired(1), began(2), settled])).toHaveLength(1);
+  });
+});
