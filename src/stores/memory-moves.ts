@@ -175,6 +175,23 @@ export class MemoryMoves {
     this.#waitUntil(task, 'retrying', atMs);
   }
 
+  /** It is not queued, and its waiting counts from then on. */
+  waitsSince(task: MemoryTask, sinceMs: number): void {
+    task.sinceMs = sinceMs;
+    task.rank = rankOf(sinceMs, task.priority, this.agingMs);
+  }
+
+  /** A level of priority is worth so much from now on, also to those who are here. */
+  age(agingMs: number): void {
+    if (agingMs === this.agingMs) return;
+    this.agingMs = agingMs;
+    for (const task of this.tasks) {
+      if (task.status === 'queued') this.queueOf(task).remove(task);
+      task.rank = rankOf(task.sinceMs, task.priority, agingMs);
+      if (task.status === 'queued') this.queueOf(task).push(task);
+    }
+  }
+
   /** What it waited for is there. */
   wake(task: MemoryTask, nowMs: number): void {
     this.unplace(task);
@@ -432,7 +449,7 @@ export class MemoryMoves {
 
   #inherit(task: MemoryTask, priority: number): void {
     task.priority = priority;
-    task.rank = rankOf(task.submittedAtMs, priority, this.agingMs);
+    task.rank = rankOf(task.sinceMs, priority, this.agingMs);
   }
 
   #waitUntil(task: MemoryTask, status: 'retrying' | 'parked', untilMs: number | null): void {

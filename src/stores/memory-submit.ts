@@ -40,6 +40,7 @@ export function addTask(moves: MemoryMoves, task: NewTask, parent: MemoryTask | 
     input: task.input,
     priority,
     rank: rankOf(nowMs, priority, moves.agingMs),
+    sinceMs: nowMs,
     maxAttempts: task.maxAttempts,
     maxLosses: task.maxLosses,
     depth: task.depth + 0,

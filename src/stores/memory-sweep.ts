@@ -15,6 +15,7 @@ export function sweep(moves: MemoryMoves, schedules: MemorySchedules, nowMs: num
   for (let task = moves.due.popDue(nowMs); task !== undefined; task = moves.due.popDue(nowMs)) {
     // What has not run yet goes with new work.
     if (task.status === 'parked' && task.parkedFor !== 'time') task.resumed = true;
+    if (task.status === 'retrying') moves.waitsSince(task, task.untilMs);
     moves.unplace(task);
     moves.enqueue(task, nowMs);
     moves.followUp(nowMs);

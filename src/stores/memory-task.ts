@@ -83,8 +83,10 @@ export interface MemoryTask {
   readonly input: string;
   /** As submitted, or inherited. */
   priority: number;
-  /** Lowest first. */
+  /** Lowest first: by `sinceMs`, less what its priority is worth. */
   rank: number;
+  /** Submitted; or when its latest retry came due. */
+  sinceMs: number;
   readonly maxAttempts: number;
   readonly maxLosses: number;
   readonly depth: number;

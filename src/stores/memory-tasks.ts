@@ -69,7 +69,7 @@ export class MemoryTasks {
     const moves = this.#moves;
     moves.epoch = epoch;
     moves.maxFamily = maxFamily;
-    moves.agingMs = agingMs;
+    moves.age(agingMs);
     moves.locks.mostPassed = mostPassed;
     // As from a disk: what a new owner knows of the locks is what their rows say.
     moves.locks.load(moves.locks.holders(), moves.locks.waiters());

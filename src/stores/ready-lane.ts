@@ -1,6 +1,6 @@
 /**
  * ReadyLane: tasks by rank, then by arrival. What comes in order costs a push; what comes out of order
- * (a retry, a release, a more urgent one) goes to a heap. Each task knows its place (`slot`), so any of
+ * (a release, a more urgent one) goes to a heap. Each task knows its place (`slot`), so any of
  * them can leave: at or above 0 it is one of the heap, below it is counted from the first push on.
  */
 import type { MemoryTask } from './memory-task.ts';

@@ -109,7 +109,7 @@ export class SqliteTasks {
     this.#known.epoch = epoch;
     if (agingMs !== this.#known.agingMs) {
       sql.setAging.run(this.#known.agingMs);
-      sql.rankAgain.run(this.#known.agingMs);
+      sql.rankAgain.run(agingMs, this.#known.agingMs);
     }
     sql.emptyBoxes.run();
     const orphans = held.all();

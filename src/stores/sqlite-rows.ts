@@ -87,6 +87,8 @@ export interface FreeTask {
   readonly tenant: string;
   readonly priority: number;
   readonly parkedFor: string | null;
+  /** When it comes due, where it waits for a time. */
+  readonly atMs: number | null;
   readonly orderKey: string | null;
   readonly undo: number | null;
   readonly noted: number | null;
@@ -105,13 +107,14 @@ export type FreeRow = readonly [
   tenant: string,
   priority: number,
   parkedFor: string | null,
+  atMs: number | null,
   undo: number | null,
   noted: number | null,
   options: string | null,
 ];
 
 export function toFree(row: FreeRow): FreeTask {
-  const [seq, id, kind, status, fence, losses, resumed, tenant, priority, parkedFor, undo, noted, json] = row;
+  const [seq, id, kind, status, fence, losses, resumed, tenant, priority, parkedFor, atMs, undo, noted, json] = row;
   const options = parseOptions(json);
   return {
     seq,
@@ -124,6 +127,7 @@ export function toFree(row: FreeRow): FreeTask {
     tenant,
     priority,
     parkedFor,
+    atMs,
     orderKey: orderKeyOf(options),
     undo,
     noted,

@@ -24,7 +24,7 @@ const RECORD = `id, kind, version, status,
 const BEST = `seq, id, kind, version, input, priority, fence, depth, parent, attempt, losses, max_losses, resumed, rank, told, options, undo`;
 
 /** The columns of a `FreeRow`. */
-const FREE = 'seq, id, kind, status, fence, losses, resumed, tenant, priority, parked_for, undo, noted, options';
+const FREE = 'seq, id, kind, status, fence, losses, resumed, tenant, priority, parked_for, at_ms, undo, noted, options';
 
 /** A placeholder of the length of a time: a claim and a start leave the row as long as it was. */
 const SOME_MS = 1_000_000_000_000;
@@ -48,7 +48,10 @@ export function prepareStatements(db: DatabaseSync) {
 
     nextEpoch: rows('update owner set epoch = epoch + 1 returning epoch, aging_ms'),
     setAging: db.prepare('update owner set aging_ms = ?'),
-    rankAgain: db.prepare(`update task set rank = submitted_ms - priority * ? where ${UNFINISHED}`),
+    /** From one worth of a level of priority to another. A rank tells since when its task waits, unless the priority is beyond all bounds. */
+    rankAgain: db.prepare(`update task set rank = coalesce(rank + priority * (?1 - ?2), submitted_ms - priority * ?2) where ${UNFINISHED}`),
+    /** Its waiting counts from then on. */
+    rankSince: db.prepare('update task set rank = ? - priority * ? where seq = ?'),
     emptyBoxes: db.prepare(`update task indexed by task_boxed set box = null where status = ${STATUS.queued} and box is not null`),
     token: rows('select token from owner'),
     setToken: db.prepare('update owner set token = ?'),
@@ -143,7 +146,7 @@ export function prepareStatements(db: DatabaseSync) {
     setOptions: db.prepare('update task set options = ? where seq = ?'),
     setTold: db.prepare('update task set told = 1 where seq = ? and told = 0'),
     note: db.prepare('update task set noted = ? where seq = ?'),
-    raise: db.prepare('update task set priority = ?1, rank = submitted_ms - ?1 * ?2 where seq = ?3'),
+    raise: db.prepare('update task set priority = ?1, rank = coalesce(rank + (priority - ?1) * ?2, submitted_ms - ?1 * ?2) where seq = ?3'),
 
     children: new RowsStatement(
       db,

@@ -31,6 +31,7 @@ export function sweepTasks(known: Known, endings: Endings, nowMs: number): TaskS
   endings.writeEnded();
   for (const task of rows(sql.due.all(nowMs, MOST_SWEPT))) {
     endings.waits.forget(task.seq);
+    if (task.status === STATUS.retrying) sql.rankSince.run(task.atMs, known.agingMs, task.seq);
     const goesAhead = task.status === STATUS.parked && task.parkedFor !== 'time';
     endings.queue(task, goesAhead ? 1 : task.resumed);
   }

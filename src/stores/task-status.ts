@@ -82,9 +82,12 @@ export function nextFence(fence: number, epoch: number): number {
   return Math.max(fence + 1, epoch);
 }
 
-/** Within a tenant the lowest goes first: waiting counts as much as urgency. */
-export function rankOf(submittedAtMs: number, priority: number, agingMs: number): number {
-  return submittedAtMs - priority * agingMs;
+/**
+ * Within a tenant the lowest goes first: waiting counts as much as urgency. A task waits since it was submitted; a retry
+ * since it came due, so what fails again and again stands behind what has come meanwhile.
+ */
+export function rankOf(sinceMs: number, priority: number, agingMs: number): number {
+  return sinceMs - priority * agingMs;
 }
 
 /** What a story says of a run that could not start. */

@@ -3,8 +3,8 @@ import type { ClaimCommand } from '../../actors/ports/store.ts';
 import type { ModelTask } from './model-task.ts';
 
 /** The lower goes first, among those of one tenant. */
-export function rankIn({ task, submittedAtMs }: ModelTask, agingMs: number): number {
-  return submittedAtMs - task.priority * agingMs;
+export function rankIn({ task, sinceMs }: ModelTask, agingMs: number): number {
+  return sinceMs - task.priority * agingMs;
 }
 
 /** The tasks that were claimed. Throws where the port would not have had these, in this order. */

@@ -74,6 +74,7 @@ function putBack(world: ModelWorld, task: ModelTask): void {
     result: null,
     finishedAtMs: null,
     resumed: isUndone,
+    sinceMs: task.submittedAtMs,
     withParent: false,
     kept: false,
   });

@@ -39,6 +39,8 @@ export interface ModelTask {
   /** Its order key, unless it runs on behalf of an ancestor that has the same. */
   readonly orderKey: string | null;
   readonly submittedAtMs: number;
+  /** Submitted, or come due as a retry: from then on its waiting counts. */
+  sinceMs: number;
   status: TaskStatus;
   resumed: boolean;
   attempt: number;
@@ -77,6 +79,7 @@ export function modelTask(task: NewTask, seq: number, orderKey: string | null, n
     seq,
     orderKey,
     submittedAtMs: nowMs,
+    sinceMs: nowMs,
     status: 'queued',
     resumed: false,
     attempt: 0,

@@ -178,6 +178,7 @@ export class Model {
       for (const task of this.#world.tasks) {
         if ((task.status !== 'retrying' && task.status !== 'parked') || task.dueAtMs === null || task.dueAtMs > nowMs) continue;
         if (task.status === 'parked' && task.parkedFor !== 'time') task.resumed = true;
+        if (task.status === 'retrying') task.sinceMs = task.dueAtMs;
         this.#world.queue(task);
       }
       this.#world.wakeLockWaiters();

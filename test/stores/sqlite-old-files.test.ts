@@ -76,7 +76,7 @@ for (const [version, schema] of [
       expect((await store.sweep(7_500)).ready).toEqual(['triage']);
       await store.steer([{ id: 'bad', action: 'requeue', by: 'me', reason: null }], 7_500);
       const again = await store.claim({ wants, leaseUntilMs: 99_000, nowMs: 7_500 });
-      expect(again.map(({ id }) => id)).toEqual(['parent', 'timed', 'again', 'bad']);
+      expect(again.map(({ id }) => id)).toEqual(['parent', 'timed', 'bad', 'again']);
       const [started] = await store.start([again[0]!], 7_500);
       expect(started).toMatchObject({ at: 'started', children: [{ id: 'child', place: 'ask#1', status: 'completed', result: '1' }] });
       await store.close();

@@ -35,6 +35,74 @@ export function sharingOut(makePlace: MakePlace): void {
       }
       throw new Error('it was never claimed');
     });
+
+    test('a retry that has come due stands behind what came before that, and ahead of what came after', async () => {
+      await bench.settle(await bench.running('retried'), { at: 'retry', error: 'why', readyAtMs: bench.nowMs + 10 });
+      await bench.submit('before');
+      bench.nowMs += 20;
+      await bench.submit('after');
+      await bench.sweepIn(5);
+      expect((await bench.claim(9)).map(({ id }) => id)).toEqual(['before', 'retried', 'after']);
+    });
+
+    test('its priority is worth as much to it as to anybody', async () => {
+      await bench.reopen({ agingMs: 10 });
+      await bench.settle(await bench.running('retried', { priority: 2 }), { at: 'retry', error: 'why', readyAtMs: bench.nowMs + 50 });
+      bench.nowMs += 29;
+      await bench.submit('ahead');
+      bench.nowMs += 2;
+      await bench.submit('behind');
+      await bench.sweepIn(60);
+      expect((await bench.claim(9)).map(({ id }) => id)).toEqual(['ahead', 'retried', 'behind']);
+    });
+
+    test('tasks that fail again and again do not keep what came after them from its turn', async () => {
+      const poison = Array.from({ length: 20 }, (_, at) => `poison ${at}`);
+      await bench.submit(...poison);
+      let runs = 0;
+      const failNext = async (): Promise<boolean> => {
+        const claimed = await bench.claim(2);
+        for (const task of claimed) {
+          if (task.id === 'healthy') return true;
+          await bench.start(task);
+          await bench.settle(task, { at: 'retry', error: 'why', readyAtMs: bench.nowMs + 20 });
+          runs += 1;
+        }
+        await bench.sweepIn(10);
+        return false;
+      };
+      for (let at = 0; at < 30; at += 1) await failNext();
+      await bench.submit('healthy');
+      runs = 0;
+      for (let at = 0; at < 100; at += 1) if (await failNext()) return expect(runs).toBeLessThanOrEqual(poison.length);
+      throw new Error('it was never claimed');
+    });
+
+    test('what a retry has come to by waiting counts on, over a lease that was not used and another worth of priority', async () => {
+      await bench.settle(await bench.running('retried', { priority: 1 }), { at: 'retry', error: 'why', readyAtMs: bench.nowMs + 100 });
+      await bench.submit('early');
+      bench.nowMs += 95;
+      await bench.submit('late');
+      await bench.sweepIn(5);
+      const [retried] = await bench.claim();
+      expect(retried?.id).toBe('retried');
+      await bench.settle(retried!, { at: 'released' });
+      await bench.reopen({ agingMs: 10 });
+      expect((await bench.claim(9)).map(({ id }) => id)).toEqual(['early', 'retried', 'late']);
+    });
+
+    test('who is put back by an operator has the place of his submission again', async () => {
+      const run = await bench.running('a');
+      await bench.submit('b');
+      await bench.settle(run, { at: 'retry', error: 'why', readyAtMs: bench.nowMs + 100 });
+      await bench.sweepIn(100);
+      const [, again] = await bench.claim(2);
+      await bench.start(again!);
+      await bench.settle(again!, { at: 'dead', error: 'why' });
+      await bench.submit('c');
+      await bench.steer('a', 'requeue');
+      expect((await bench.claim(9)).map(({ id }) => id)).toEqual(['a', 'c']);
+    });
   });
 
   describe('tenants', () => {
@@ -152,6 +220,24 @@ export function sharingOut(makePlace: MakePlace): void {
       await bench.start(urgent!);
       await bench.settle(holder, { at: 'released' });
       expect((await bench.claim(2)).map(({ id }) => id)).toEqual(['holder', 'middle']);
+    });
+
+    test('by a retry that has come due: counted from then', async () => {
+      await bench.reopen({ agingMs: 10 });
+      const holder = await bench.running('holder', { locks: write('f') });
+      await bench.settle(holder, { at: 'retry', error: 'why', readyAtMs: bench.nowMs + 100 });
+      bench.nowMs += 65;
+      await bench.submit('ahead');
+      await bench.sweepIn(40);
+      const [ahead, again] = await bench.claim(2);
+      expect([ahead?.id, again?.id]).toEqual(['ahead', 'holder']);
+      await bench.start(again!);
+      await bench.submit(newTask('urgent', { priority: 3, kind: 'other', locks: write('f') }), newTask('passed', { priority: 2 }));
+      await bench.start((await bench.claim(1, { kind: 'other' }))[0]!);
+      await bench.settle(ahead!, { at: 'released' });
+      await bench.settle(again!, { at: 'released' });
+      // Due at 100 and worth 30; 65; 105 and worth 20.
+      expect((await bench.claim(9)).map(({ id }) => id)).toEqual(['ahead', 'holder', 'passed']);
     });
 
     test('by the head of the key that an urgent task stands behind', async () => {
