@@ -207,7 +207,7 @@ export class Fleet<K extends AgentMap = AgentMap> {
     return this.#machinery.open().tasks.pause(id, options);
   }
 
-  /** Lets a paused task go on. @throws UnknownTaskError, TaskEndedError, TaskNotPausedError, OperatorInputError, FleetClosedError */
+  /** Lets a paused task go on; a retry, or what is not to begin before a time, not before its time. @throws UnknownTaskError, TaskEndedError, TaskNotPausedError, OperatorInputError, FleetClosedError */
   async unpause(id: string, options?: ByOptions): Promise<void> {
     return this.#machinery.open().tasks.unpause(id, options);
   }

@@ -175,6 +175,24 @@ export class MemoryMoves {
     this.#waitUntil(task, 'retrying', atMs);
   }
 
+  /** It waits for an operator. `retryAtMs`: when it would have been tried again. */
+  pause(task: MemoryTask, retryAtMs?: number): void {
+    moreOf(task).retryAtMs = retryAtMs;
+    this.park(task, 'operator', null);
+  }
+
+  /** An operator lets it go on: a retry when its time comes, all others ahead of new work. */
+  unpause(task: MemoryTask, nowMs: number): void {
+    const { retryAtMs } = moreOf(task);
+    moreOf(task).retryAtMs = undefined;
+    if (retryAtMs !== undefined && retryAtMs > nowMs) {
+      task.parkedFor = null;
+      return this.retryAt(task, retryAtMs);
+    }
+    if (retryAtMs !== undefined) this.waitsSince(task, retryAtMs);
+    this.wake(task, nowMs);
+  }
+
   /** It is not queued, and its waiting counts from then on. */
   waitsSince(task: MemoryTask, sinceMs: number): void {
     task.sinceMs = sinceMs;
@@ -280,7 +298,7 @@ export class MemoryMoves {
     task.losses = 0;
     task.resumed = true;
     task.error = error;
-    if (isPaused) this.park(task, 'operator', null);
+    if (isPaused) this.pause(task);
     else this.enqueue(task, nowMs);
   }
 

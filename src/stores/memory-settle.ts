@@ -155,7 +155,7 @@ function retry(moves: MemoryMoves, task: MemoryTask, { error, readyAtMs, failure
   moves.letGo(task, 'retry', error, nowMs, { keepsLocks: keepsLocks(task, 'comes back') });
   task.error = error;
   task.resumed = false;
-  if (!isSteered(moves, task, nowMs)) moves.retryAt(task, readyAtMs);
+  if (!isSteered(moves, task, nowMs, readyAtMs)) moves.retryAt(task, readyAtMs);
 }
 
 /** A later run tries again what failed. */
@@ -197,9 +197,9 @@ function waitOf(moves: MemoryMoves, { more }: MemoryTask, outcome: Of<'parked'>,
   return waitFor(outcome, nowMs, hasEnded, (event) => more?.told?.has(event) === true);
 }
 
-/** What was noted of it is done now. */
-export function isSteered(moves: MemoryMoves, task: MemoryTask, nowMs: number): boolean {
-  return isCancelled(moves, task, nowMs) || isPaused(moves, task);
+/** What was noted of it is done now. `retryAtMs`: when it would be tried again otherwise. */
+export function isSteered(moves: MemoryMoves, task: MemoryTask, nowMs: number, retryAtMs?: number): boolean {
+  return isCancelled(moves, task, nowMs) || isPaused(moves, task, retryAtMs);
 }
 
 function isCancelled(moves: MemoryMoves, task: MemoryTask, nowMs: number): boolean {
@@ -209,10 +209,10 @@ function isCancelled(moves: MemoryMoves, task: MemoryTask, nowMs: number): boole
   return true;
 }
 
-function isPaused(moves: MemoryMoves, task: MemoryTask): boolean {
+function isPaused(moves: MemoryMoves, task: MemoryTask, retryAtMs?: number): boolean {
   if (!isToPause(task)) return false;
   moreOf(task).noted = undefined;
-  moves.park(task, 'operator', null);
+  moves.pause(task, retryAtMs);
   return true;
 }
 

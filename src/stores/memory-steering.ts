@@ -64,9 +64,10 @@ function pause(moves: MemoryMoves, task: MemoryTask, item: Steering, nowMs: numb
     done.held.push({ id: task.id, fence: task.fence });
     return { at: 'noted', fence: task.fence };
   }
+  const retryAtMs = task.status === 'retrying' ? task.untilMs : undefined;
   moves.forsake(task, nowMs);
   moves.releaseLocks(task, nowMs);
-  moves.park(task, 'operator', null);
+  moves.pause(task, retryAtMs);
   return DONE;
 }
 
@@ -79,7 +80,7 @@ function unpause(moves: MemoryMoves, task: MemoryTask, item: Steering, nowMs: nu
   }
   if (!isPaused(task)) return refused(task, 'not-paused');
   told(task, item, nowMs);
-  moves.wake(task, nowMs);
+  moves.unpause(task, nowMs);
   return DONE;
 }
 

@@ -64,6 +64,8 @@ export interface MemoryMore {
   box: string | undefined;
   undo: Undo | undefined;
   noted: Note | undefined;
+  /** While it is paused: when it would have been tried again. */
+  retryAtMs: number | undefined;
   /** It has failed, and nothing of it is undone until somebody says what is to become of it. */
   kept: boolean;
   /** It has ended cancelled since the task that asked for it ended: it is put back with that. */
@@ -134,6 +136,7 @@ export const NOTHING_MORE: Readonly<MemoryMore> = {
   box: undefined,
   undo: undefined,
   noted: undefined,
+  retryAtMs: undefined,
   kept: false,
   fellWithParent: false,
   told: undefined,

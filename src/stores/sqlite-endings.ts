@@ -204,8 +204,30 @@ export class Endings {
     this.#unplace(task);
     this.#leaveLine(task.seq, task.options);
     this.#releaseLocks(task);
+    this.#keepRetry(task, task.status === STATUS.retrying ? task.atMs! : undefined);
     this.#known.sql.move.run(STATUS.parked, task.resumed, null, 'operator', task.seq);
     this.#known.tally.moved(task.kind, task.status, STATUS.parked);
+  }
+
+  /** It was paused, and goes on: a retry when its time comes, all others ahead of new work. */
+  unpause(task: FreeTask): void {
+    const { sql, tally, agingMs } = this.#known;
+    const retryAtMs = task.options?.retryAtMs;
+    this.#keepRetry(task, undefined);
+    if (retryAtMs !== undefined && retryAtMs > this.#nowMs) {
+      sql.move.run(STATUS.retrying, task.resumed, retryAtMs, null, task.seq);
+      return tally.moved(task.kind, task.status, STATUS.retrying);
+    }
+    if (retryAtMs !== undefined) sql.rankSince.run(retryAtMs, agingMs, task.seq);
+    this.queue(task, 1);
+  }
+
+  /** What its row says of when it would have been tried again. */
+  #keepRetry({ seq, options }: FreeTask, retryAtMs: number | undefined): void {
+    if (options?.retryAtMs === retryAtMs) return;
+    const { retryAtMs: _before, ...others } = options ?? {};
+    const kept = retryAtMs === undefined ? others : { ...others, retryAtMs };
+    this.#known.sql.setOptions.run(Object.keys(kept).length === 0 ? null : JSON.stringify(kept), seq);
   }
 
   /** Nobody holds it: it is queued, or parked for its time. `resumed`: whether it goes ahead of new work. */

@@ -16,6 +16,8 @@ export interface TaskOptions {
   readonly onConflict?: 'queue' | 'reject';
   readonly notBeforeMs?: number;
   readonly deadlineMs?: number;
+  /** While it is paused: when it would have been tried again. What it says of one that is not is over. */
+  readonly retryAtMs?: number;
 }
 
 /** What this task has of it; null when it has nothing, as most. */

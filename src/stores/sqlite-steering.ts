@@ -67,7 +67,7 @@ export class SqliteSteering {
         return DONE;
       case 'unpause':
         if (!isPaused(task)) return refused('not-paused', task);
-        this.#endings.queue(task, 1);
+        this.#endings.unpause(task);
         return DONE;
     }
   }

@@ -53,11 +53,11 @@ export function steerOne(world: ModelWorld, { id, action }: Steering): Steered {
       return { ...done, ...world.cancel(task) };
     case 'pause':
       if (isHeld(task)) return noted('pause');
-      world.pause(task);
+      if (task.parkedFor !== 'operator') world.pause(task);
       return done;
     case 'unpause':
       if (isHeld(task) && task.noted === 'pause') task.noted = null;
-      else if (task.parkedFor === 'operator') world.wake(task);
+      else if (task.parkedFor === 'operator') world.unpause(task);
       else return refused('not-paused');
       return done;
   }

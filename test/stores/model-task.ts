@@ -52,6 +52,8 @@ export interface ModelTask {
   waits: Pick<Parked, 'children' | 'events' | 'gatherMs'> | null;
   gathering: boolean;
   parkedFor: string | null;
+  /** While it is paused: when it would have been tried again. */
+  retryAtMs: number | null;
   box: string | null;
   result: string | null;
   error: string | null;
@@ -90,6 +92,7 @@ export function modelTask(task: NewTask, seq: number, orderKey: string | null, n
     waits: null,
     gathering: false,
     parkedFor: null,
+    retryAtMs: null,
     box: null,
     result: null,
     error: null,

@@ -179,9 +179,19 @@ export class ModelWorld {
 
   /** It is not there to be run: nobody waits behind it for its locks. */
   pause(task: ModelTask): void {
+    const retryAtMs = task.status === 'retrying' ? task.dueAtMs : null;
     Object.assign(task, { line: null, lockFence: 0 });
     this.park(task, 'operator');
+    task.retryAtMs = retryAtMs;
     this.wakeLockWaiters();
+  }
+
+  /** What was not due yet is not due now. */
+  unpause(task: ModelTask): void {
+    const { retryAtMs } = task;
+    if (retryAtMs !== null && retryAtMs > this.nowMs) return this.retryAt(task, retryAtMs);
+    task.sinceMs = retryAtMs ?? task.sinceMs;
+    this.wake(task);
   }
 
   wakeLockWaiters(): void {

@@ -55,7 +55,8 @@ export interface Approval {
  * `requeue` puts back what failed, died or was cancelled: to be run; or, where some of what it had registered could not be
  * undone, to be undone, with fresh attempts, and to end as was kept for it. What is to be run must not be past its deadline.
  * With it those children are put back that were cancelled by its end, and those that failed or died, unless they have been
- * undone, and so on. `unpause` lets go on what was paused. `cancel` ends what has not ended, and what has failed and is kept as
+ * undone, and so on. `unpause` lets go on what was paused: ahead
+ * of new work, but a retry, or a task that is not to begin before a time, not before its time. `cancel` ends what has not ended, and what has failed and is kept as
  * it stands: undone first where there is something to undo, with its children.
  */
 export type SteerAction = 'cancel' | 'pause' | 'unpause' | 'requeue';

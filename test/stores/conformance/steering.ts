@@ -6,7 +6,7 @@ import type { MakePlace } from './place.ts';
 type Where = 'queued' | 'leased' | 'running' | 'retrying' | 'parked' | 'paused' | 'completed' | 'failed' | 'cancelled' | 'dead';
 
 const NOTED = { at: 'noted', fence: 1 } as const;
-const done = (status: 'queued' | 'running' | 'parked' | 'cancelled' | 'leased'): SteerOutcome => ({ at: 'done', status });
+const done = (status: 'queued' | 'running' | 'parked' | 'cancelled' | 'leased' | 'retrying'): SteerOutcome => ({ at: 'done', status });
 const refused = (why: 'ended' | 'not-ended' | 'not-paused', status: Exclude<Where, 'paused'>): SteerOutcome => ({
   at: 'refused',
   why,
@@ -224,7 +224,7 @@ export function steering(makePlace: MakePlace): void {
       });
 
       test('a paused retry keeps its attempts and its error', async () => {
-        await bench.settle(await bench.running('a'), { at: 'retry', error: 'why', readyAtMs: 9e9 });
+        await bench.settle(await bench.running('a'), { at: 'retry', error: 'why', readyAtMs: bench.nowMs });
         await bench.steer('a', 'pause');
         expect(await bench.record('a')).toMatchObject({ attempt: 1, error: 'why' });
         await bench.steer('a', 'unpause');
@@ -238,6 +238,40 @@ export function steering(makePlace: MakePlace): void {
         expect(await bench.claim()).toEqual([]);
         await bench.sweepIn(100);
         expect(await bench.claim()).toMatchObject([{ id: 'a' }]);
+      });
+
+      for (const how of ['while it waits', 'while it runs'] as const) {
+        test(`a retry that is paused before its time (${how}) is not resumed before its time, over a crash too`, async () => {
+          const run = await bench.running('a', { tenant: 't' });
+          const retry = () => bench.settle(run, { at: 'retry', error: 'why', readyAtMs: bench.nowMs + 100 });
+          if (how === 'while it waits') await retry();
+          await bench.steer('a', 'pause');
+          if (how === 'while it runs') await retry();
+          expect(await bench.record('a')).toMatchObject({ parkedFor: 'operator', dueAtMs: null });
+          await bench.crashAndOpen();
+          await bench.sweepIn(40);
+          expect(await bench.steer('a', 'unpause')).toMatchObject({ outcomes: [done('retrying')], ready: [] });
+          expect(await bench.record('a')).toMatchObject({ parkedFor: null, dueAtMs: 1_100, error: 'why' });
+          await bench.crashAndOpen();
+          expect(await bench.sweepIn(59)).toMatchObject({ ready: [], nextAtMs: 1_100 });
+          expect(await bench.claim()).toEqual([]);
+          expect((await bench.sweepIn(1)).ready).toEqual(['triage']);
+          expect(await bench.given((await bench.claim())[0]!)).toMatchObject({ attempt: 2 });
+        });
+      }
+
+      test('a retry that came due while it was paused is queued at once', async () => {
+        await bench.settle(await bench.running('a'), { at: 'retry', error: 'why', readyAtMs: bench.nowMs + 100 });
+        await bench.steer('a', 'pause');
+        await bench.sweepIn(100);
+        expect((await bench.steer('a', 'unpause')).outcomes).toEqual([done('queued')]);
+        expect(await bench.claim()).toMatchObject([{ id: 'a' }]);
+      });
+
+      test('a pause says no more when a retry was due once the task has begun anew', async () => {
+        await bench.settle(await bench.running('a'), { at: 'retry', error: 'why', readyAtMs: bench.nowMs + 100 });
+        for (const action of ['pause', 'cancel', 'requeue', 'pause'] as const) await bench.steer('a', action);
+        expect((await bench.steer('a', 'unpause')).outcomes).toEqual([done('queued')]);
       });
 
       test('paused stays paused over a crash', async () => {
