@@ -64,7 +64,7 @@ export function memberOf<T>(share: FairShare<T>, name: string): Member<T> | unde
   return find(share.members, (member) => compareNames(name, member.name));
 }
 
-/** Somebody has joined a member: it is `content` now, and `head` goes next of it. */
+/** Somebody has joined a member, or is more urgent now: it is `content` now, and `head` goes next of it. */
 export function joinedBy<T>(share: FairShare<T>, name: string, content: T, head: Placed): FairShare<T> {
   const known = memberOf(share, name);
   const startTag = known?.startTag ?? share.virtualTime;

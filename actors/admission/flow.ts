@@ -2,12 +2,14 @@
  * Flow: the waiters of one agent kind of one tenant, the most urgent first.
  *
  * A priority is a head start: each step of it is worth `PLACES_PER_PRIORITY` places. The place of a
- * waiter is how-manieth it is of its flow, less its head start, and never changes. So who waits ages
- * by itself: newcomers get ever later places, until the most urgent of them stands behind.
+ * waiter is how-manieth it is of its flow, less its head start, and stays. So who waits ages by
+ * itself: newcomers get ever later places, until the most urgent of them stands behind. Who is raised
+ * while it waits gets the place that it would have if it had come with that priority.
  *
  * Bound: a waiter is overtaken by fewer than d * PLACES_PER_PRIORITY later arrivals, where d is by
- * how much the highest of their priorities is above its own: at most `2 * HIGHEST_PRIORITY`, since
- * what lies beyond `HIGHEST_PRIORITY`, or below its negative, counts as that.
+ * how much the highest of their priorities, as raised at last, is above its own, as it came: at most
+ * `2 * HIGHEST_PRIORITY`, since what lies beyond `HIGHEST_PRIORITY`, or below its negative, counts as
+ * that. Those who came before it and are raised go before it as if they had come like that.
  */
 import { invariant } from '../kernel/errors.ts';
 import type { ReplyTo } from '../kernel/effects.ts';
@@ -72,6 +74,12 @@ export function placedIn(flow: Flow, newcomer: Newcomer, arrival: number): Place
   return { ...newcomer, arrival, place: flow.joined + 1 - PLACES_PER_PRIORITY * effective(newcomer.priority) };
 }
 
+/** The waiter that `waiter` is with a higher priority: it has waited as long, and has the longer head start. */
+export function raisedTo(waiter: Placed, priority: number): Placed {
+  invariant(Number.isInteger(priority), 'priorities are checked where the request enters');
+  return { ...waiter, priority, place: waiter.place - PLACES_PER_PRIORITY * (effective(priority) - effective(waiter.priority)) };
+}
+
 /** Who of the flow goes next. */
 export function firstIn(flow: Flow): Placed | undefined {
   return first(flow.waiters);
@@ -84,6 +92,12 @@ export function entered(flow: Flow, waiter: Placed): Flow {
 
 export function left(flow: Flow, waiter: Placed): Flow {
   return { joined: flow.joined, waiters: remove(flow.waiters, waiter, byPlace), sums: added(flow.sums, waiter, -1) };
+}
+
+/** With `raised`, from `raisedTo`, in place of `waiter`. */
+export function exchanged(flow: Flow, waiter: Placed, raised: Placed): Flow {
+  const { joined, waiters, sums } = left(flow, waiter);
+  return { joined, waiters: insert(waiters, raised, byPlace), sums: added(sums, raised, 1) };
 }
 
 /** What waits with at least this priority: all of it goes before a newcomer. */

@@ -12,7 +12,7 @@
  * and the breaker's leave (in half-open: its one probe ticket) are all taken at the same moment, or
  * none is, and who waits holds nothing. The order is the wait line's: fair among tenants and flows
  * by tokens (by requests when there is no token rate), and the head is never overtaken by a smaller
- * one behind it.
+ * one behind it. Who waits may be raised: it keeps how long it has waited, and is more urgent.
  *
  * Invariants:
  *   - In flight never grows while it is at or above `concurrency` (S6).
@@ -51,7 +51,7 @@ import { advance, dropped } from './limiter-waiting.ts';
 import { countsTokens, earliestMs, held, largestIfTooLarge, reconfigured, settled, sliced } from './regulator.ts';
 import type { Cost, LimiterLimits } from './regulator.ts';
 import type { Homecoming, LimiterInput, LimiterMessage, LimiterReply } from './messages.ts';
-import { aheadOf, joined, leastImportantOf, leveled, waiterOf, withdrawn } from './wait-line.ts';
+import { aheadOf, joined, leastImportantOf, leveled, raised, waiterOf, withdrawn } from './wait-line.ts';
 import type { Waiter } from './wait-line.ts';
 
 export { initial } from './limiter-recovery.ts';
@@ -73,6 +73,11 @@ export function decide(state: LimiterState, message: LimiterMessage, nowMs: numb
     case 'limiter.cancel': {
       const waiter = waiterOf(state.line, message.ticket);
       return waiter === undefined ? [state, NOTHING] : cancel(at(state, nowMs), waiter);
+    }
+    case 'limiter.raise': {
+      const line = raised(state.line, message.ticket, message.priority);
+      // There may be another head, for whom there is room.
+      return line === state.line ? [state, NOTHING] : advance({ ...at(state, nowMs), line }, []);
     }
     case 'limiter.settle':
       return settle(at(state, nowMs), message.items);

@@ -31,6 +31,8 @@ export type LimiterMessage =
     }
   /** Stops waiting: nothing is charged, the answer is `cancelled`. No effect on a ticket that does not wait. */
   | { readonly type: 'limiter.cancel'; readonly ticket: number }
+  /** Somebody more urgent waits for whoever asked: as if it had asked with this priority. No effect on a ticket that does not wait, or has as much. */
+  | { readonly type: 'limiter.raise'; readonly ticket: number; readonly priority: number }
   /** Permits come home, each once, whatever became of the calls. No effect of one when none is out. */
   | { readonly type: 'limiter.settle'; readonly items: readonly Homecoming[] }
   /** The provider said Retry-After: nothing is admitted before. An earlier time than before has no effect. */

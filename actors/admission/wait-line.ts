@@ -10,13 +10,15 @@
  * A tenant of whom nobody waits has forgotten what its kinds have paid; its own tag is remembered.
  *
  * Fair share stands above urgency: a priority moves a waiter within its kind, and never buys the kind
- * or the tenant more than its share. The head stays the head until it goes or leaves, or somebody
- * more urgent joins its kind, who then is the head.
+ * or the tenant more than its share; nor does one that it is raised to. The head stays the head until
+ * it goes or leaves, or somebody gets a place before it in its kind, joining it or being raised, who
+ * then is the head.
  *
  * Bound (L5), for a waiter of kind K of tenant T, from when it joins until it goes:
- *   1. Of its own kind, those with earlier places go before it, and fewer later arrivals than
- *      `PLACES_PER_PRIORITY` times by how much the most urgent of them is above it. Let `ahead` be
- *      what all of them pay, and what K paid for its latest turn before, while that is remembered.
+ *   1. Of its own kind, those with earlier places go before it, those from before it that are raised
+ *      above it, and fewer later arrivals than `PLACES_PER_PRIORITY` times by how much the most urgent
+ *      of them, as raised at last, is above it, as it came. Let `ahead` be what all of them pay, and
+ *      what K paid for its latest turn before, while that is remembered.
  *   2. Each other kind of T goes before it with requests that cost, but for the last of them, at most
  *      `ahead` * weight of that kind / weight of K. Where the waiters of K have the same priority,
  *      those who join later cost, but for the last, less than that: with nothing ahead, no other kind
@@ -33,7 +35,7 @@
  * above the one before it by the cost of the request before it over the kind's weight. Among equal
  * tags the older head goes. The same again for tenants, with what T pays.
  *
- * Joining, going and leaving cost O(log n), and leave the line that they are given as it was. Besides
+ * Joining, being raised, going and leaving cost O(log n), and leave the line that they are given as it was. Besides
  * those who wait it remembers at most `MOST_REMEMBERED` idle tenants, and as many idle kinds of each
  * tenant of whom somebody waits: one that floods it with names spoils only its own memory.
  * @see Goyal, Vin & Cheng, "Start-time fair queueing", SIGCOMM 1996: also of shares within shares
@@ -43,7 +45,7 @@ import { find, first, insert, itemsOf, remove } from '../sorted-set.ts';
 import type { SortedSet } from '../sorted-set.ts';
 import { joinedBy, leftBy, memberOf, nextOf, NOBODY } from './fair-share.ts';
 import type { FairShare, Member } from './fair-share.ts';
-import { aheadIn, EMPTY_FLOW, entered, firstIn, left, placedIn } from './flow.ts';
+import { aheadIn, EMPTY_FLOW, entered, exchanged, firstIn, left, placedIn, raisedTo } from './flow.ts';
 import type { Flow, Newcomer, Placed, Waiter } from './flow.ts';
 import type { Ahead } from './regulator.ts';
 
@@ -159,7 +161,25 @@ export function joined(line: WaitLine, newcomer: Newcomer): WaitLine {
     byDeadline: waiter.deadlineMs === Infinity ? line.byDeadline : insert(line.byDeadline, waiter, byDeadline),
     byImportance: insert(line.byImportance, waiter, byImportance),
     refusers: waiter.whenOpen === 'refuse' ? insert(line.refusers, waiter, byArrival) : line.refusers,
-    tenants: withNewcomer(line.tenants, waiter, entered(flow, waiter)),
+    tenants: withWaiter(line.tenants, waiter, entered(flow, waiter)),
+  };
+}
+
+/**
+ * The waiter is as urgent as if it had come with this priority; its turn, and what it pays, stay. The same line when it is
+ * as urgent already, or nobody waits with that ticket.
+ */
+export function raised(line: WaitLine, ticket: number, priority: number): WaitLine {
+  const waiter = placed(line, ticket);
+  if (waiter === undefined || !(priority > waiter.priority)) return line;
+  const urgent = raisedTo(waiter, priority);
+  return {
+    ...line,
+    byTicket: insert(line.byTicket, urgent, byTicket),
+    byDeadline: urgent.deadlineMs === Infinity ? line.byDeadline : insert(line.byDeadline, urgent, byDeadline),
+    byImportance: insert(remove(line.byImportance, waiter, byImportance), urgent, byImportance),
+    refusers: urgent.whenOpen === 'refuse' ? insert(line.refusers, urgent, byArrival) : line.refusers,
+    tenants: withWaiter(line.tenants, urgent, exchanged(flowOf(line, waiter), waiter, urgent)),
   };
 }
 
@@ -217,7 +237,8 @@ function flowOf(line: WaitLine, { tenant, flow }: Newcomer): Flow {
   return (kinds && memberOf(kinds, flow)?.content) ?? EMPTY_FLOW;
 }
 
-function withNewcomer(tenants: WaitLine['tenants'], { tenant, flow: kind }: Placed, flow: Flow): WaitLine['tenants'] {
+/** Of one that has joined, or has been raised: by its urgency it may be the head now. */
+function withWaiter(tenants: WaitLine['tenants'], { tenant, flow: kind }: Placed, flow: Flow): WaitLine['tenants'] {
   const before = memberOf(tenants, tenant)?.content ?? NOBODY;
   const kinds = joinedBy(before, kind, flow, firstIn(flow)!);
   return joinedBy(tenants, tenant, kinds, nextOf(kinds)!);

@@ -28,7 +28,8 @@ const limitsArbitrary: fc.Arbitrary<LimiterLimits> = fc
   .map((limits) => ({ ...(JSON.parse(JSON.stringify(limits)) as LimiterLimits), safetyMargin: 0 }));
 
 type Step =
-  | { at: 'acquire'; flow: string; tokens: number; patienceMs: number | undefined }
+  | { at: 'acquire'; flow: string; tokens: number; patienceMs: number | undefined; priority: number }
+  | { at: 'raise'; which: number; priority: number }
   | { at: 'cancel'; which: number }
   | { at: 'settle'; which: number; used: number | null }
   | { at: 'hold'; forMs: number }
@@ -46,6 +47,7 @@ const acquireArbitrary: fc.Arbitrary<Step> = fc.record({
   flow: fc.constantFrom('a', 'b', 'c'),
   tokens: tokensArbitrary,
   patienceMs: fc.option(fc.nat(400), { nil: undefined, freq: 3 }),
+  priority: fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.constantFrom(-1, 1, 2) }),
 });
 
 const settleArbitrary: fc.Arbitrary<Step> = fc.record({
@@ -65,6 +67,7 @@ const stepArbitrary: fc.Arbitrary<Step> = fc.oneof(
   { weight: 5, arbitrary: settleArbitrary },
   { weight: 6, arbitrary: timeArbitrary },
   { weight: 1, arbitrary: fc.record({ at: fc.constant('cancel' as const), which: fc.nat() }) },
+  { weight: 3, arbitrary: fc.record({ at: fc.constant('raise' as const), which: fc.nat(), priority: fc.integer({ min: -1, max: 3 }) }) },
   { weight: 1, arbitrary: fc.record({ at: fc.constant('hold' as const), forMs: fc.nat(300) }) },
   { weight: 1, arbitrary: fc.record({ at: fc.constant('configure' as const), limits: limitsArbitrary }) },
 );
@@ -86,9 +89,13 @@ class Model {
   inFlight = 0;
   readonly debts = { requests: 0, tokens: 0 };
   readonly outcomes: Outcome[] = [];
-  waiters: { ticket: number; flow: string; tokens: number; leftMs: number }[] = [];
+  waiters: { ticket: number; flow: string; tokens: number; leftMs: number; priority: number; nth: number }[] = [];
+  /** How many have joined each flow. */
+  readonly came = new Map<string, number>();
   /** Where each flow's turns have got to, and where the head's have: start-time fair queueing. */
   readonly tags = new Map<string, number>();
+  /** By flow: for whom its turn was at first. Among equals the older goes. */
+  readonly turns = new Map<string, number>();
   virtualTime = 0;
 
   constructor(limits: LimiterLimits) {
@@ -104,13 +111,26 @@ class Model {
     for (const waiter of this.waiters) waiter.leftMs -= 1;
   }
 
-  acquire(ticket: number, flow: string, tokens: number, leftMs: number): void {
+  acquire(ticket: number, flow: string, tokens: number, leftMs: number, priority: number): void {
     if (tokens > this.largest()) return this.end(ticket, 'too-large');
-    const before = this.waiters.filter((waiter) => waiter.flow === flow);
+    const own = this.waiters.filter((waiter) => waiter.flow === flow);
+    const before = own.filter((waiter) => waiter.priority >= priority);
     const tokensBefore = before.reduce((sum, waiter) => sum + waiter.tokens, 0);
     if (!this.mayGoIn(leftMs, tokens, before.length, tokensBefore)) return this.end(ticket, 'deadline');
-    if (before.length === 0) this.tags.set(flow, Math.max(this.virtualTime, this.tags.get(flow) ?? 0));
-    this.waiters.push({ ticket, flow, tokens, leftMs });
+    if (own.length === 0) {
+      this.tags.set(flow, Math.max(this.virtualTime, this.tags.get(flow) ?? 0));
+      this.turns.set(flow, ticket);
+    }
+    const nth = (this.came.get(flow) ?? 0) + 1;
+    this.came.set(flow, nth);
+    this.waiters.push({ ticket, flow, tokens, leftMs, priority, nth });
+    this.look();
+  }
+
+  raise(ticket: number, priority: number): void {
+    const waiter = this.waiters.find((one) => one.ticket === ticket)!;
+    if (waiter.priority >= priority) return;
+    waiter.priority = priority;
     this.look();
   }
 
@@ -141,7 +161,10 @@ class Model {
     if (otherTurns) {
       this.virtualTime = 0;
       this.tags.clear();
-      for (const { flow } of this.waiters) this.tags.set(flow, 0);
+      for (const { flow } of this.waiters) {
+        this.tags.set(flow, 0);
+        this.turns.set(flow, this.firstOf(flow)!.ticket);
+      }
     }
     this.look();
   }
@@ -173,9 +196,15 @@ class Model {
   }
 
   head(): (typeof this.waiters)[number] | undefined {
-    const firsts = this.waiters.filter((waiter, place) => this.waiters.findIndex((other) => other.flow === waiter.flow) === place);
-    const lowest = Math.min(...firsts.map((waiter) => this.tags.get(waiter.flow)!));
-    return firsts.find((waiter) => this.tags.get(waiter.flow) === lowest);
+    const flows = [...new Set(this.waiters.map(({ flow }) => flow))];
+    const [next] = flows.toSorted((a, b) => this.tags.get(a)! - this.tags.get(b)! || this.turns.get(a)! - this.turns.get(b)!);
+    return next === undefined ? undefined : this.firstOf(next);
+  }
+
+  firstOf(flow: string): (typeof this.waiters)[number] | undefined {
+    // Each step of priority is worth ten who came before.
+    const place = ({ nth, priority }: (typeof this.waiters)[number]): number => nth - 10 * priority;
+    return this.waiters.filter((waiter) => waiter.flow === flow).toSorted((a, b) => place(a) - place(b) || a.nth - b.nth)[0];
   }
 
   /** Whether rates and hold allow one more when `ms` have passed and others have gone before it. */
@@ -214,8 +243,13 @@ class Model {
 
   leave(ticket: number, cost: number): void {
     const gone = this.waiters.find((waiter) => waiter.ticket === ticket)!;
+    const wasFirst = this.firstOf(gone.flow) === gone;
     this.waiters = this.waiters.filter((waiter) => waiter !== gone);
     this.tags.set(gone.flow, this.tags.get(gone.flow)! + cost);
+    const next = this.firstOf(gone.flow);
+    // Who leaves gives nobody an earlier turn.
+    if (wasFirst && next !== undefined)
+      this.turns.set(gone.flow, cost > 0 ? next.ticket : Math.max(this.turns.get(gone.flow)!, next.ticket));
     if (this.waiters.length === 0) {
       this.tags.clear();
       this.virtualTime = 0;
@@ -236,7 +270,7 @@ class Subject {
   readonly outcomes: Outcome[] = [];
   /** What came back for each ticket that holds a permit. */
   readonly permits = new Map<number, Permit>();
-  readonly waiting = new Map<number, { readonly flow: string; readonly tokens: number }>();
+  readonly waiting = new Map<number, { readonly flow: string; readonly tokens: number; priority: number }>();
   readonly sideways: string[] = [];
   concurrency: number;
 
@@ -259,19 +293,25 @@ class Subject {
   answered(ticket: number, value: LimiterReply): void {
     const asked = this.waiting.get(ticket);
     expect(asked, `ticket ${ticket} is answered once`).toBeDefined();
-    const [firstOfFlow] = [...this.waiting].find(([, { flow }]) => flow === asked!.flow)!;
+    const own = [...this.waiting].find(([, { flow, priority }]) => flow === asked!.flow && priority >= asked!.priority)!;
     this.waiting.delete(ticket);
     this.outcomes.push({ ticket, at: value.at === 'refused' ? value.reason : value.at, atMs: this.passedMs });
     if (value.at !== 'granted') return;
-    if (firstOfFlow !== ticket) this.sideways.push(`ticket ${ticket} went before ${firstOfFlow} of its flow`);
+    if (own[0] !== ticket) this.sideways.push(`ticket ${ticket} went before ${own[0]} of its flow, which is as urgent`);
     if (this.permits.size >= this.concurrency) this.sideways.push(`${this.permits.size + 1} in flight at ${this.passedMs}`);
     this.permits.set(ticket, value);
   }
 
-  acquire(ticket: number, flow: string, tokens: number, patienceMs: number | undefined): void {
-    this.waiting.set(ticket, { flow, tokens });
+  acquire(ticket: number, flow: string, tokens: number, patienceMs: number | undefined, priority = 0): void {
+    this.waiting.set(ticket, { flow, tokens, priority });
     const deadline = patienceMs === undefined ? {} : { deadlineMs: this.nowMs + patienceMs };
-    this.tell({ type: 'limiter.acquire', replyTo: ticket, ticket, flow, input: tokens, output: 0, ...deadline });
+    this.tell({ type: 'limiter.acquire', replyTo: ticket, ticket, flow, priority, input: tokens, output: 0, ...deadline });
+  }
+
+  raise(ticket: number, priority: number): void {
+    const waiter = this.waiting.get(ticket);
+    if (waiter !== undefined) waiter.priority = Math.max(waiter.priority, priority);
+    this.tell({ type: 'limiter.raise', ticket, priority });
   }
 
   settle(ticket: number, used: number | null): void {
@@ -324,8 +364,19 @@ function play(
   for (const [ticket, step] of steps.entries()) {
     switch (step.at) {
       case 'acquire': {
-        subject.acquire(ticket, step.flow, step.tokens, step.patienceMs);
-        model.acquire(ticket, step.flow, step.tokens, step.patienceMs ?? Infinity);
+        subject.acquire(ticket, step.flow, step.tokens, step.patienceMs, step.priority);
+        model.acquire(ticket, step.flow, step.tokens, step.patienceMs ?? Infinity, step.priority);
+        break;
+      }
+      case 'raise': {
+        const waiting = [...subject.waiting.keys()];
+        const urgent = waiting[step.which % waiting.length];
+        // For nobody who waits: it is not there yet, or gone.
+        if (urgent === undefined) subject.raise(step.which, step.priority);
+        else {
+          subject.raise(urgent, step.priority);
+          model.raise(urgent, step.priority);
+        }
         break;
       }
       case 'cancel': {
@@ -398,7 +449,7 @@ describe('the limiter, beside its model', () => {
     );
   });
 
-  test('S6, and first in first out within a flow: in flight never passes the limit, nobody passes his own flow', () => {
+  test('S6, and first in first out within a flow: in flight never passes the limit, nobody passes those of his own flow who are as urgent', () => {
     fc.assert(
       fc.property(limitsArbitrary, fc.array(stepArbitrary, { maxLength: 80, size: 'max' }), (limits, steps) => {
         play(limits, steps, ({ sideways }) => expect(sideways).toEqual([]));

@@ -57,7 +57,7 @@ class Bench {
   }
 
   /** Asks, and returns the ticket. */
-  acquire(tokens = 1, { flow = 'worker', deadlineMs }: { flow?: string; deadlineMs?: number } = {}): number {
+  acquire(tokens = 1, { flow = 'worker', deadlineMs, slots = 1 }: { flow?: string; deadlineMs?: number; slots?: number } = {}): number {
     const ticket = (this.#ticket += 1);
     this.tell({
       type: 'limiter.acquire',
@@ -66,6 +66,7 @@ class Bench {
       flow,
       input: tokens,
       output: 0,
+      slots,
       ...(deadlineMs === undefined ? {} : { deadlineMs }),
     });
     return ticket;
@@ -462,6 +463,39 @@ describe('a limiter', () => {
       // Turn by turn again, or the large flow would pay with five hundred turns for its first.
       expect(other.filter((ticket) => bench.outcome(ticket) === 'granted')).toHaveLength(1);
       expect(bench.look().granted).toBe(5);
+    });
+  });
+
+  describe('a waiter that is raised', () => {
+    test('goes before those of its flow that are less urgent, and is answered once', () => {
+      const bench = new Bench({ concurrency: 1 });
+      const [first, second, third] = [bench.acquire(), bench.acquire(), bench.acquire()];
+      expect(bench.tell({ type: 'limiter.raise', ticket: third, priority: 2 })).toEqual([]);
+      bench.settle();
+      bench.settle();
+      expect(bench.order).toEqual([first, third, second]);
+    });
+
+    test('has no effect when it does not wait, or is as urgent already: not even the time is looked at', () => {
+      const bench = new Bench({ concurrency: 1 });
+      const granted = bench.acquire();
+      const waiting = bench.acquire();
+      bench.nowMs += 50;
+      const before = bench.state;
+      for (const ticket of [granted, 999]) bench.tell({ type: 'limiter.raise', ticket, priority: 5 });
+      bench.tell({ type: 'limiter.raise', ticket: waiting, priority: 0 });
+      bench.tell({ type: 'limiter.raise', ticket: waiting, priority: -3 });
+      expect(bench.state).toBe(before);
+    });
+
+    test('goes at once when there is room for it, though not for the one that was the head', () => {
+      const bench = new Bench({ concurrency: 3 });
+      bench.acquire(1, { slots: 2 });
+      const large = bench.acquire(1, { slots: 3 });
+      const small = bench.acquire();
+      expect(bench.outcome(small)).toBe(TOO_EARLY);
+      bench.tell({ type: 'limiter.raise', ticket: small, priority: 1 });
+      expect([bench.outcome(small), bench.outcome(large)]).toEqual(['granted', TOO_EARLY]);
     });
   });
 

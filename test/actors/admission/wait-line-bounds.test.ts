@@ -1,6 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { emptyLine, headGone, headOf, MOST_REMEMBERED, PLACES_PER_PRIORITY, withdrawn } from '../../../actors/admission/wait-line.ts';
+import {
+  emptyLine,
+  headGone,
+  headOf,
+  MOST_REMEMBERED,
+  PLACES_PER_PRIORITY,
+  raised,
+  withdrawn,
+} from '../../../actors/admission/wait-line.ts';
 import type { Waiter, WaitLine } from '../../../actors/admission/wait-line.ts';
 import { join } from './waiters.ts';
 
@@ -30,6 +38,7 @@ const action = (going: number): fc.Arbitrary<Action> =>
     { weight: 50, arbitrary: fc.record({ at: fc.constant('join' as const), newcomer }) },
     { weight: going, arbitrary: fc.record({ at: fc.constant('go' as const) }) },
     { weight: 8, arbitrary: fc.record({ at: fc.constant('leave' as const), which: fc.nat() }) },
+    { weight: 8, arbitrary: fc.record({ at: fc.constant('raise' as const), which: fc.nat(), priority: fc.constantFrom(0, 1, 2, 3) }) },
   );
 const history = fc.constantFrom(20, 40, 50).chain((going) => fc.array(action(going), { maxLength: 250, size: 'max' }));
 
@@ -39,13 +48,16 @@ type Action =
       readonly newcomer: { readonly tenant: string; readonly flow: string; readonly priority: number; readonly tokens: number };
     }
   | { readonly at: 'go' }
-  | { readonly at: 'leave'; readonly which: number };
+  | { readonly at: 'leave'; readonly which: number }
+  | { readonly at: 'raise'; readonly which: number; readonly priority: number };
 
 interface Observer {
   came?(waiter: Waiter, waiting: readonly Waiter[], line: WaitLine): void;
   /** `waiting` is without the one that went. */
   went?(gone: Waiter, cost: number, waiting: readonly Waiter[], line: WaitLine): void;
   left?(leaver: Waiter, waiting: readonly Waiter[], line: WaitLine): void;
+  /** It was less urgent than it is; `waiting` has it as it is now. */
+  rose?(waiter: Waiter, waiting: readonly Waiter[], line: WaitLine): void;
 }
 
 /** Plays a history on a line and tells what happened. */
@@ -59,7 +71,14 @@ function play(shares: Shares, actions: readonly Action[], observer: Observer): v
       const waiter: Waiter = { ticket, tenant, flow, priority, input: tokens, arrival: ticket } as Waiter;
       waiting.push(waiter);
       observer.came?.(waiter, waiting, line);
-    } else if (waiting.length > 0) {
+    } else if (waiting.length > 0 && act.at === 'raise') {
+      const before = waiting[act.which % waiting.length]!;
+      line = raised(line, before.ticket, act.priority);
+      if (act.priority <= before.priority) continue;
+      const urgent: Waiter = { ...before, priority: act.priority };
+      waiting = waiting.map((waiter) => (waiter === before ? urgent : waiter));
+      observer.rose?.(urgent, waiting, line);
+    } else if (waiting.length > 0 && act.at !== 'raise') {
       const ticketOfLeaver = act.at === 'go' ? headOf(line)!.ticket : waiting[act.which % waiting.length]!.ticket;
       const leaver = waiting.find((waiter) => waiter.ticket === ticketOfLeaver)!;
       waiting = waiting.filter((waiter) => waiter !== leaver);
@@ -89,15 +108,18 @@ describe('L5: nobody is overtaken without bound', () => {
     fc.assert(
       fc.property(weights, history, fc.boolean(), (shares, actions, crowded) => {
         const overtaken = new Map<number, { count: number; above: number }>();
+        const came = new Map<number, number>();
         const all: readonly Action[] = crowded
           ? actions.map((act) => (act.at === 'join' ? { ...act, newcomer: { ...act.newcomer, tenant: 'x', flow: 'a' } } : act))
           : actions;
         play(shares, all, {
+          came: ({ ticket, priority }) => void came.set(ticket, priority),
           went(gone, _cost, waiting) {
             for (const waiter of waiting) {
               if (flowOf(waiter) !== flowOf(gone) || waiter.arrival > gone.arrival) continue;
+              expect(gone.priority).toBeGreaterThan(waiter.priority);
               const before = overtaken.get(waiter.ticket) ?? { count: 0, above: 0 };
-              const now = { count: before.count + 1, above: Math.max(before.above, gone.priority - waiter.priority) };
+              const now = { count: before.count + 1, above: Math.max(before.above, gone.priority - came.get(waiter.ticket)!) };
               expect(now.count).toBeLessThan(now.above * PLACES_PER_PRIORITY);
               overtaken.set(waiter.ticket, now);
             }
@@ -169,7 +191,9 @@ describe('L5: nobody is overtaken without bound', () => {
         const stood = new Map<number, number>();
         const passed = new Map<number, Passings>();
         const latestTurn = new Map<string, number>();
-        const even = actions.map((act) => (act.at === 'join' ? { ...act, newcomer: { ...act.newcomer, priority: 0 } } : act));
+        const even = actions
+          .filter((act) => act.at !== 'raise')
+          .map((act) => (act.at === 'join' ? { ...act, newcomer: { ...act.newcomer, priority: 0 } } : act));
         play(shares, even, {
           came(waiter, waiting) {
             const before = waiting.filter((other) => other !== waiter && flowOf(other) === flowOf(waiter)).map((other) => other.input);
@@ -193,19 +217,23 @@ describe('L5: nobody is overtaken without bound', () => {
   });
 });
 
-test('the head stays the head until it goes or leaves, or somebody more urgent joins its kind', () => {
+test('the head stays the head until it goes or leaves, or one of its kind is more urgent, as it joins or as it is raised', () => {
   fc.assert(
     fc.property(history, (actions) => {
       let head: Waiter | undefined;
+      const joined = (waiter: Waiter, _waiting: readonly Waiter[], line: WaitLine): void => {
+        const now = headOf(line)!.ticket;
+        // One that came earlier, and was behind for its priority, needs no higher one.
+        const takesItsPlace =
+          head !== undefined && flowOf(waiter) === flowOf(head) && (waiter.priority > head.priority || waiter.ticket < head.ticket);
+        if (head !== undefined) expect(takesItsPlace ? [head.ticket, waiter.ticket] : [head.ticket]).toContain(now);
+        head = headOf(line);
+      };
       // Turns of one cost and one weight: equal tags are where a head could be lost.
       const even = actions.map((act) => (act.at === 'join' ? { ...act, newcomer: { ...act.newcomer, tokens: 1 } } : act));
       play({ tenants: {}, kinds: {} }, even, {
-        came(waiter, _waiting, line) {
-          const now = headOf(line)!.ticket;
-          const takesItsPlace = head !== undefined && flowOf(waiter) === flowOf(head) && waiter.priority > head.priority;
-          if (head !== undefined) expect(takesItsPlace ? [head.ticket, waiter.ticket] : [head.ticket]).toContain(now);
-          head = headOf(line);
-        },
+        came: joined,
+        rose: joined,
         went(_gone, _cost, _waiting, line) {
           head = headOf(line);
         },

@@ -11,6 +11,7 @@ import {
   mostUrgentOf,
   PLACES_PER_PRIORITY,
   positionOf,
+  raised,
   refusersOf,
   waiterOf,
   withdrawn,
@@ -50,9 +51,13 @@ class PlainShare {
   }
 }
 
+/** In places of its kind. */
+const headStart = (priority: number): number => Math.min(Math.max(priority, -HIGHEST_PRIORITY), HIGHEST_PRIORITY) * PLACES_PER_PRIORITY;
+
 interface PlainWaiter extends Newcomer {
   readonly arrival: number;
-  readonly place: number;
+  /** How-manieth of its kind it is. */
+  readonly nth: number;
 }
 
 /** The line with plain arrays: everything is searched for when it is asked. */
@@ -75,7 +80,8 @@ class PlainLine {
 
   firstOf(tenant: string, kind: string): PlainWaiter | undefined {
     const own = this.waiters.filter((waiter) => waiter.tenant === tenant && waiter.flow === kind);
-    return own.toSorted((a, b) => a.place - b.place || a.arrival - b.arrival)[0];
+    const place = ({ nth, priority }: PlainWaiter): number => nth - headStart(priority);
+    return own.toSorted((a, b) => place(a) - place(b) || a.arrival - b.arrival)[0];
   }
 
   headOfTenant(tenant: string): PlainWaiter | undefined {
@@ -90,13 +96,19 @@ class PlainLine {
 
   join(newcomer: Newcomer): void {
     const flow = JSON.stringify([newcomer.tenant, newcomer.flow]);
-    const comers = (this.comers.get(flow) ?? 0) + 1;
-    this.comers.set(flow, comers);
-    const priority = Math.min(Math.max(newcomer.priority, -HIGHEST_PRIORITY), HIGHEST_PRIORITY);
+    const nth = (this.comers.get(flow) ?? 0) + 1;
+    this.comers.set(flow, nth);
     this.arrivals += 1;
-    this.waiters.push({ ...newcomer, arrival: this.arrivals, place: comers - priority * PLACES_PER_PRIORITY });
+    this.waiters.push({ ...newcomer, arrival: this.arrivals, nth });
     this.share(newcomer.tenant).come(newcomer.flow, this.arrivals);
     this.tenants.come(newcomer.tenant, this.arrivals);
+  }
+
+  /** Nobody pays, and nobody's turn is another one. */
+  raise(ticket: number, priority: number): void {
+    this.waiters = this.waiters.map((waiter) =>
+      waiter.ticket === ticket && waiter.priority < priority ? { ...waiter, priority } : waiter,
+    );
   }
 
   drop(ticket: number, cost: number): void {
@@ -146,6 +158,10 @@ const action = fc.oneof(
   { weight: 60, arbitrary: fc.record({ at: fc.constant('join' as const), newcomer }) },
   { weight: 45, arbitrary: fc.record({ at: fc.constant('go' as const), extra: fc.constantFrom(0, 0, 4) }) },
   { weight: 12, arbitrary: fc.record({ at: fc.constant('leave' as const), which: fc.nat() }) },
+  {
+    weight: 12,
+    arbitrary: fc.record({ at: fc.constant('raise' as const), which: fc.nat(), priority: fc.constantFrom(-1, 0, 1, 2, 3, 99) }),
+  },
   { weight: 1, arbitrary: fc.record({ at: fc.constant('level' as const) }) },
 );
 
@@ -167,9 +183,8 @@ function expectSame(line: WaitLine, plain: PlainLine): void {
 }
 
 function expectAheadIsSure(line: WaitLine, { waiters }: PlainLine, asked: Newcomer): void {
-  const effective = (priority: number): number => Math.min(Math.max(priority, -HIGHEST_PRIORITY), HIGHEST_PRIORITY);
   const before = waiters.filter(
-    ({ tenant, flow, priority }) => tenant === asked.tenant && flow === asked.flow && effective(priority) >= effective(asked.priority),
+    ({ tenant, flow, priority }) => tenant === asked.tenant && flow === asked.flow && headStart(priority) >= headStart(asked.priority),
   );
   expect(aheadOf(line, asked.tenant, asked.flow, asked.priority)).toEqual({
     requests: before.length,
@@ -214,6 +229,11 @@ test('it serves, sums up and finds as a line made of plain arrays does, over any
           const leaver = waiters[act.which % waiters.length]!;
           line = withdrawn(line, leaver.ticket);
           plain.drop(leaver.ticket, 0);
+        } else if (waiters.length > 0 && act.at === 'raise') {
+          const urgent = waiters[act.which % waiters.length]!.ticket;
+          line = raised(line, urgent, act.priority);
+          plain.raise(urgent, act.priority);
+          expect(waiterOf(line, urgent)!.priority).toBe(plain.waiters.find(({ ticket: own }) => own === urgent)!.priority);
         }
         expectSame(deepFreeze(line), plain);
       }
@@ -231,6 +251,7 @@ test('positions are the order in which all would go if nobody came or left, afte
         else if (act.at === 'level') line = leveled(line);
         else if (line.size > 0 && act.at === 'go') line = headGone(line, 1 + act.extra);
         else if (act.at === 'leave') line = withdrawn(line, act.which % (ticket + 1));
+        else if (act.at === 'raise') line = raised(line, act.which % (ticket + 1), act.priority);
       }
       for (const [position, waiter] of orderOf(line).entries()) expect(positionOf(line, waiter.ticket)).toBe(position);
     }),

@@ -10,8 +10,10 @@ import {
   leastImportantOf,
   leveled,
   MOST_REMEMBERED,
+  mostUrgentOf,
   PLACES_PER_PRIORITY,
   positionOf,
+  raised,
   refusersOf,
   waiterOf,
   withdrawn,
@@ -155,6 +157,51 @@ describe('urgency within a kind', () => {
     expect(aheadOf(line, '', 'k', 2)).toEqual({ requests: 3, input: 15, output: 3 });
     expect(aheadOf(line, '', 'k', 0)).toEqual({ requests: 5, input: 29, output: 7 });
     expect(aheadOf(line, '', 'k', 3)).toEqual({ requests: 0, input: 0, output: 0 });
+  });
+});
+
+describe('who is raised while it waits', () => {
+  /** Twenty wait, the tickets from 0. */
+  const twenty = (): WaitLine => {
+    let line = emptyLine();
+    for (let ticket = 0; ticket < 20; ticket += 1) line = join(line, 'k', { ticket });
+    return line;
+  };
+
+  test('has the place that it would have if it had come like that: it keeps how long it has waited', () => {
+    expect(positionOf(raised(twenty(), 15, 1), 15)).toBe(15 - PLACES_PER_PRIORITY + 1);
+    expect(positionOf(raised(twenty(), 15, 2), 15)).toBe(0);
+    // Of two who are raised alike, the older goes first.
+    const both = raised(raised(twenty(), 15, 5), 10, 5);
+    expect(go(both, 3).gone.map(({ ticket }) => ticket)).toEqual([10, 15, 0]);
+  });
+
+  test('is never made less urgent, and nobody else is touched: the same line', () => {
+    const line = raised(twenty(), 15, 3);
+    expect(raised(line, 15, 3)).toBe(line);
+    expect(raised(line, 15, -2)).toBe(line);
+    expect(raised(line, 99, 5)).toBe(line);
+  });
+
+  test('buys nothing for its kind or its tenant: it takes the turn that the head had', () => {
+    let line = join(join(emptyLine(), 'a', { ticket: 1 }), 'b', { ticket: 2 });
+    line = join(join(line, 'a', { ticket: 3 }), 'b', { ticket: 4 });
+    line = raised(line, 4, 9);
+    expect(go(line, 4).gone.map(({ ticket }) => ticket)).toEqual([1, 4, 2, 3]);
+  });
+
+  test('is known as urgent to whoever comes, or sheds, and found as before', () => {
+    let line = join(join(emptyLine(), 'k', { ticket: 1, deadlineMs: 7, whenOpen: 'refuse' }), 'k', { ticket: 2 });
+    line = raised(line, 1, 4);
+    expect(aheadOf(line, '', 'k', 4)).toEqual({ requests: 1, input: 1, output: 0 });
+    expect(leastImportantOf(line)!.ticket).toBe(2);
+    expect(waiterOf(line, 1)).toMatchObject({ priority: 4, deadlineMs: 7 });
+    expect([mostUrgentOf(line), ...refusersOf(line)]).toEqual([waiterOf(line, 1), waiterOf(line, 1)]);
+    expect(withdrawn(withdrawn(line, 1), 2)).toEqual(emptyLine());
+  });
+
+  test('to a priority that is no whole number is a bug of whoever let it in', () => {
+    expect(() => raised(twenty(), 3, 0.5)).toThrow(/priorities/);
   });
 });
 
