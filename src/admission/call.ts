@@ -147,6 +147,13 @@ export class Call implements Operation, Asker<LimiterReply>, Payer, UnansweredCa
     host.send(limiter, question);
   }
 
+  raised(): void {
+    const { host, limiter } = this.#carrier;
+    // Wherever else it is, it has not asked yet, or not this time: it asks with the priority that its caller has then.
+    if (this.#at === 'limiter')
+      host.send(limiter, { type: 'limiter.raise', ticket: this.ticket, priority: this.#caller.priority ?? 0 } as Message);
+  }
+
   lost(): void {
     this.#carrier.lost(this);
   }

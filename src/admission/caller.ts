@@ -11,6 +11,8 @@ export interface Operation {
   readonly notBeforeMs?: number | undefined;
   /** By which the limiter knows it while it waits there. */
   readonly ticket?: number;
+  /** Its caller's priority has grown: it is as urgent from now on, wherever it waits in an order of urgency. */
+  raised?(): void;
   /** What is in flight aborts with `reason`, and is not tried again; what it answers all the same is taken. */
   abort(reason: unknown): void;
   /** Whoever began it is gone: it gives back what it holds and never settles. What is in flight aborts with `reason`. */
@@ -22,7 +24,7 @@ export interface Caller {
   /** Whom to be fair to: first among tenants (default ''), then among flows: the kind. */
   readonly tenant?: string | undefined;
   readonly flow: string;
-  /** Higher goes sooner within its flow. Default 0. */
+  /** Higher goes sooner within its flow. Default 0. One that grows is told to the operation. */
   readonly priority?: number | undefined;
   /** The budgets that pay. Default: none. */
   readonly scopes?: readonly string[] | undefined;

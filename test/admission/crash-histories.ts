@@ -20,6 +20,7 @@ type Step =
   | { readonly at: 'begin'; readonly call: DeskCall }
   | { readonly at: 'crash' }
   | { readonly at: 'cancel'; readonly which: number }
+  | { readonly at: 'raise'; readonly which: number; readonly priority: number }
   /** 0: the next step comes before anything of this one has been delivered. */
   | { readonly at: 'pass'; readonly ms: number };
 
@@ -98,6 +99,7 @@ const historyArbitrary = (largest: number, fixed: Partial<DeskCall>): fc.Arbitra
       { weight: 4, arbitrary: passArbitrary },
       { weight: 2, arbitrary: fc.record({ at: fc.constant('crash' as const) }) },
       { weight: 1, arbitrary: fc.record({ at: fc.constant('cancel' as const), which: fc.nat(100) }) },
+      { weight: 1, arbitrary: fc.record({ at: fc.constant('raise' as const), which: fc.nat(100), priority: fc.constantFrom(1, 5) }) },
     ),
     { minLength: 5, maxLength: 60, size: 'max' },
   );
@@ -136,6 +138,11 @@ async function play(
       case 'cancel': {
         const outcome = desk.outcomes[step.which % Math.max(1, desk.outcomes.length)];
         if (outcome !== undefined) desk.cancel(outcome);
+        break;
+      }
+      case 'raise': {
+        const outcome = desk.outcomes[step.which % Math.max(1, desk.outcomes.length)];
+        if (outcome !== undefined) desk.raise(outcome, step.priority);
         break;
       }
       case 'pass':

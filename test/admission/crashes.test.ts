@@ -5,9 +5,11 @@
  */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { Message } from '../../actors/kernel/effects.ts';
 import { expectPaced, expectShut, run } from './crash-histories.ts';
 import type { World } from './crash-histories.ts';
-import type { Desk, DeskOptions, Tried } from './desk.ts';
+import { Desk } from './desk.ts';
+import type { DeskCall, DeskOptions, Tried } from './desk.ts';
 
 const RUNS = { numRuns: 120, seed: 5 };
 /** Both dimensions together fit into a burst of a second, whatever the rate. */
@@ -138,7 +140,8 @@ describe('calls whose limiter crashes at any moment', () => {
           for (const { call, attempt, beganAs } of desk.tries) if (attempt === 1) firsts.set(call, beganAs);
           const inLine = desk.outcomes.filter(({ number, operation }) => firsts.has(number) && !desk.askedAgain.has(operation));
           for (const priority of [0, 5]) {
-            const places = inLine.filter(({ asked }) => asked.priority === priority).map(({ number }) => firsts.get(number)!);
+            const alike = inLine.filter(({ asked, priority: latest }) => asked.priority === priority && latest === priority);
+            const places = alike.map(({ number }) => firsts.get(number)!);
             expect(places).toEqual(places.toSorted((a, b) => a - b));
             pairs += places.length;
           }
@@ -149,6 +152,55 @@ describe('calls whose limiter crashes at any moment', () => {
       RUNS,
     );
     expect(pairs).toBeGreaterThan(100);
+  });
+});
+
+describe('a call that is raised', () => {
+  const limits = { concurrency: 1 };
+  const soon = { tries: [{ end: 'ok', afterMs: 10 }] } as const satisfies DeskCall;
+
+  /** One is under way, three stand in line, and the third is raised. */
+  async function orderWhen(raising: (desk: Desk, raise: () => void) => Promise<void> | void): Promise<readonly number[]> {
+    const desk = new Desk({ limits });
+    await desk.settle();
+    desk.begin({ tries: [{ end: 'ok', afterMs: 2_000 }] });
+    const [, , last] = [desk.begin(soon), desk.begin(soon), desk.begin(soon)];
+    await desk.settle();
+    await raising(desk, () => desk.raise(last, 5));
+    await desk.advance(10_000);
+    await desk.close();
+    return desk.tries.map(({ call }) => call);
+  }
+
+  test('goes before those of less priority', async () => {
+    expect(await orderWhen((_desk, raise) => raise())).toEqual([0, 3, 1, 2]);
+  });
+
+  test('also when the limiter is gone with the message, or is not there to get it', async () => {
+    const afterTheCrash = await orderWhen(async (desk, raise) => {
+      desk.crash();
+      await desk.settle();
+      raise();
+    });
+    const withTheCrash = await orderWhen((desk, raise) => {
+      raise();
+      desk.crash();
+    });
+    expect([afterTheCrash, withTheCrash]).toEqual([
+      [0, 3, 1, 2],
+      [0, 3, 1, 2],
+    ]);
+  });
+
+  test('and one that has its permit already, or that the limiter does not know, changes nothing', async () => {
+    let crashes = 0;
+    const order = await orderWhen(async (desk) => {
+      desk.raise(desk.outcomes[0]!, 5);
+      for (const ticket of [-1, 1, 99]) desk.tell({ type: 'limiter.raise', ticket, priority: 9 } as Message);
+      await desk.settle();
+      crashes = desk.crashes;
+    });
+    expect({ order, crashes }).toEqual({ order: [0, 1, 2, 3], crashes: 0 });
   });
 });
 

@@ -74,6 +74,8 @@ export interface DeskOutcome {
   readonly endings: Ending[];
   operation: Operation | undefined;
   cancelled: boolean;
+  /** As it asked, or as it has been raised to. */
+  priority: number;
 }
 
 interface DeskRequest {
@@ -173,12 +175,14 @@ export class Desk extends GateTime {
 
   begin(asked: DeskCall): DeskOutcome {
     const number = this.outcomes.length;
-    const outcome: DeskOutcome = { number, asked, endings: [], operation: undefined, cancelled: false };
+    const outcome: DeskOutcome = { number, asked, endings: [], operation: undefined, cancelled: false, priority: asked.priority ?? 0 };
     this.outcomes.push(outcome);
     const caller: Caller = {
       tenant: asked.tenant,
       flow: asked.flow ?? 'flow',
-      priority: asked.priority,
+      get priority() {
+        return outcome.priority;
+      },
       scopes: asked.scopes,
       withinMs: asked.withinMs,
       whenShut: asked.whenShut,
@@ -196,6 +200,13 @@ export class Desk extends GateTime {
     if (outcome.cancelled || outcome.endings.length > 0) return;
     outcome.cancelled = true;
     outcome.operation!.cancel(new Error('given up'));
+  }
+
+  /** Somebody more urgent waits for it. */
+  raise(outcome: DeskOutcome, priority: number): void {
+    if (priority <= outcome.priority) return;
+    outcome.priority = priority;
+    if (outcome.endings.length === 0 && !outcome.cancelled) outcome.operation!.raised?.();
   }
 
   /** Poison for whoever is the limiter when it arrives. */

@@ -109,7 +109,7 @@ export class Sweeps {
     if (lease === undefined || lease.priority >= priority) return;
     lease.priority = priority;
     const { plan, run, task } = lease;
-    if (run !== undefined) run.priority = priority;
+    if (run !== undefined) run.raise(priority);
     else this.#core.tellQueue(plan.kind, { type: 'queue.raised', tasks: [{ id: task.id, fence: task.fence, priority }] });
   }
 

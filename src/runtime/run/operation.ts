@@ -10,6 +10,8 @@ export interface RunOperation {
   readonly waitsFor: WaitsFor | undefined;
   /** Of one that waits for admission: it will not go on before, for all that is known. */
   readonly notBeforeMs?: number | undefined;
+  /** The priority of the run has grown. */
+  raised?(): void;
   /** The run lets go soon: what is in flight aborts, and what it brings all the same is taken. */
   abort?(reason: unknown): void;
   /** The run is over: it gives back what it holds and never settles. */

@@ -64,7 +64,7 @@ export abstract class RunOperations {
   undoing: Undo | undefined;
   /** An operator wants the task: what is in flight may end, nothing new is begun, then the run lets go. */
   lettingGo: 'cancelled' | 'paused' | undefined;
-  /** Of its calls and children; grows when somebody more urgent waits for what it holds. */
+  /** Of its calls and children; grows by `raise`. */
   priority: number;
   /** When a tick last found that the run had done something on `ctx`: the clock is not read for each operation. */
   lastSignMs: number;
@@ -189,6 +189,12 @@ export abstract class RunOperations {
     this.#ended ??= new AbortController();
     if (this.#over !== undefined) this.#ended.abort(new RunOverError(this.#over));
     return this.#ended.signal;
+  }
+
+  /** Somebody more urgent waits for what it holds, or for its end. */
+  raise(priority: number): void {
+    this.priority = priority;
+    for (const operation of this.open) operation.raised?.();
   }
 
   /** From now on it begins nothing; what waits for a permit does not get one. Cancelled, it is told so, as is what it has in flight. */

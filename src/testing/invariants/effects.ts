@@ -80,10 +80,6 @@ export const S11: Invariant = {
         suspended.add(worker);
         if (running > 0) broken(`${worker} is suspended, and ${running} of its runs go on`);
       },
-      // Its run has lost the lease, and learns of it with the answer.
-      'store.expired': ({ held: { id } }) => {
-        for (const [key, task] of calls) if (task === id) calls.delete(key);
-      },
       'actor.spawned': ({ id }) => void suspended.delete(id),
       'run.began': ({ worker, task }) => {
         if (suspended.has(worker)) broken(`${worker} is suspended, and begins a run of ${task}`);

@@ -183,6 +183,8 @@ export type HostFact =
       readonly at: 'limiter.asked';
       readonly dependency: string;
       readonly ask: number;
+      /** By which it is known while it waits. */
+      readonly ticket: number;
       /** The worker, where one calls. */
       readonly who: string;
       readonly tenant: string;
@@ -190,6 +192,8 @@ export type HostFact =
       readonly priority: number;
       readonly tokens: number;
     }
+  /** Whoever waits with that ticket, if anybody does, has at least this priority from now on. */
+  | { readonly at: 'limiter.raised'; readonly dependency: string; readonly ticket: number; readonly priority: number }
   | { readonly at: 'limiter.answered'; readonly dependency: string; readonly ask: number; readonly reply: LimiterReply };
 
 /** The simulation's own doing. */

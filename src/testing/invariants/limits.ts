@@ -101,11 +101,15 @@ function levelsOf({ dependencies }: Topology) {
 
 interface Waiting {
   readonly ask: number;
+  readonly ticket: number;
   /** Grows with each who joins. */
   readonly order: number;
   readonly tenant: string;
   readonly flow: string;
+  /** As it asked. */
   readonly priority: number;
+  /** As it is by now. */
+  urgency: number;
   readonly cost: number;
   /** Cost of what its own flow has before it: grows by whoever of its flow passes it. */
   ahead: number;
@@ -131,15 +135,15 @@ export const L5: Invariant = {
     const withinFlow = (dependency: string, waiter: Waiting, gone: Waiting): void => {
       waiter.ahead += gone.cost;
       waiter.overtaken += 1;
-      const { flow, priority, overtaken } = waiter;
-      const most = gone.priority > priority ? (HIGHEST_PRIORITY - Math.max(priority, -HIGHEST_PRIORITY)) * PLACES_PER_PRIORITY : 0;
+      const { flow, priority, urgency, overtaken } = waiter;
+      const most = gone.urgency > urgency ? (HIGHEST_PRIORITY - Math.max(priority, -HIGHEST_PRIORITY)) * PLACES_PER_PRIORITY : 0;
       if (overtaken > most)
         broken(
-          `${dependency}: ${flow} waits with 0 before it, and ${flow} passed it with ${gone.cost} (priority ${gone.priority} over ${priority}, ${overtaken} times)`,
+          `${dependency}: ${flow} waits with 0 before it, and ${flow} passed it with ${gone.cost} (priority ${gone.urgency} over ${urgency}, ${overtaken} times)`,
         );
     };
     return {
-      'limiter.asked': ({ dependency, ask, tenant, flow, priority, tokens }) => {
+      'limiter.asked': ({ dependency, ask, ticket, tenant, flow, priority, tokens }) => {
         const line = lineOf(dependency);
         const spec = dependencies[dependency]?.spec;
         // Weights change what a turn costs: the properties of the line are there for that.
@@ -147,7 +151,23 @@ export const L5: Invariant = {
         const cost = countsTokens(spec) ? Math.max(1, tokens) : 1;
         let ahead = line.latest.get(flow) ?? 0;
         for (const other of line.waiting) if (other.flow === flow && other.tenant === tenant) ahead += other.cost;
-        line.waiting.push({ ask, order: (order += 1), tenant, flow, priority, cost, ahead, overtaken: 0, passed: new Map() });
+        line.waiting.push({
+          ask,
+          ticket,
+          order: (order += 1),
+          tenant,
+          flow,
+          priority,
+          urgency: priority,
+          cost,
+          ahead,
+          overtaken: 0,
+          passed: new Map(),
+        });
+      },
+      'limiter.raised': ({ dependency, ticket, priority }) => {
+        const waiter = lineOf(dependency).waiting.find((other) => other.ticket === ticket);
+        if (waiter !== undefined) waiter.urgency = Math.max(waiter.urgency, priority);
       },
       'limiter.answered': ({ dependency, ask, reply }) => {
         const line = lineOf(dependency);

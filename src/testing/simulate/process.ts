@@ -221,6 +221,7 @@ export class SimulatedProcess implements Caller {
         if (message.type === 'limiter.acquire') {
           const {
             replyTo,
+            ticket,
             tenant = '',
             flow,
             priority = 0,
@@ -231,7 +232,11 @@ export class SimulatedProcess implements Caller {
           const who = this.#asks.get(replyTo);
           const dependency = toId.slice(limiters.length);
           if (who !== undefined)
-            scene.see({ at: 'limiter.asked', dependency, ask: replyTo, who, tenant, flow, priority, tokens: input + output });
+            scene.see({ at: 'limiter.asked', dependency, ask: replyTo, ticket, who, tenant, flow, priority, tokens: input + output });
+        }
+        if (message.type === 'limiter.raise') {
+          const { ticket, priority } = message as Extract<LimiterMessage, { type: 'limiter.raise' }>;
+          scene.see({ at: 'limiter.raised', dependency: toId.slice(limiters.length), ticket, priority });
         }
         this.#deliveriesLeft -= 1;
         if (this.#deliveriesLeft <= 0) this.transport.freeze();
