@@ -47,6 +47,33 @@ export function fleetUnder(limits: Limits, mailbox: MailboxOptions = { capacity:
   return defineFleet({ name: 'mutants', agents: { parent, child } });
 }
 
+interface Visit {
+  readonly writes: readonly string[];
+  readonly calls: number;
+}
+
+/** Whoever is in a room calls, and stands in line behind many who are in none. */
+function rooms(): Topology {
+  const model = dependency({ limits: { concurrency: 1 }, perform: async (request: number) => request });
+  const visitor = agent({
+    uses: { model },
+    replicas: 16,
+    writes: ({ writes }: Visit) => writes,
+    run: async ({ calls }: Visit, ctx) => {
+      for (let call = 0; call < calls; call += 1) await ctx.call('model', call);
+      return calls;
+    },
+  });
+  return defineFleet({ name: 'rooms', agents: { visitor } });
+}
+
+/** Fourteen of two priorities, somebody ordinary in the room after them, and then one as urgent as any who wants to go there. */
+const VISITS: SimulateOptions['workload'] = [
+  ...Array.from({ length: 14 }, (_, at) => ({ input: { writes: [], calls: 4 }, priority: 1 + (at % 2), atMs: at })),
+  { input: { writes: ['room'], calls: 1 }, priority: 0, atMs: 900 },
+  { input: { writes: ['room'], calls: 1 }, priority: 2, atMs: 1_200 },
+].map((visit) => ({ kind: 'visitor', ...visit }));
+
 /** A pool of one whose only worker asks for more of its own kind. A run that gets nowhere is over soon. */
 function asksItself(): Topology {
   const node = agent({
@@ -394,6 +421,15 @@ export const MUTANTS: readonly Mutant[] = [
     what: 'a limiter serves who came last',
     limits: { concurrency: 1 },
     internals: () => ({ parts: { limiter: lastInFirstOut } }),
+  },
+  {
+    invariant: 'L5',
+    what: 'a limiter raises who waits above those who are as urgent and came before',
+    topology: rooms(),
+    options: { workload: VISITS, provider: { model: { latencyMs: 300 } } },
+    internals: () => ({
+      parts: { limiter: hearing((message) => (message.type === 'limiter.raise' ? { ...message, priority: 9 } : message)) },
+    }),
   },
   {
     invariant: 'waits',
