@@ -120,13 +120,18 @@ export const transaction: Plant = {
   smallest: { tasks: 1, steps: 0 },
 };
 
+/** Levels of priority that no waiting makes up for here. */
+const LONG = 1_000;
+
 /** Strictly in order: the next one is handed out when the one before has ended. */
 function inOrder(store: Store): Store {
   const line: string[] = [];
   return {
     ...store,
     submit: async (tasks, nowMs) => {
-      const outcomes = await store.submit(tasks, nowMs);
+      // A retry stands in line from when it came due; here it is the head that goes first, whatever has become of it.
+      const ranked = tasks.map((task, at) => ({ ...task, priority: -LONG * (line.length + at) }));
+      const outcomes = await store.submit(ranked, nowMs);
       for (const [at, { id }] of tasks.entries()) if (outcomes[at]!.at === 'accepted') line.push(id);
       return outcomes;
     },

@@ -14,7 +14,7 @@ export function simulateMutant(topology: Topology, options: SimulateOptions, int
 }
 
 /** What a checker says is broken, when it sees these facts. One with an `atMs` is seen then. */
-export function saidBy(invariant: Invariant, facts: readonly object[], topology: unknown = undefined): readonly string[] {
+export function saidBy(invariant: Invariant, facts: readonly object[], topology?: unknown): readonly string[] {
   const said: string[] = [];
   const checker = invariant.check(topology as never, (message) => void said.push(message)) as Record<
     string,
