@@ -28,7 +28,7 @@ import { SqliteEvents } from './sqlite-events.ts';
 import type { Arrival, Completed, HeldRow, HeldTask, RememberRow, RowOutcome, SettledRow, StartRow } from './sqlite-held.ts';
 import { Known } from './sqlite-known.ts';
 import { SqliteLeases } from './sqlite-leases.ts';
-import { mergeBest, orderKeyOf, toHeld, toRecord } from './sqlite-rows.ts';
+import { boxRange, mergeBest, orderKeyOf, toHeld, toRecord } from './sqlite-rows.ts';
 import type { BestRow, RecordRow } from './sqlite-rows.ts';
 import type { Cell } from './sqlite-rows-statement.ts';
 import { SqliteSchedules } from './sqlite-schedules.ts';
@@ -39,7 +39,6 @@ import type { RowsStarted } from './sqlite-starts.ts';
 import { SqliteState } from './sqlite-state.ts';
 import { SqliteSteering } from './sqlite-steering.ts';
 import { earliest, MOST_SWEPT, sweepTasks } from './sqlite-sweep.ts';
-import type { Taken } from './sqlite-turns.ts';
 import { FIRST_TERMINAL, OWNER_GONE_ERROR, STATUS, STATUSES, statusOf } from './task-status.ts';
 
 const STALE = { at: 'stale' } as const;
@@ -48,7 +47,6 @@ const SETTLED = Object.fromEntries(STATUSES.map((status) => [status, { at: 'sett
   Record<TaskStatus, SettleOutcome>
 >;
 const NOTHING: readonly never[] = [];
-const NO_ROWS: ReadonlySet<never> = new Set();
 /** The largest LIMIT that a statement is given; an endless one may be asked for. */
 const MOST_ROWS = 1_000_000_000;
 
@@ -134,7 +132,7 @@ export class SqliteTasks {
     const { sql, turns, paused, tally, held, claims } = this.#known;
     const claimed = wants.map(({ kind, limit, box }) => {
       if (paused.has(kind)) return NOTHING;
-      const { best, fresh } = box === undefined ? turns.take(kind, rowLimit(limit)) : this.#boxed(kind, box, rowLimit(limit));
+      const { best, fresh } = turns.take(kind, rowLimit(limit), box);
       const found = fresh.size === 0 ? best : best.filter((row) => !fresh.has(row));
       const seqs = found.map((row) => row[0]);
       sql.lease.run(seqs, this.#known.epoch, leaseUntilMs, nowMs);
@@ -149,10 +147,6 @@ export class SqliteTasks {
       return best;
     });
     return claimed.length === 1 ? claimed[0]! : mergeBest(claimed);
-  }
-
-  #boxed(kind: string, box: string, limit: number): Taken {
-    return { best: this.#known.sql.bestBoxed.all(kind, box, limit) as unknown as BestRow[], fresh: NO_ROWS };
   }
 
   /** Of a row that was just claimed. */
@@ -235,7 +229,8 @@ export class SqliteTasks {
 
   unbox(items: Parameters<Store['unbox']>[0]): void {
     for (const { kind, box } of items) {
-      const rows = this.#known.sql.unbox.all(kind, box) as unknown as [tenant: string, resumed: number][];
+      const rows = this.#known.sql.unbox.all(kind, ...boxRange(box)) as unknown as [tenant: string, resumed: number][];
+      this.#known.turns.unboxed(kind, box);
       for (const [tenant, resumed] of rows) this.#known.turns.queued(kind, tenant, resumed);
     }
   }

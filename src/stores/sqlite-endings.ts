@@ -22,7 +22,7 @@ import { Families } from './sqlite-family-end.ts';
 import type { Known } from './sqlite-known.ts';
 import { SqliteOrder } from './sqlite-order.ts';
 import { raise } from './sqlite-raise.ts';
-import { isCancelNoted, NOTED, orderKeyOf, toFree } from './sqlite-rows.ts';
+import { boxOf, isCancelNoted, NOTED, orderKeyOf, toFree } from './sqlite-rows.ts';
 import type { BestRow, FreeRow, FreeTask, TaskOptions } from './sqlite-rows.ts';
 import { hasCompensations } from './sqlite-undo.ts';
 import { SqliteWaits } from './sqlite-waits.ts';
@@ -462,8 +462,10 @@ export class Endings {
     sql.putBack.run(status, resumed, attempt, losses, error, atMs, parkedFor, task.seq);
     tally.moved(task.kind, task.status, status);
     if (status !== STATUS.queued) return;
-    if (box === undefined) this.queued(task.seq, task.kind, task.options?.tenant ?? '', resumed, orderKeyOf(task.options));
-    else sql.putIntoBox.run(box, task.seq);
+    const tenant = task.options?.tenant ?? '';
+    if (box === undefined) return this.queued(task.seq, task.kind, tenant, resumed, orderKeyOf(task.options));
+    sql.putIntoBox.run(boxOf(box, tenant), task.seq);
+    this.#known.turns.spilled(task.kind, box, tenant, resumed);
   }
 
   #woken(seq: number, [kind, tenant, orderKey]: readonly [string, string, string | null]): void {

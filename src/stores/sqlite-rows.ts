@@ -46,6 +46,18 @@ export function optionsOf(task: NewTask): TaskOptions | null {
   };
 }
 
+/** How a row names the box that it is in: with its tenant behind, so what a tenant has in a box is one stretch of the index. */
+export function boxOf(box: string, tenant: string): string {
+  return JSON.stringify(box) + tenant;
+}
+
+/** All that is in a box is from the first of these on, and before the second. */
+export function boxRange(box: string): readonly [from: string, before: string] {
+  const from = boxOf(box, '');
+  // The quotation mark that it ends with, and the character after that.
+  return [from, `${from.slice(0, -1)}#`];
+}
+
 /** As a row keeps it. */
 export function parseOptions(json: string | null): TaskOptions | null {
   return json === null ? null : (JSON.parse(json) as TaskOptions);

@@ -8,7 +8,7 @@
  *     task_ready     queued, best first, by kind   one entry in at submit, out at claim
  *     task_lease     leased and running            in at claim, out at settle
  *     task_due       retrying, and parked with a time
- *     task_boxed     with a box, so queued: spilled there by a worker
+ *     task_boxed     with a box, so queued: spilled there by a worker; named with the tenant (see `boxOf`)
  *     task_order     with an order key, so unfinished
  *     task_deadline  with a deadline, and not under lease
  *     task_ended_badly                             for people who look

@@ -93,8 +93,16 @@ export function prepareStatements(db: DatabaseSync) {
       where status = ${STATUS.queued} and box is null and kind = ? order by resumed desc, tenant, rank, seq limit ?`),
     bestOfTenant: rows(`select ${BEST} from task indexed by task_ready
       where status = ${STATUS.queued} and box is null and kind = ? and resumed = ? and tenant = ? order by rank, seq limit ?`),
+    /** Of one tenant; so are the next two. */
     bestBoxed: rows(`select ${BEST} from task indexed by task_boxed
       where status = ${STATUS.queued} and box is not null and kind = ? and box = ? order by resumed desc, rank, seq limit ?`),
+    bestBoxedOfBand: rows(`select ${BEST} from task indexed by task_boxed
+      where status = ${STATUS.queued} and box is not null and kind = ? and box = ? and resumed = ? order by rank, seq limit ?`),
+    hasBoxed: rows(`select exists (select 1 from task indexed by task_boxed
+      where status = ${STATUS.queued} and box is not null and kind = ? and box = ? and resumed = ?)`),
+    /** The next tenant that has something in a box, of those after one and before the end of the box. */
+    nextBoxedTenant: rows(`select tenant from task indexed by task_boxed
+      where status = ${STATUS.queued} and box is not null and kind = ? and box > ? and box < ? order by box limit 1`),
     /** The next tenant that has something to claim. */
     nextTenant: rows(`select tenant from task indexed by task_ready
       where status = ${STATUS.queued} and box is null and kind = ? and resumed = ? and tenant > ? order by tenant limit 1`),
@@ -119,7 +127,7 @@ export function prepareStatements(db: DatabaseSync) {
     ),
     emptyBox: new RowsStatement(db, '?', (seqs) => `update task set box = null where seq in (${seqs})`),
     unbox: rows(`update task indexed by task_boxed set box = null
-      where status = ${STATUS.queued} and box is not null and kind = ? and box = ? returning tenant, resumed`),
+      where status = ${STATUS.queued} and box is not null and kind = ? and box >= ? and box < ? returning tenant, resumed`),
     putIntoBox: db.prepare('update task set box = ? where seq = ?'),
     start: new RowsStatement(
       db,

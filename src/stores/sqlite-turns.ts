@@ -6,16 +6,23 @@
  * A tenant that had nothing new to claim has a line: its new tasks, as they arrive, in memory. As long as all that is
  * new of it is there, it is claimed without a look at the rows. Whatever else becomes of one of them, the line
  * is forgotten, and the rows tell again.
+ *
+ * In each box of a kind they take turns of their own, without lines. What leaves a box otherwise than by a claim is not
+ * told: whose turn it is and who has nothing there is found out then.
  */
 import type { KindLimits } from '../../actors/ports/store.ts';
 import { FreshLine } from './fresh-line.ts';
 import type { Claims } from './sqlite-claims.ts';
+import { boxOf, boxRange } from './sqlite-rows.ts';
 import type { BestRow } from './sqlite-rows.ts';
 import type { Statements } from './sqlite-statements.ts';
 import { TenantTurns } from './tenant-turns.ts';
 import type { Band } from './tenant-turns.ts';
 
 interface KindTurns {
+  readonly kind: string;
+  /** Of this box of the kind; undefined: of what is in none. */
+  readonly box: string | undefined;
   readonly turns: TenantTurns;
   readonly tenants: Readonly<Record<Band, Set<string>>>;
   /** By tenant: all that is new of it. Others are looked for in the rows. */
@@ -39,11 +46,13 @@ const READ_AHEAD = 2;
 const MOST_IN_LINES = 5_000;
 const NOTHING: Taken = { best: [], fresh: new Set() };
 
-/** Of one database. Boxes have no turns. */
+/** Of one database. */
 export class Turns {
   readonly #sql: Statements;
   readonly #claims: Claims;
   readonly #kinds = new Map<string, KindTurns>();
+  /** By kind, and by box. */
+  readonly #boxes = new Map<string, Map<string, KindTurns>>();
   #weights: Readonly<Record<string, KindLimits>> = {};
   #inLines = 0;
   /** Whether the tenant that was claimed of last has more is to be seen. */
@@ -57,15 +66,15 @@ export class Turns {
   /** Shares of tenants, by kind. */
   set weights(kinds: Readonly<Record<string, KindLimits>>) {
     this.#weights = kinds;
-    for (const [kind, { turns }] of this.#kinds) turns.weights = this.#weightsOf(kind);
+    for (const { kind, turns } of this.#all()) turns.weights = this.#weightsOf(kind);
   }
 
   /** Forgets who has something to claim. */
   load(): void {
     this.#inLines = 0;
-    for (const kind of this.#kinds.values()) {
-      kind.known = false;
-      kind.lines.clear();
+    for (const of of this.#all()) {
+      of.known = false;
+      of.lines.clear();
     }
   }
 
@@ -81,6 +90,17 @@ export class Turns {
     enter(of, tenant, band);
   }
 
+  /** A task can be claimed from a box. */
+  spilled(kind: string, box: string, tenant: string, resumed: number): void {
+    const of = this.#ofBox(kind, box);
+    if (of.known) enter(of, tenant, resumed === 1 ? 'resumed' : 'new');
+  }
+
+  /** There is nothing in this box. */
+  unboxed(kind: string, box: string): void {
+    this.#boxes.get(kind)?.delete(box);
+  }
+
   /** Of this kind, or of all, the rows tell what can be claimed. */
   forgetLines(kind?: string): void {
     const kinds = kind === undefined ? this.#kinds.values() : [this.#of(kind)];
@@ -91,7 +111,7 @@ export class Turns {
   gone(kind: string, tenant: string, resumed: number): void {
     const of = this.#of(kind);
     if (resumed === 0) this.#forgetLine(of, tenant);
-    if (!of.known || (this.#sql.hasQueued.get(kind, resumed, tenant) as unknown as [number])[0] === 1) return;
+    if (!of.known || this.#has(of, resumed, tenant)) return;
     this.#leave(of, tenant, resumed === 1 ? 'resumed' : 'new');
   }
 
@@ -101,22 +121,21 @@ export class Turns {
     this.#unsure = undefined;
   }
 
-  /** The best of a kind, up to so many, which are going to be claimed. */
-  take(kind: string, limit: number): Taken {
+  /** The best of a kind, or of a box of it, up to so many, which are going to be claimed. */
+  take(kind: string, limit: number, box?: string): Taken {
     if (limit === 0) return NOTHING;
-    const of = this.#of(kind);
-    if (!of.known) this.#find(kind, of);
+    const of = box === undefined ? this.#of(kind) : this.#ofBox(kind, box);
+    if (!of.known) this.#find(of);
     const { resumed, new: fresh } = of.tenants;
     const isOne = fresh.size === 1 && (resumed.size === 0 || (resumed.size === 1 && first(resumed) === first(fresh)));
-    if (isOne && of.lines.size === 0) return { best: this.#takeOfOne(kind, of, limit), fresh: NOTHING.fresh };
-    return this.#takeInTurn(kind, of, limit);
+    if (isOne && of.lines.size === 0) return { best: this.#takeOfOne(of, limit), fresh: NOTHING.fresh };
+    return this.#takeInTurn(of, limit);
   }
 
   /** There is one tenant: one statement. */
-  #takeOfOne(kind: string, of: KindTurns, limit: number): BestRow[] {
+  #takeOfOne(of: KindTurns, limit: number): BestRow[] {
     const tenant = first(of.tenants.new)!;
-    this.#claims.write();
-    const best = this.#sql.best.all(kind, limit) as unknown as BestRow[];
+    const best = this.#best(of, tenant, limit);
     of.turns.charge(tenant, best.length);
     const last = best.at(-1);
     if (best.length < limit || last === undefined) {
@@ -124,11 +143,11 @@ export class Turns {
       return best;
     }
     if (last[12] === 0) this.#leave(of, tenant, 'resumed');
-    this.#unsure = { kind, tenant, resumed: last[12] };
+    if (of.box === undefined) this.#unsure = { kind: of.kind, tenant, resumed: last[12] };
     return best;
   }
 
-  #takeInTurn(kind: string, of: KindTurns, limit: number): Taken {
+  #takeInTurn(of: KindTurns, limit: number): Taken {
     const best: BestRow[] = [];
     const fresh = new Set<BestRow>();
     for (const band of BANDS) {
@@ -151,8 +170,7 @@ export class Turns {
         if (line === undefined || (line.at + 1 >= line.rows.length && line.rows.length === line.read)) {
           const share = Math.ceil((limit - best.length) / of.tenants[band].size) + READ_AHEAD;
           const read = line === undefined ? share : line.read * 2;
-          if (band === 'new') this.#claims.write();
-          const rows = this.#sql.bestOfTenant.all(kind, band === 'resumed' ? 1 : 0, tenant, read) as unknown as BestRow[];
+          const rows = this.#bestOfBand(of, band, tenant, read);
           ahead.set(tenant, (line = { rows, at: line?.at ?? 0, read }));
         }
         const row = line.rows[line.at];
@@ -187,29 +205,65 @@ export class Turns {
     of.lines.delete(tenant);
   }
 
+  *#all(): Generator<KindTurns> {
+    yield* this.#kinds.values();
+    for (const boxes of this.#boxes.values()) yield* boxes.values();
+  }
+
   #of(kind: string): KindTurns {
     let of = this.#kinds.get(kind);
-    if (of === undefined) {
-      of = {
-        turns: new TenantTurns(this.#weightsOf(kind)),
-        tenants: { resumed: new Set(), new: new Set() },
-        lines: new Map(),
-        known: false,
-      };
-      this.#kinds.set(kind, of);
-    }
+    if (of === undefined) this.#kinds.set(kind, (of = this.#turnsOf(kind, undefined)));
     return of;
   }
 
-  #find(kind: string, of: KindTurns): void {
+  #ofBox(kind: string, box: string): KindTurns {
+    let boxes = this.#boxes.get(kind);
+    if (boxes === undefined) this.#boxes.set(kind, (boxes = new Map()));
+    let of = boxes.get(box);
+    if (of === undefined) boxes.set(box, (of = this.#turnsOf(kind, box)));
+    return of;
+  }
+
+  #turnsOf(kind: string, box: string | undefined): KindTurns {
+    const turns = new TenantTurns(this.#weightsOf(kind));
+    return { kind, box, turns, tenants: { resumed: new Set(), new: new Set() }, lines: new Map(), known: false };
+  }
+
+  /** What the only tenant has, in order. */
+  #best({ kind, box }: KindTurns, tenant: string, limit: number): BestRow[] {
+    if (box !== undefined) return this.#sql.bestBoxed.all(kind, boxOf(box, tenant), limit) as unknown as BestRow[];
+    this.#claims.write();
+    return this.#sql.best.all(kind, limit) as unknown as BestRow[];
+  }
+
+  #bestOfBand({ kind, box }: KindTurns, band: Band, tenant: string, limit: number): BestRow[] {
+    const resumed = band === 'resumed' ? 1 : 0;
+    if (box !== undefined) return this.#sql.bestBoxedOfBand.all(kind, boxOf(box, tenant), resumed, limit) as unknown as BestRow[];
+    if (band === 'new') this.#claims.write();
+    return this.#sql.bestOfTenant.all(kind, resumed, tenant, limit) as unknown as BestRow[];
+  }
+
+  #has({ kind, box }: KindTurns, resumed: number, tenant: string): boolean {
+    const row =
+      box === undefined ? this.#sql.hasQueued.get(kind, resumed, tenant) : this.#sql.hasBoxed.get(kind, boxOf(box, tenant), resumed);
+    return (row as unknown as [number])[0] === 1;
+  }
+
+  /** The next tenant with a name that has something, in a box of whatever band. */
+  #nextTenant({ kind, box }: KindTurns, resumed: number, tenant: string): string | undefined {
+    const row =
+      box === undefined
+        ? this.#sql.nextTenant.get(kind, resumed, tenant)
+        : this.#sql.nextBoxedTenant.get(kind, boxOf(box, tenant), boxRange(box)[1]);
+    return (row as unknown as [string] | undefined)?.[0];
+  }
+
+  #find(of: KindTurns): void {
     for (const band of BANDS) {
       const resumed = band === 'resumed' ? 1 : 0;
       const found = new Set<string>();
-      if ((this.#sql.hasQueued.get(kind, resumed, NO_NAME) as unknown as [number])[0] === 1) found.add(NO_NAME);
-      for (let tenant: string | undefined = NO_NAME; tenant !== undefined;) {
-        [tenant] = (this.#sql.nextTenant.get(kind, resumed, tenant) ?? []) as unknown as [string | undefined];
-        if (tenant !== undefined) found.add(tenant);
-      }
+      for (let tenant: string | undefined = NO_NAME; tenant !== undefined; tenant = this.#nextTenant(of, resumed, tenant))
+        if (this.#has(of, resumed, tenant)) found.add(tenant);
       for (const tenant of found) enter(of, tenant, band);
       for (const tenant of of.tenants[band]) if (!found.has(tenant)) this.#leave(of, tenant, band);
     }

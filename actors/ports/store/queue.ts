@@ -20,8 +20,8 @@ export interface ClaimCommand {
 }
 
 /**
- * A task under lease. Order: ahead of new work first (`resumed`); then the tenants of the kind take
- * turns by weight; within a tenant by rank, which is the time of arrival less `agingMs` for each
+ * A task under lease. Order: ahead of new work first (`resumed`); then the tenants of the kind, or of
+ * the box, take turns by weight; within a tenant by rank, which is the time of arrival less `agingMs` for each
  * level of priority, so that waiting counts as much as urgency; then arrival. A retry that has come
  * due counts from then, so what fails again and again leaves the head of the line; put back by an
  * operator (`requeue`) it counts from its arrival once more.

@@ -179,6 +179,94 @@ export function sharingOut(makePlace: MakePlace): void {
       expect(claimed.toSorted()).toEqual(['x', 'z']);
     });
 
+    describe('in the box of a worker', () => {
+      const fromBox = (limit: number, box = 'w') =>
+        bench.store.claim({ wants: [{ kind: KIND, limit, box }], leaseUntilMs: bench.nowMs + 60_000, nowMs: bench.nowMs });
+
+      async function spill(tenant: string | undefined, count: number, box = 'w'): Promise<void> {
+        await many(tenant, count);
+        const claimed = await bench.claim(count);
+        await bench.store.settle(
+          claimed.map(({ id, fence }) => ({ id, fence, outcome: { at: 'released', box } })),
+          bench.nowMs,
+        );
+        bench.nowMs += 1;
+      }
+
+      async function boxShares(count: number, atATime: number): Promise<Record<string, number>> {
+        const of: Record<string, number> = {};
+        for (let left = count; left > 0; left -= atATime)
+          for (const { tenant } of await fromBox(atATime)) of[tenant ?? ''] = (of[tenant ?? ''] ?? 0) + 1;
+        return of;
+      }
+
+      for (const atATime of [1, 4, 12]) {
+        test(`a tenant with many tasks does not keep out one with few (${atATime} at a time)`, async () => {
+          await spill('big', 100);
+          await fromBox(4);
+          await spill('small', 6);
+          expect(await boxShares(12, atATime)).toEqual({ big: 6, small: 6 });
+        });
+
+        test(`they take turns by weight (${atATime} at a time)`, async () => {
+          await bench.reopen({ kinds: { [KIND]: { weights: { gold: 3 } } } });
+          for (const tenant of ['gold', 'plain', undefined]) await spill(tenant, 50);
+          const of = await boxShares(60, atATime);
+          expect(of['gold']).toBeGreaterThanOrEqual(34);
+          expect(of['gold']).toBeLessThanOrEqual(38);
+          expect(Math.abs(of['plain']! - of['']!)).toBeLessThanOrEqual(2);
+        });
+      }
+
+      test('what was resumed goes ahead of whose turn it is', async () => {
+        await spill('a', 10);
+        await bench.submit(newTask('b', { tenant: 'b' }));
+        const [b] = await bench.claim();
+        await bench.settle(b!, parked('sleep', { wakeAtMs: bench.nowMs }));
+        const [again] = await bench.claim();
+        await bench.settle(again!, { at: 'released', box: 'w' });
+        expect(await fromBox(1)).toMatchObject([{ id: 'b' }]);
+      });
+
+      test('all of it comes in the end, once, whoever else has left it', async () => {
+        for (const tenant of ['a', 'b', undefined]) await spill(tenant, 10);
+        const claimed = [...(await fromBox(5))];
+        for (const { id } of await bench.all()) if (id.startsWith('b 7') || id.startsWith('a ')) await bench.steer(id, 'pause');
+        claimed.push(...(await fromBox(99)));
+        const paused = (await bench.all()).filter(({ parkedFor }) => parkedFor === 'operator');
+        expect(new Set(claimed.map(({ id }) => id)).size + paused.length).toBe(30);
+        expect(await fromBox(99)).toEqual([]);
+      });
+
+      test('a box has what was put into it, whatever it and the tenants are called', async () => {
+        const spilled = [
+          ['w', '"x'],
+          ['w"', 'x'],
+          ['w', undefined],
+          ['w!', 'x'],
+          ['w"x', undefined],
+        ] as const;
+        for (const [box, tenant] of spilled) await spill(tenant, 3, box);
+        const counts = async (box: string) => (await fromBox(2, box)).map(({ tenant }) => tenant);
+        expect(await counts('w')).toEqual(expect.arrayContaining(['"x', null]));
+        expect(await counts('w"')).toEqual(['x', 'x']);
+        expect(await counts('w!')).toEqual(['x', 'x']);
+        expect(await counts('w"x')).toEqual([null, null]);
+        expect(await bench.claim(99)).toEqual([]);
+        await bench.store.unbox([{ kind: KIND, box: 'w' }]);
+        expect((await bench.claim(99)).map(({ tenant }) => tenant).toSorted()).toEqual(['"x', '"x', null, null]);
+        expect(await fromBox(99, 'w"')).toHaveLength(1);
+      });
+
+      test('what comes back into a box that was given up is found there', async () => {
+        await spill('a', 2);
+        await bench.store.unbox([{ kind: KIND, box: 'w' }]);
+        const [first] = await bench.claim(2);
+        await bench.settle(first!, { at: 'released', box: 'w' });
+        expect(await fromBox(9)).toHaveLength(1);
+      });
+    });
+
     test('all of it comes in the end, once', async () => {
       for (const tenant of ['a', 'b', 'c']) await many(tenant, 20);
       const claimed = [...(await bench.claim(7)), ...(await bench.claim(99))];
