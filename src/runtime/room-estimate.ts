@@ -4,7 +4,9 @@
  * their ends included.
  *
  * Each refusal takes a place in a line that nobody keeps: the next one is told to come later by the time that one place
- * takes. So a crowd that was refused does not come back as a crowd.
+ * takes. So a crowd that was refused does not come back as a crowd. The line is never longer than the backlog takes to end
+ * at the present pace: by then there has been room, whoever was promised it. Who is refused beyond that goes round again
+ * from its head, since many do not come when they were told to.
  */
 import type { TaskCounts } from '../../actors/ports/store.ts';
 
@@ -48,21 +50,26 @@ export class RoomEstimate {
   retryAfterMs(nowMs: number, kind: string | undefined): number {
     this.#look(nowMs);
     const key = kind ?? ALL;
-    const eachMs = this.#eachMs(key);
-    if (eachMs === undefined) return UNKNOWN_MS;
-    const promisedMs = Math.min(Math.max(nowMs, this.#promisedMs.get(key) ?? 0) + eachMs, nowMs + LATEST_MS);
+    const pace = this.#pace(key);
+    if (pace === undefined) return UNKNOWN_MS;
+    const { eachMs, allMs } = pace;
+    const nextMs = Math.max(nowMs, this.#promisedMs.get(key) ?? 0) + eachMs;
+    const promisedMs = Math.min(nextMs > nowMs + allMs ? nowMs + eachMs : nextMs, nowMs + LATEST_MS);
     this.#promisedMs.set(key, promisedMs);
     return Math.ceil(Math.max(SOONEST_MS, promisedMs - nowMs));
   }
 
-  /** How long it has taken lately until there was room for one more. */
-  #eachMs(key: string): number | undefined {
+  /** How long it has taken lately until there was room for one more, and how long all that is unfinished takes at that. */
+  #pace(key: string): { readonly eachMs: number; readonly allMs: number } | undefined {
     const samples = this.#samples.length > 1 ? this.#samples : this.#before;
     const [first, last] = [samples[0], samples.at(-1)];
     if (first === undefined || last === undefined || first === last) return undefined;
-    const grown = (last.unfinished.get(key) ?? 0) - (first.unfinished.get(key) ?? 0);
+    const unfinished = last.unfinished.get(key) ?? 0;
+    const grown = unfinished - (first.unfinished.get(key) ?? 0);
     const made = (last.accepted.get(key) ?? 0) - (first.accepted.get(key) ?? 0) - grown;
-    return made <= 0 ? Infinity : (last.atMs - first.atMs) / made;
+    if (made <= 0) return { eachMs: Infinity, allMs: Infinity };
+    const eachMs = (last.atMs - first.atMs) / made;
+    return { eachMs, allMs: eachMs * Math.max(1, unfinished) };
   }
 
   /** Counts, at most once a second, and only while somebody is refused: a fleet that has room pays nothing for this. */
