@@ -2,7 +2,6 @@
 import type { Topology } from '../../topology/fleet.ts';
 import type { BudgetSpec } from '../../../actors/budget/plan.ts';
 import type { Invariant } from './invariant.ts';
-import { limiterOf } from '../../runtime/tree.ts';
 
 /** Tokens in all that may be spent by whoever is under it. */
 interface Ceiling {
@@ -73,15 +72,10 @@ export const S5: Invariant = {
 export const S8: Invariant = {
   name: 'S8',
   promise: 'breaker open: no call begins; half-open: no more than it has probes, but for those that were given up',
-  check(topology, broken) {
-    const { dependencies } = topology;
+  check({ dependencies }, broken) {
     /** `begun`: by their keys, since it is where it is. */
     const breakers = new Map<string, { readonly at: string; readonly begun: string[] }>();
     return {
-      // Of one that has crashed nothing is known: the next one probes anew.
-      'actor.spawned': ({ id }) => {
-        for (const [dependency, { begun }] of breakers) if (id === limiterOf(topology, dependency)) begun.length = 0;
-      },
       'breaker.moved': ({ dependency, to }) => void breakers.set(dependency, { at: to, begun: [] }),
       'call.began': ({ dependency, key }) => {
         const breaker = breakers.get(dependency);

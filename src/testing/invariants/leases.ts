@@ -12,12 +12,11 @@ export const LEASES: Invariant = {
       'process.killed': (_fact, atMs) => {
         for (const last of names.values()) if (last.untilMs <= atMs) last.untilMs = -Infinity;
       },
-      'store.leased': ({ lease: { name, holder, fence }, untilMs, nowMs }, atMs) => {
+      'store.leased': ({ lease: { name, holder, fence }, untilMs, nowMs }) => {
         const last = names.get(name);
         // Asked again, it is the same lease.
         if (last?.holder === holder && last.fence === fence) return;
-        // A command may have been sent before the clock was put on, and come after one that has seen the lease run out.
-        if (last !== undefined && Math.max(nowMs, atMs) < last.untilMs)
+        if (last !== undefined && nowMs < last.untilMs)
           broken(`${holder} is given ${name} under token ${fence} as of ${nowMs}, and ${last.holder} has it until ${last.untilMs}`);
         names.set(name, { holder, fence, untilMs });
       },
