@@ -103,6 +103,8 @@ export type StoreFact =
   | { readonly at: 'store.fired'; readonly firing: Firing; readonly nowMs: number }
   /** Somebody has a name to himself, or is told so again; `nowMs`: the time that the command said. */
   | { readonly at: 'store.leased'; readonly lease: LeaseHeld; readonly untilMs: number; readonly nowMs: number }
+  /** A command about leases, whatever comes of it, said that it was `nowMs`; what it did is seen after that. */
+  | { readonly at: 'store.leases-asked'; readonly nowMs: number }
   | { readonly at: 'store.lease-renewed'; readonly lease: LeaseHeld; readonly untilMs: number }
   | { readonly at: 'store.lease-released'; readonly lease: LeaseHeld }
   /**

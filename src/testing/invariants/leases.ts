@@ -7,11 +7,14 @@ export const LEASES: Invariant = {
   check(_topology, broken) {
     /** By name: who had it last, and until when, by the times that commands said. */
     const names = new Map<string, { readonly holder: string; readonly fence: number; untilMs: number }>();
+    const runOut = (atMs: number): void => {
+      for (const last of names.values()) if (last.untilMs <= atMs) last.untilMs = -Infinity;
+    };
     return {
       // The clock of the next process may be behind: what had run out by then stays so.
-      'process.killed': (_fact, atMs) => {
-        for (const last of names.values()) if (last.untilMs <= atMs) last.untilMs = -Infinity;
-      },
+      'process.killed': (_fact, atMs) => runOut(atMs),
+      // So it does where a clock is set ahead: a command that was sent before may come after one that has said a later time.
+      'store.leases-asked': ({ nowMs }) => runOut(nowMs),
       'store.leased': ({ lease: { name, holder, fence }, untilMs, nowMs }) => {
         const last = names.get(name);
         // Asked again, it is the same lease.

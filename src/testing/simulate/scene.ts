@@ -41,6 +41,9 @@ import type { Violation } from './result.ts';
 /** What comes after the first hundred says nothing new. */
 const MOST_VIOLATIONS = 100;
 
+/** Each tells the store the time, at which leases may have run out. */
+const LEASE_COMMANDS: readonly Command[] = ['takeLeases', 'renewLeases', 'releaseLeases', 'readLeases'];
+
 type Handler = (fact: Fact, atMs: number) => void;
 
 export class Scene {
@@ -247,6 +250,7 @@ export class Scene {
 
   /** What users share by leases. */
   #leased(command: Command, items: unknown, reply: unknown, nowMs: number): void {
+    if (LEASE_COMMANDS.includes(command)) this.see({ at: 'store.leases-asked', nowMs });
     switch (command) {
       case 'takeLeases':
         for (const [at, outcome] of (reply as readonly LeaseOutcome[]).entries()) {

@@ -1,6 +1,7 @@
 /** Checkers over single facts: what each of them has to tell apart. */
 import { describe, expect, test } from 'vitest';
 import { S11 } from '../../../src/testing/invariants/effects.ts';
+import { LEASES } from '../../../src/testing/invariants/leases.ts';
 import { saidBy } from './kit.ts';
 
 describe('S11, calls of parked tasks', () => {
@@ -21,5 +22,24 @@ describe('S11, calls of parked tasks', () => {
   test('one of the run after that is found', () => {
     expect(saidBy(S11, [expired(1), began(2), parked])).toHaveLength(1);
     expect(saidBy(S11, [expired(1), began(2), settled])).toHaveLength(1);
+  });
+});
+
+describe('S12, leases of names', () => {
+  const asked = (nowMs: number) => ({ at: 'store.leases-asked', nowMs });
+  const leased = (holder: string, fence: number, nowMs: number) => ({
+    at: 'store.leased',
+    lease: { name: 'lock:a', holder, fence },
+    untilMs: nowMs + 100,
+    nowMs,
+  });
+
+  test('one that is given to another while it lasts is found, also when the store was asked before', () => {
+    expect(saidBy(LEASES, [leased('a', 1, 10), leased('b', 2, 60)])).toHaveLength(1);
+    expect(saidBy(LEASES, [leased('a', 1, 10), asked(109), leased('b', 2, 60)])).toHaveLength(1);
+  });
+
+  test('one that had run out by what the store was told stays so for whoever asked before that, and is heard later', () => {
+    expect(saidBy(LEASES, [leased('a', 1, 10), asked(110), leased('b', 2, 10)])).toEqual([]);
   });
 });
