@@ -16,9 +16,13 @@ export function moved(state: Draft, breaker: Breaker, effects: HostEffect[]): Dr
   const before = state.breaker!;
   if (breaker === before) return state;
   const next = { ...state, breaker };
-  // It may have been open meanwhile: then this half-open is another one.
-  if (breaker.at !== before.at || breaker.openings !== before.openings) effects.push(noted(next) as OwnEffect as HostEffect);
+  if (hasMoved(before, breaker)) effects.push(noted(next) as OwnEffect as HostEffect);
   return next;
+}
+
+/** Whether it is in another condition. It may have been open meanwhile: then this half-open is another one. */
+export function hasMoved(before: Breaker, after: Breaker): boolean {
+  return after.at !== before.at || after.openings !== before.openings;
 }
 
 /** What whoever runs the limiter is told. */

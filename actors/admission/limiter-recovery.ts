@@ -7,7 +7,7 @@ import { breakerOf, restored } from '../breaker/breaker.ts';
 import { NOTHING } from '../kernel/decider.ts';
 import type { Decision } from '../kernel/decider.ts';
 import type { HostEffect, OwnEffect } from '../kernel/effects.ts';
-import { noted } from './limiter-look.ts';
+import { hasMoved, noted } from './limiter-look.ts';
 import type { LimiterState } from './limiter-state.ts';
 import type { LimiterInput } from './messages.ts';
 import { held, reconfigured, regulatorOf } from './regulator.ts';
@@ -42,6 +42,6 @@ export function initial(input: LimiterInput, nowMs: number): Decision<LimiterSta
     settled: 0,
   };
   // Its rest may be over meanwhile, or its probe lost: whoever watches is told.
-  const hasMoved = book?.breaker !== undefined && state.breaker !== undefined && state.breaker.at !== book.breaker.at;
-  return [state, hasMoved ? [noted(state) as OwnEffect as HostEffect] : NOTHING];
+  const isAnother = book?.breaker !== undefined && state.breaker !== undefined && hasMoved(book.breaker, state.breaker);
+  return [state, isAnother ? [noted(state) as OwnEffect as HostEffect] : NOTHING];
 }

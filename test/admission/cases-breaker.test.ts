@@ -188,6 +188,23 @@ describe('a limiter that crashes', () => {
     expect(desk.moves).toEqual(['open', 'half-open', 'closed']);
     await desk.close();
   });
+
+  test('tells of a half-open that is another one: it has been open in between, and has all its probes', async () => {
+    const desk = new Desk({ attempts: 1, breaker: { ...BREAKS, probes: 2, probeMs: 2_000 } });
+    await desk.advance(5_000);
+    desk.begin({ tries: [{ end: http(500), afterMs: 0 }] });
+    await desk.advance(1_500);
+    desk.begin({ tries: [{ end: 'ok', afterMs: 0 }] });
+    await desk.advance(100);
+    expect(desk.moves).toEqual(['open', 'half-open']);
+    // What the probe brought, the successor does not know: its lease and a rest have passed.
+    await desk.advance(10_000);
+    desk.crash();
+    await desk.advance(100);
+    expect(await desk.look()).toMatchObject({ breaker: { at: 'half-open', openings: 2 } });
+    expect(desk.moves).toEqual(['open', 'half-open', 'half-open']);
+    await desk.close();
+  });
 });
 
 describe('CB-10: isolated by hand', () => {

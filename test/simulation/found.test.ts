@@ -1,5 +1,5 @@
 /** What seeds have found, each as the smallest fleet that shows it. */
-import { agent, defineFleet } from 'drover';
+import { agent, defineFleet, dependency } from 'drover';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 import type { SimulateOptions, SimulationResult } from '../../src/testing/index.ts';
@@ -98,4 +98,25 @@ test('a sleep that has ended by one clock has ended for good, though the next pr
   });
   expect(violations).toEqual([]);
   expect(statistics.completed).toBe(1);
+});
+
+test('a half-open breaker of a limiter that crashed, and has been open meanwhile, is told of: it has all its probes', async () => {
+  const api = dependency<string, string>({
+    perform: async () => 'real',
+    breaker: { failures: 1, resetAfterMs: 1_000, probes: 2, probeMs: 5_000 },
+    attempts: 1,
+  });
+  const topology = defineFleet({
+    name: 'probes',
+    agents: { caller: agent({ uses: { api }, run: (request: string, ctx) => ctx.call('api', request) }) },
+  });
+  let calls = 0;
+  const { violations, statistics } = await simulated(topology, {
+    // The first opens it, and is the first probe when it is tried again.
+    workload: [0, 20_000, 21_000].map((atMs) => ({ kind: 'caller', input: `at ${atMs}`, atMs })),
+    provider: { api: { latencyMs: 10, reply: (_request: string, { fail }) => ((calls += 1) === 1 ? fail(new Error('broken')) : 'ok') } },
+    faults: { strikes: [{ at: 'limiter-crash', dependency: 'api', atMs: 18_000 }] },
+  });
+  expect(violations).toEqual([]);
+  expect(statistics.completed).toBe(3);
 });
