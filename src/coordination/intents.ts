@@ -7,6 +7,7 @@ import { CoordinationOptionError, GateFullError } from './errors.ts';
 import { Hold } from './hold.ts';
 import { checkName, checkOptions, checkTtl, checkWait, isPassing, Tools, TOOLS_FIELDS, WAIT_FIELDS } from './tools.ts';
 import type { CoordinationOptions, WaitOptions } from './tools.ts';
+import { Waiter, wakeNext } from './waiters.ts';
 
 /** What gates need of a store. */
 export type IntentStore = Pick<Store, 'registerIntents' | 'withdrawIntents'>;
@@ -90,7 +91,12 @@ async function enterGate(store: IntentStore, tools: Tools, gate: string, options
   const beganMs = tools.nowMs();
   const untilMs = beganMs + checkWait(waitMs);
   const intent = { gate: `gate:${gate}`, holder: tools.ids() };
+  using waiter = new Waiter(store, intent.gate);
   const withdraw = (): Promise<unknown> => store.withdrawIntents([intent]);
+  const leave = async (): Promise<void> => {
+    await withdraw();
+    wakeNext(store, intent.gate);
+  };
   const isOver = (): boolean => signal?.aborted === true || tools.nowMs() >= untilMs;
   const patienceMs = tools.patienceMs(ttlMs);
   let ahead = 0;
@@ -101,13 +107,14 @@ async function enterGate(store: IntentStore, tools: Tools, gate: string, options
     try {
       // Whoever only waits is forgotten soon when it dies; whoever proceeds has the whole time.
       const register = (validMs: number) => store.registerIntents([{ ...intent, most, untilMs: sentMs + validMs }], sentMs);
+      waiter.asks(sentMs, sentMs + patienceMs);
       let [outcome] = await register(patienceMs);
       if (outcome!.at === 'proceed') [outcome] = await register(ttlMs);
       failure = undefined;
       if (outcome!.at === 'proceed' && signal?.aborted !== true && tools.nowMs() < sentMs + ttlMs) {
         const renew = async (nowMs: number): Promise<boolean> =>
           (await store.registerIntents([{ ...intent, most, untilMs: nowMs + ttlMs }], nowMs))[0]!.at === 'proceed';
-        const hold = { tools, name: gate, fence: null, ttlMs, sentMs, untilMs: sentMs + ttlMs, renew, giveBack: withdraw };
+        const hold = { tools, name: gate, fence: null, ttlMs, sentMs, untilMs: sentMs + ttlMs, renew, giveBack: leave };
         return new Place(gate, new Hold(hold));
       }
       ahead = outcome!.at === 'waiting' ? outcome!.ahead : 0;
@@ -115,10 +122,11 @@ async function enterGate(store: IntentStore, tools: Tools, gate: string, options
       if (!isPassing(error)) throw error;
       failure = error;
     }
-    if (!isOver()) await tools.rest(ttlMs, untilMs, signal);
+    if (!isOver()) await tools.rest(ttlMs, untilMs, signal, waiter);
     if (isOver()) break;
   }
-  withdraw().catch(() => {});
+  // Who is refused at once was in nobody's way.
+  (waitMs === 0 && ahead > 0 ? withdraw() : leave()).catch(() => {});
   signal?.throwIfAborted();
   if (failure !== undefined) throw failure;
   throw new GateFullError({ name: gate, ahead, waitedMs: tools.nowMs() - beganMs });

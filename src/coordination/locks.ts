@@ -11,6 +11,7 @@ import { LockTakenError } from './errors.ts';
 import { Hold } from './hold.ts';
 import { checkName, checkOptions, checkTtl, checkWait, isPassing, Tools, TOOLS_FIELDS, WAIT_FIELDS } from './tools.ts';
 import type { CoordinationOptions, WaitOptions } from './tools.ts';
+import { Waiter, wakeNext } from './waiters.ts';
 
 /** What locks and leaders need of a store. */
 export type LeaseStore = Pick<Store, 'takeLeases' | 'renewLeases' | 'releaseLeases' | 'readLeases'>;
@@ -103,7 +104,10 @@ export function locks(store: LeaseStore, options: CoordinationOptions = {}): Loc
   };
 }
 
-/** Stands in line for a lease, by asking again and again, until it is granted. `key` is its name in the store. */
+/**
+ * Stands in line for a lease, by asking again and again, and at once when it is woken, until it is granted. `key` is its
+ * name in the store.
+ */
 export async function takeLease(
   store: LeaseStore,
   tools: Tools,
@@ -117,18 +121,24 @@ export async function takeLease(
   let holder = tools.ids();
   let retryAfterMs = 0;
   let failure: unknown;
+  using waiter = new Waiter(store, key);
   const isOver = (): boolean => signal?.aborted === true || tools.nowMs() >= untilMs;
   for (;;) {
     signal?.throwIfAborted();
     const sentMs = tools.nowMs();
     try {
-      const waitUntilMs = waitMs === 0 ? null : sentMs + tools.patienceMs(ttlMs);
+      const placeUntilMs = sentMs + tools.patienceMs(ttlMs);
+      const waitUntilMs = waitMs === 0 ? null : placeUntilMs;
+      waiter.asks(sentMs, placeUntilMs);
       const [outcome] = await store.takeLeases([{ name: key, holder, ttlMs, waitUntilMs }], sentMs);
       failure = undefined;
       if (outcome!.at === 'granted') {
         const granted = { name: key, holder, fence: outcome!.fence };
         const trustMs = Math.min(outcome!.untilMs, sentMs + ttlMs);
-        const giveBack = (): Promise<unknown> => store.releaseLeases([granted], tools.nowMs());
+        const giveBack = async (): Promise<void> => {
+          await store.releaseLeases([granted], tools.nowMs());
+          wakeNext(store, key);
+        };
         if (signal?.aborted !== true && tools.nowMs() < trustMs) {
           const renew = async (nowMs: number): Promise<boolean> => (await store.renewLeases([{ ...granted, ttlMs }], nowMs))[0]!;
           const hold = new Hold({ tools, name, fence: granted.fence, ttlMs, sentMs, untilMs: trustMs, renew, giveBack });
@@ -143,10 +153,15 @@ export async function takeLease(
       if (!isPassing(error)) throw error;
       failure = error;
     }
-    if (!isOver()) await tools.rest(ttlMs, untilMs, signal);
+    if (!isOver()) await tools.rest(ttlMs, untilMs, signal, waiter);
     if (isOver()) break;
   }
-  store.releaseLeases([{ name: key, holder, fence: 0 }], tools.nowMs()).catch(() => {});
+  const leave = store.releaseLeases([{ name: key, holder, fence: 0 }], tools.nowMs());
+  // Who stood in line may have been next. Who would not wait was in nobody's way.
+  leave.then(
+    () => (waitMs > 0 ? wakeNext(store, key) : undefined),
+    () => {},
+  );
   signal?.throwIfAborted();
   if (failure !== undefined) throw failure;
   throw new LockTakenError({ name, waitedMs: tools.nowMs() - beganMs, retryAfterMs });

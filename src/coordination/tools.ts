@@ -6,6 +6,7 @@ import type { Ids } from '../../actors/kernel/ids.ts';
 import { systemRandom } from '../../actors/kernel/random.ts';
 import type { Random } from '../../actors/kernel/random.ts';
 import { CoordinationOptionError } from './errors.ts';
+import type { Waiter } from './waiters.ts';
 
 /** For tests and simulation; defaults are those of production. */
 export interface CoordinationOptions {
@@ -56,22 +57,24 @@ export class Tools {
     return pollMs(ttlMs) * PATIENCE;
   }
 
-  /** Waits until it is worth asking again, or until `untilMs`, or until the signal aborts. */
-  rest(ttlMs: number, untilMs: number, signal: AbortSignal | undefined): Promise<void> {
-    return this.sleep(Math.min(pollMs(ttlMs) * (0.5 + this.random.next() / 2), Math.max(0, untilMs - this.nowMs())), signal);
+  /** Waits until it is worth asking again, or it is woken, or until `untilMs`, or until the signal aborts. */
+  rest(ttlMs: number, untilMs: number, signal: AbortSignal | undefined, waiter: Waiter): Promise<void> {
+    return this.sleep(Math.min(pollMs(ttlMs) * (0.5 + this.random.next() / 2), Math.max(0, untilMs - this.nowMs())), signal, waiter);
   }
 
-  /** Resolves early when the signal aborts. */
-  sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
-    if (signal?.aborted === true) return Promise.resolve();
+  /** Resolves early when the signal aborts, or the waiter is woken. */
+  sleep(ms: number, signal: AbortSignal | undefined, waiter?: Waiter): Promise<void> {
+    if (signal?.aborted === true || waiter?.isWoken === true) return Promise.resolve();
     return new Promise((resolve) => {
       const over = (): void => {
         cancel();
         signal?.removeEventListener('abort', over);
+        if (waiter !== undefined) waiter.onWake = undefined;
         resolve();
       };
       const cancel = this.wakeAt(this.nowMs() + ms, over);
       signal?.addEventListener('abort', over);
+      if (waiter !== undefined) waiter.onWake = over;
     });
   }
 }
