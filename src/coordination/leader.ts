@@ -67,7 +67,7 @@ export class Candidate implements AsyncDisposable {
     await this.#term?.release();
   }
 
-  /** Ends its term and stands no more. Resolves when `onElected` has ended. */
+  /** Ends its term and stands no more. Resolves when `onElected` has ended: within that it is not to be awaited. */
   async close(): Promise<void> {
     this.#closing.abort(new LeaseLostError({ name: this.name, fence: null, why: 'released' }));
     await this.resign();
