@@ -146,7 +146,7 @@ export class Scene {
             resource,
             holder,
             rejected: outcome.at === 'rejected',
-            waits: this.#waitsForLocks(held.id),
+            waits: outcome.at === 'blocked' && this.#waitsForLocks(held.id),
             nowMs,
           });
           // What was ordered of it meanwhile is done now.

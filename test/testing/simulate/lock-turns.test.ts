@@ -1,6 +1,6 @@
 /** The checker of turns in the line for locks, over single facts: who stands there still, and what the scene says of that. */
 import { expect, test } from 'vitest';
-import type { Store } from '../../../actors/ports/store.ts';
+import type { NewTask, Store } from '../../../actors/ports/store.ts';
 import { MemoryDisk, memoryStore } from '../../../src/stores/memory.ts';
 import type { Fact } from '../../../src/testing/invariants/fact.ts';
 import { LOCK_TURNS } from '../../../src/testing/invariants/locks.ts';
@@ -45,7 +45,10 @@ test('one that is not paused by then stands there still, whatever was noted befo
 });
 
 /** A store in memory, and who was said to be blocked there, and whether it waits. */
-async function blockedIn(act: (store: Store) => Promise<unknown>): Promise<readonly (readonly [id: string, waits: boolean])[]> {
+async function blockedIn(
+  act: (store: Store) => Promise<unknown>,
+  changes: Partial<NewTask> = {},
+): Promise<readonly (readonly [id: string, waits: boolean])[]> {
   const said: [string, boolean][] = [];
   const watch = {
     name: 'watch',
@@ -58,7 +61,7 @@ async function blockedIn(act: (store: Store) => Promise<unknown>): Promise<reado
   const store = faultyStore(memoryStore(disk), { committed }, async () => {});
   await store.open({ nowMs: 0, maxUnfinished: 10 });
   await store.submit(
-    ['holder', 'waiter'].map((id) => newTask(id, { locks: row })),
+    ['holder', 'waiter'].map((id) => newTask(id, { locks: row, ...changes })),
     1,
   );
   await store.claim({ wants: [{ kind: KIND, limit: 2 }], leaseUntilMs: 1_000, nowMs: 2 });
@@ -82,5 +85,10 @@ test('one that was to be paused when it was blocked is not', async () => {
     await store.steer([{ id: 'waiter', action: 'pause', by: 'somebody', reason: null }], 4);
     await store.start([{ id: 'waiter', fence: 1 }], 5);
   });
+  expect(told).toEqual([['waiter', false]]);
+});
+
+test('one that rejects conflicts is not', async () => {
+  const told = await blockedIn((store) => store.start([{ id: 'waiter', fence: 1 }], 4), { onConflict: 'reject' });
   expect(told).toEqual([['waiter', false]]);
 });
