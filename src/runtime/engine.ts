@@ -113,8 +113,14 @@ export class RunEngine {
     return this.#core.leases.size;
   }
 
+  /** Keeps leases from now on. */
   open(): void {
     this.#upkeep.open();
+  }
+
+  /** Looks for due tasks and schedules, now and again and again. */
+  sweep(): void {
+    this.#upkeep.sweep();
   }
 
   // ── Tasks ────────────────────────────────────────────────────────────────────────────────────

@@ -163,8 +163,11 @@ export class Machinery {
   /** Resolves when every actor runs. */
   async started(): Promise<void> {
     await this.#tree.started;
-    await this.schedules.open();
+    // Workers run already: their leases are kept, and lost, however long the store takes for its schedules.
     this.engine.open();
+    await this.schedules.open();
+    // What is due is looked for when the store has the schedules of this program.
+    this.engine.sweep();
     this.#steering.open();
     this.spending.open();
     this.host.alarm(this.#nowMs(), () => void this.#warnOfUnknownKinds());

@@ -4,6 +4,7 @@ import { agent } from 'drover';
 import type { Fleet } from 'drover';
 import type { Settlement } from '../../actors/ports/store.ts';
 import { memoryStore } from '../../src/stores/memory.ts';
+import { newTask } from '../stores/tasks.ts';
 import { Testbed } from './harness.ts';
 
 /** One agent whose runs call a service that takes `afterMs`. */
@@ -406,4 +407,27 @@ describe('a run that shows no life', () => {
     const fleet = await bed.start({ agents: { work } });
     expect(await bed.drive(Promise.all([bed.run(fleet, 'work', 1), bed.run(fleet, 'work', 2)]))).toEqual(['done', 'done']);
   });
+});
+
+test('a fleet keeps the leases of what it found in its store while that does not take its schedules yet', async () => {
+  await using bed = new Testbed();
+  const before = memoryStore(bed.disk);
+  await before.open({ nowMs: bed.nowMs, maxUnfinished: 10 });
+  await before.submit([newTask('x', { kind: 'work', input: '1' })], bed.nowMs);
+  await before.close();
+  const asked: string[] = [];
+  bed.faults.fault = (command) => {
+    asked.push(command);
+    return command === 'schedules' && asked.filter((other) => other === 'schedules').length <= 20 ? 'before' : undefined;
+  };
+  const { service, fleet } = await leasing(bed, 60_000);
+  // It was not started for ten seconds, and the lease is of three.
+  const untilThen = asked.slice(0, asked.lastIndexOf('schedules'));
+  expect(service.calls).toHaveLength(1);
+  expect(untilThen).toContain('renew');
+  // What is due goes by the schedules of this program.
+  expect(untilThen).not.toContain('sweep');
+  await bed.until(() => fleet.stats.completed === 1, 70_000);
+  expect(service.calls).toHaveLength(1);
+  expect(await bed.drive(fleet.task('x'))).toMatchObject({ attempt: 1, losses: 0 });
 });

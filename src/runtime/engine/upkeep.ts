@@ -48,6 +48,9 @@ export class Upkeep {
 
   open(): void {
     this.#tick();
+  }
+
+  sweep(): void {
     this.#sweeps.sweep();
   }
 
