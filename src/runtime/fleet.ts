@@ -217,7 +217,7 @@ export class Fleet<K extends AgentMap = AgentMap> {
    * failures only what it has ended with is tried anew. One of which something could not be undone
    * (`DROVER_COMPENSATION_FAILED`) is put back to be undone: only what is left, and then it ends as it was to. One that has been
    * undone, all of it, is refused, and so is one that would run though its deadline has passed. With it go back its children
-   * that ended with it, and those that failed. Who has seen its failure is not told again.
+   * that ended with it, and those that failed, unless it has gone past that. Who has seen its failure is not told again.
    *
    * @throws UnknownTaskError, TaskNotRequeueableError, OperatorInputError, FleetClosedError
    */

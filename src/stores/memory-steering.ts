@@ -107,7 +107,12 @@ function putBack(moves: MemoryMoves, task: MemoryTask, item: Steering, nowMs: nu
   moves.enqueue(task, nowMs);
   // What has been undone cannot be put back.
   if (isUndone) return;
-  for (const child of task.children ?? []) if (isPutBackWith(child)) putBack(moves, child, item, nowMs);
+  for (const child of task.children ?? []) if (!isPassed(task, child) && isPutBackWith(child)) putBack(moves, child, item, nowMs);
+}
+
+/** Its failure is remembered: the task has gone past it, and has done something in its place. */
+function isPassed({ remembered }: MemoryTask, { place }: MemoryTask): boolean {
+  return place !== undefined && remembered?.get(place)?.failed === true;
 }
 
 /** One that has been undone stays as it is, and so does one that an operator has cancelled. */

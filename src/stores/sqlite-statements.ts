@@ -169,9 +169,10 @@ export function prepareStatements(db: DatabaseSync) {
       (ids) => `select distinct parent from task indexed by task_child where parent in (${ids}) and ${UNFINISHED}`,
     ),
     unfinishedChildren: rows(`select seq from task indexed by task_child where parent = ? and ${UNFINISHED} order by seq`),
-    /** Those that ended with it, or that it may have failed for: they are put back with it. */
-    putBackWith: rows(`select seq from task indexed by task_child where parent = ?
-      and (status in (${STATUS.failed}, ${STATUS.dead}) or status = ${STATUS.cancelled} and noted = ${NOTED.withParent}) order by seq`),
+    /** Those that ended with it, or that it may have failed for: they are put back with it. Whose failure it remembers, it has gone past. */
+    putBackWith: rows(`select seq from task indexed by task_child where parent = ?1
+      and (status in (${STATUS.failed}, ${STATUS.dead}) or status = ${STATUS.cancelled} and noted = ${NOTED.withParent})
+      and not exists (select 1 from memory m where m.task = ?2 and m.place = task.place and m.failed = 1) order by seq`),
 
     complete: new RowsStatement(
       db,

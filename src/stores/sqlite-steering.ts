@@ -134,7 +134,7 @@ export class SqliteSteering {
     // What has been undone cannot be put back.
     if (isUndone) return;
     const { action, by, reason } = item;
-    for (const [seq] of sql.putBackWith.all(task.id) as unknown as [number][]) {
+    for (const [seq] of sql.putBackWith.all(task.id, task.seq) as unknown as [number][]) {
       const child = toFree(sql.free.get(seq) as unknown as FreeRow);
       if (child.undo !== null) continue;
       story.append(seq, { at: 'steered', atMs: this.#nowMs, action, by, reason });

@@ -95,6 +95,38 @@ describe.each([
     expect(await (await fleet.submit('work', null, { id: 'x' })).result()).toBe('B');
     expect(till.done).toEqual(['A declined', 'B', 'mail declined', 'mail']);
   });
+
+  test('nor is it done by a child that failed, and that the task has gone past', async () => {
+    const charged: string[] = [];
+    const down = new Set(['A', 'mail']);
+    const charge = agent({
+      attempts: 1,
+      async run(card: string) {
+        if (down.has(card)) throw new Error(`${card} is down`);
+        charged.push(card);
+        return card;
+      },
+    });
+    const work = agent({
+      attempts: 1,
+      asks: { charge },
+      async run(_input: null, ctx): Promise<unknown> {
+        const card = await ctx.ask('charge', 'A').catch(() => ctx.ask('charge', 'B'));
+        return [card, await ctx.ask('charge', 'mail')];
+      },
+    });
+    await using fleet = await startFleet(defineFleet({ name: 'till', agents: { charge, work } }), {
+      store: store(),
+      logger: pino({ level: 'silent' }),
+    });
+    await expect((await fleet.submit('work', null, { id: 'x' })).result()).rejects.toThrow('mail is down');
+    down.clear();
+    await fleet.requeue('x');
+    // The third child, for which the task has failed, is put back with it; the first one is not.
+    expect(await (await fleet.submit('work', null, { id: 'x' })).result()).toEqual(['B', 'mail']);
+    expect(charged).toEqual(['B', 'mail']);
+    expect((await fleet.tasks({ kind: 'charge' })).map(({ status }) => status)).toEqual(['dead', 'completed', 'completed']);
+  });
 });
 
 describe('a failure that the run has gone past', () => {

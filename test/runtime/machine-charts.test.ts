@@ -210,6 +210,16 @@ describe('what an operation leaves for the end of the task', () => {
     return { heard, undone, agents: { work, listener } };
   };
 
+  test('more sends than a task may have, of all its operations together, fail it: it does not stand still', async () => {
+    await using bed = new Testbed();
+    const { heard, agents } = leaving({ ends: 'well' });
+    const fleet = await bed.start({ agents, bounds: { fanOut: 1 } });
+    const handle = await bed.drive(fleet.submit('work', null));
+    await bed.advance(61_000);
+    expect(await bed.rejection(handle.result())).toMatchObject({ detail: { error: { code: 'DROVER_BOUND_REACHED' } } });
+    expect(heard).toEqual([]);
+  });
+
   test('is sent once, though no later run performs that operation', async () => {
     await using bed = new Testbed();
     const { heard, undone, agents } = leaving({ ends: 'well' });

@@ -63,7 +63,7 @@ export function steerOne(world: ModelWorld, { id, action }: Steering): Steered {
   }
 }
 
-/** With those that ended with it, or failed. */
+/** With those that ended with it, or failed, unless it has gone past that. */
 function putBack(world: ModelWorld, task: ModelTask): void {
   // What could not be undone is to be undone once more, over all that it remembers.
   const isUndone = task.undo !== null;
@@ -81,5 +81,8 @@ function putBack(world: ModelWorld, task: ModelTask): void {
   world.queue(task);
   const isBack = ({ task: { parent }, status, undo, withParent }: ModelTask): boolean =>
     parent?.id === task.task.id && undo === null && (status === 'failed' || status === 'dead' || (status === 'cancelled' && withParent));
-  if (!isUndone) for (const child of world.tasks.filter(isBack)) putBack(world, child);
+  // Whose failure is remembered has been gone past.
+  const isPassed = (child: ModelTask): boolean =>
+    task.memory.some(({ place, failed }) => failed === true && place === child.task.parent!.place);
+  if (!isUndone) for (const child of world.tasks.filter((one) => isBack(one) && !isPassed(one))) putBack(world, child);
 }

@@ -246,8 +246,13 @@ class MachineRun {
 
   #complete(output: unknown): void {
     if (this.#isOver) return;
+    try {
+      for (const { kind, input, ...options } of this.#sends) this.#run.send(kind, input, options);
+    } catch (error) {
+      // More of them than a task may have, or two of one name.
+      return this.#fail(error);
+    }
     this.#isOver = true;
-    for (const { kind, input, ...options } of this.#sends) this.#run.send(kind, input, options);
     this.#options.resolve(output);
   }
 
