@@ -19,7 +19,8 @@ export function waitSceneOf(topology: Topology, look: Look, runs: ReadonlyMap<st
     const own = (state?.slots ?? []).filter(({ leaving }) => !leaving);
     workers.set(
       kind,
-      own.map(({ worker, run }) => ({ worker, task: run?.id })),
+      // What a worker runs under a fence that is no more is not its task's run: the news frees it.
+      own.map(({ worker, run }) => ({ worker, task: run !== null && look.task(run.id)?.fence === run.fence ? run.id : undefined })),
     );
     for (const { worker, run, mailbox } of own) {
       for (const task of mailbox) slots.set(task.id, { worker, at: 'mailbox', task });
