@@ -10,7 +10,7 @@ import type { FullInput, Mix } from './store-tasks.ts';
 
 const WORKERS = 300;
 /** Submitted, and not at their end: tenants, order keys and rows then rarely meet. */
-const MOST_OPEN = 1_000;
+export const MOST_OPEN = 1_000;
 
 const mailbox = { capacity: 16 };
 const plain = agent({ replicas: WORKERS, mailbox, run: async (_input: number) => null });

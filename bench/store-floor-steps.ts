@@ -1,6 +1,6 @@
 /** Floor steps: what a store does to a batch of tasks, each step in as few statements as it can be done with. */
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
-import { CHILDREN, fullInput } from './store-tasks.ts';
+import { CHILDREN, fullInput, TENANTS } from './store-tasks.ts';
 
 type Cell = string | number | null;
 /** What was claimed: seq, id, kind, version, input, priority, fence, depth, parent. */
@@ -20,6 +20,7 @@ export class Steps {
   readonly #insertFull: StatementSync;
   readonly #insertChildren: StatementSync;
   readonly #best: StatementSync;
+  readonly #bestOfTenant: StatementSync;
   readonly #lease: StatementSync;
   readonly #start: StatementSync;
   readonly #complete: StatementSync;
@@ -52,9 +53,14 @@ export class Steps {
       values ${places(`(${cells},?,?,?,?)`)} on conflict (id) do nothing`);
     this.#insertChildren = db.prepare(`insert into task (${common}, parent, place, options)
       values ${places(`(${cells},?,?,?)`, batch * CHILDREN)} on conflict (id) do nothing`);
-    this.#best = db.prepare(`select seq, id, kind, version, input, priority, fence, depth, parent, options from task indexed by task_ready
-      where status = 10 and box is null and kind = ? and resumed = ? order by tenant, rank, seq limit ?`);
-    this.#best.setReturnArrays(true);
+    const best = (where: string, order: string): StatementSync => {
+      const statement = db.prepare(`select seq, id, kind, version, input, priority, fence, depth, parent, options from task
+        indexed by task_ready where status = 10 and box is null and kind = ? and resumed = ? ${where} order by ${order} limit ?`);
+      statement.setReturnArrays(true);
+      return statement;
+    };
+    this.#best = best('', 'tenant, rank, seq');
+    this.#bestOfTenant = best('and tenant = ?', 'rank, seq');
     this.#lease = db.prepare(`update task set status = 11, fence = fence + 1, at_ms = ?1, claimed_ms = ?2 where seq in (${places('?')})`);
     this.#start = db.prepare(`update task set status = 12, attempt = attempt + 1, started_ms = ?1, worker = new.column2
       from (values ${places('(?,?)')}) as new where seq = new.column1`);
@@ -115,7 +121,24 @@ export class Steps {
   }
 
   claim(kind: string, resumed = 0, limit = this.#batch): readonly Best[] {
-    const rows = this.#best.all(kind, resumed, limit) as unknown as readonly Best[];
+    return this.#leased(this.#best.all(kind, resumed, limit) as unknown as readonly Best[]);
+  }
+
+  /** The best of every tenant; who comes last has what is left. */
+  claimInTurn(kind: string, round: number): readonly Best[] {
+    const share = Math.ceil(this.#batch / TENANTS);
+    const rows: Best[] = [];
+    for (let at = 0; at < TENANTS; at += 1)
+      rows.push(...(this.#bestOfTenant.all(kind, 0, `tenant-${(round + at) % TENANTS}`, share) as unknown as Best[]));
+    if (rows.length < this.#batch) {
+      const taken = new Set(rows.map(([seq]) => seq));
+      const others = this.#best.all(kind, 0, 2 * this.#batch) as unknown as readonly Best[];
+      rows.push(...others.filter(([seq]) => !taken.has(seq)));
+    }
+    return this.#leased(rows.slice(0, this.#batch));
+  }
+
+  #leased(rows: readonly Best[]): readonly Best[] {
     for (const part of this.parts(rows)) this.#lease.run(NOW_MS + LEASE_MS, NOW_MS, ...part.map(([seq]) => seq));
     return rows;
   }

@@ -5,6 +5,10 @@
  * fleet with group commit does. So a task is on the disk between its stages here too; but 100 tasks are
  * always together, at each stage, as no fleet's are whose runs end when they end. What that is worth alone
  * is told by the floor in groups as small as the fleet's, see `batchFor`.
+ *
+ * Tasks of tenants and priorities are taken here in the order in which they came: neighbours stay neighbours.
+ * With `open` they are taken as a fleet takes them, by tenants' turns and priority out of so many that wait,
+ * and then those of one commit lie scattered over the pages, as a fleet's do.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -21,6 +25,8 @@ export interface FloorOptions {
   readonly synchronous: 'full' | 'normal';
   /** Tasks a batch. */
   readonly batch: number;
+  /** So many are submitted and not at their end, and are claimed in the order of a fleet. Only for tasks with everything. Default: none wait. */
+  readonly open?: number;
   /** Where the file is made, and removed again. Default: the system's folder for such files. */
   readonly folder?: string;
 }
@@ -32,14 +38,14 @@ export interface FloorRate {
 }
 
 /** Tasks a second from submit to completed, on an empty database of its own; children count as tasks. */
-export function floorRate(mix: Mix, { tasks, synchronous, batch, folder = tmpdir() }: FloorOptions): FloorRate {
+export function floorRate(mix: Mix, { tasks, synchronous, batch, open = 0, folder = tmpdir() }: FloorOptions): FloorRate {
   const home = mkdtempSync(join(folder, 'drover-floor-'));
   const db = new DatabaseSync(join(home, 'floor.db'));
   try {
     migrate(db);
     // The store's settings.
     db.exec(`pragma journal_mode = wal; pragma synchronous = ${synchronous}; pragma wal_autocheckpoint = 4000; pragma cache_size = -16384`);
-    const stages = STAGES[mix](new Steps(db, batch), tasks);
+    const stages = STAGES[mix](new Steps(db, batch), Math.max(0, Math.ceil(open / batch) - FULL_STAGES));
     const rounds = tasks / (mix === 'asks' ? batch * (CHILDREN + 1) : batch);
     let commits = 0;
     const cpu = process.cpuUsage();
@@ -74,7 +80,11 @@ const BATCHES = [5, 10, 20, 25, 40, 50, 80, 100, 200];
 /** What is done to each batch, one stage a commit. */
 type Stages = readonly ((batch: number) => void)[];
 
-const STAGES: Readonly<Record<Mix, (steps: Steps, tasks: number) => Stages>> = {
+/** Of tasks with everything: submitted, started, remembered. */
+const FULL_STAGES = 3;
+
+/** `waiting`: so many batches stand between those that are submitted and those that are claimed. */
+const STAGES: Readonly<Record<Mix, (steps: Steps, waiting: number) => Stages>> = {
   plain(steps) {
     let running: readonly Best[] = [];
     return [
@@ -83,12 +93,13 @@ const STAGES: Readonly<Record<Mix, (steps: Steps, tasks: number) => Stages>> = {
       () => steps.complete('plain', running),
     ];
   },
-  full(steps) {
+  full(steps, waiting) {
     const running = new Map<number, readonly Best[]>();
     return [
       (batch) => steps.submitFull(batch),
+      ...Array.from({ length: waiting }, () => () => {}),
       (batch) => {
-        const rows = steps.claim('full');
+        const rows = waiting === 0 ? steps.claim('full') : steps.claimInTurn('full', batch);
         running.set(batch, rows);
         steps.start(rows);
         steps.lock(rows);

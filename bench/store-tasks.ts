@@ -8,7 +8,7 @@ export const CHILDREN = 3;
 
 /** Rows of state that they write, and their order keys: more than there are tasks under way. */
 export const ROWS = 10_000;
-const TENANTS = 8;
+export const TENANTS = 8;
 const AFFINITIES = 1_000;
 
 export interface FullInput {

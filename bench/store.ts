@@ -6,7 +6,7 @@
  */
 import { atLeast, atMost, ratio, report, row } from './report.ts';
 import type { Goal, Report, Row } from './report.ts';
-import { MeasuredFleet } from './store-fleet.ts';
+import { MeasuredFleet, MOST_OPEN } from './store-fleet.ts';
 import type { FleetRate } from './store-fleet.ts';
 import { batchFor, floorRate } from './store-floor.ts';
 import type { FloorRate } from './store-floor.ts';
@@ -36,6 +36,7 @@ export async function storeBench(say: (text: string) => void): Promise<Report> {
     const floors: FloorRate[] = [];
     const fleets: FleetRate[] = [];
     const smallFloors: FloorRate[] = [];
+    const orderedFloors: FloorRate[] = [];
     const fleet = await MeasuredFleet.start(mix);
     say(`${name}, warm-up`);
     for (let window = 0; window < WARM_UP; window += 1) await fleet.window(tasks);
@@ -48,6 +49,7 @@ export async function storeBench(say: (text: string) => void): Promise<Report> {
       floors.push(meanOf(before, after));
       fleets.push(measured);
       smallFloors.push(floorRate(mix, { tasks, synchronous: 'full', batch: batchFor(mix, { tasks, commits: measured.commits }) }));
+      if (mix === 'full') orderedFloors.push(floorRate(mix, { tasks, synchronous: 'full', batch, open: MOST_OPEN }));
       if (mix !== 'plain') continue;
       for (const synchronous of ['full', 'normal'] as const) jobs[synchronous].push(await plainjobRate({ jobs: JOBS, synchronous }));
       plainRates.push(measured.tasksPerSecond);
@@ -85,6 +87,10 @@ export async function storeBench(say: (text: string) => void): Promise<Report> {
       { name: `${name}: drover`, value: bytes, unit: 'bytes of file a task' },
     );
     goals.push(atLeast(`${name}: drover / raw floor`, ratio(rates, floorRates), 0.5));
+    if (orderedFloors.length === 0) continue;
+    const orderedRates = of(orderedFloors, ({ tasksPerSecond }) => tasksPerSecond);
+    rows.push(row(`${name}: raw floor that takes them in the fleet's order`, orderedRates, 'tasks/s'));
+    goals.push(atLeast(`${name}: drover / raw floor that takes them in the fleet's order`, ratio(rates, orderedRates), 0.5));
   }
   rows.push(
     row('plainjob, as it comes (NORMAL)', jobs.normal, 'tasks/s'),
