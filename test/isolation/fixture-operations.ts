@@ -1,11 +1,13 @@
 /** A fleet whose isolated runs wait, write rows, and register what undoes them. */
 import { appendFileSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
 import { agent, defineFleet } from 'drover';
 import type { Context } from 'drover';
 import { z } from 'zod';
 
 export const operations = [
   'waits',
+  'asks on and on',
   'races',
   'writes',
   'widens',
@@ -22,7 +24,9 @@ const input = z.object({ operation: z.enum(operations), file: z.string().default
 const events = { go: z.object({ at: z.number() }) };
 
 type Given = z.infer<typeof input>;
-type Ctx = Context<{}, {}, typeof events>;
+const turn = agent({ run: async (at: number) => at });
+
+type Ctx = Context<{}, { readonly turn: typeof turn }, typeof events>;
 
 const codeOf = (error: unknown): unknown => (error as { code: unknown }).code;
 
@@ -40,6 +44,13 @@ async function act({ operation, file }: Given, ctx: Ctx): Promise<unknown> {
       const event = await ctx.waitFor('go');
       return { late, said, event };
     }
+    case 'asks on and on':
+      for (let at = 0; at < 80; at += 1) {
+        // The sweep that brings an inherited priority needs its time.
+        await ctx.step(`pause ${at}`, () => setTimeout(20));
+        await ctx.ask('turn', at, at % 2 === 0 ? {} : { priority: -1 });
+      }
+      return null;
     case 'races':
       return Promise.race([ctx.step('for ever', () => new Promise(() => {})), ctx.approval('spend', { cents: 5 }), ctx.sleep(60_000)]);
     case 'writes': {
@@ -116,11 +127,11 @@ function decline(ctx: Ctx, note: (step: { readonly idempotencyKey: string }) => 
 }
 
 const kind = (isolation: 'inline' | 'thread' | 'process') =>
-  agent({ isolation, input, events, backoff: () => 1, writes: ['count', 'sum'], run: (given, ctx) => act(given, ctx) });
+  agent({ isolation, input, events, backoff: () => 1, asks: { turn }, writes: ['count', 'sum'], run: (given, ctx) => act(given, ctx) });
 
 export const topology = defineFleet({
   name: 'operations',
   module: import.meta.url,
   staggerMs: 0,
-  agents: { inline: kind('inline'), thread: kind('thread'), process: kind('process') },
+  agents: { turn, inline: kind('inline'), thread: kind('thread'), process: kind('process') },
 });

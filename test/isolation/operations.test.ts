@@ -117,4 +117,16 @@ describe.each(['thread', 'process'] as const)('in a %s', (kind) => {
     });
     expect(await (await fleet.submit(kind, { operation: 'misuses' })).result()).toEqual(inline);
   });
+
+  test('whoever is in the way of something more urgent asks with that priority from then on, unless it says another', async () => {
+    const fleet = await start();
+    const handle = await fleet.submit(kind, { operation: 'asks on and on' }, { id: 'in the way' });
+    await new Promise<void>((resolve) => {
+      fleet.events.on('task.completed', ({ id }) => id.startsWith('in the way/') && resolve());
+    });
+    await fleet.submit('inline', { operation: 'widens' }, { priority: 1_000 });
+    await handle.result();
+    const priorities = (await fleet.tasks({ kind: 'turn' })).map(({ priority }) => priority);
+    expect(priorities.slice(-4)).toEqual([1_000, -1, 1_000, -1]);
+  });
 });

@@ -207,7 +207,8 @@ export class ChildRun implements Context {
     const asking = { plan: this.#plan, bounds: this.#bounds, id: task.id, depth, priority, offspring: this.#offspring };
     const checked = childTask(asking, kind, input, options);
     this.#offspring += 1;
-    return { kind, input: checked.input, options: { ...options, priority: checked.priority } };
+    // Without one of its own it gets that of the run, which may have grown meanwhile.
+    return { kind, input: checked.input, options };
   }
 
   /** What keeps the run that has returned from completing; undefined: nothing. */
