@@ -172,7 +172,7 @@ export class Scene {
           this.note(2, held.id, -held.fence, 'expired');
           this.see({ at: 'store.expired', held });
           if (isTerminal(held.status)) this.#ended(held.id);
-          if (this.#hasFallen(held.id)) this.#reap();
+          if (this.#hasFallen(held.id)) this.#reap([held.id]);
           this.statistics.lost += 1;
         }
         for (const id of (reply as SweepReply).ended) this.#endedUnheld(id);
@@ -291,7 +291,7 @@ export class Scene {
   #lookAgain(id: string): void {
     const status = this.task(id)?.status;
     if (status !== undefined && isTerminal(status)) this.#endedUnheld(id);
-    if (this.#hasFallen(id)) this.#reap();
+    if (this.#hasFallen(id)) this.#reap([id]);
   }
 
   /** It has ended without success, or is to be undone. */
@@ -300,11 +300,19 @@ export class Scene {
     return task !== undefined && (task.undone || (isTerminal(task.status) && task.status !== 'completed'));
   }
 
-  /** The children of one that ends, end with it. */
-  #reap(): void {
+  /**
+   * The children of one that ends, end with it.
+   *
+   * @param fallen who has ended; others are told of by what ended them, which may be yet to come. Default: whoever it was
+   */
+  #reap(fallen?: readonly string[]): void {
+    const gone = new Set(fallen);
+    const endedWith = (id: string | null | undefined): boolean =>
+      id !== null && id !== undefined && (gone.has(id) || endedWith(this.task(id)?.parentId));
     for (const id of this.unfinished) {
-      const status = this.task(id)?.status;
-      if (status !== undefined && isTerminal(status)) this.#endedUnheld(id);
+      const task = this.task(id);
+      if (task === undefined || !isTerminal(task.status)) continue;
+      if (fallen === undefined || endedWith(task.parentId)) this.#endedUnheld(id);
     }
   }
 
@@ -358,7 +366,7 @@ export class Scene {
   }
 
   #settled(items: readonly Settlement[], { outcomes }: SettleReply): void {
-    let hasFallen = false;
+    const fallen: string[] = [];
     for (const [at, outcome] of outcomes.entries()) {
       if (outcome.at !== 'settled') continue;
       const settlement = items[at]!;
@@ -374,10 +382,10 @@ export class Scene {
       if (settlement.outcome.at === 'lost') this.statistics.lost += 1;
       this.see({ at: 'store.settled', settlement, outcome });
       if (isTerminal(outcome.status)) this.#ended(settlement.id);
-      hasFallen ||= outcome.status === 'completed' ? this.#parents.has(settlement.id) : this.#hasFallen(settlement.id);
+      if (outcome.status === 'completed' ? this.#parents.has(task) : this.#hasFallen(task)) fallen.push(task);
     }
     // Each that was settled by the command has been told by its own settlement.
-    if (hasFallen) this.#reap();
+    if (fallen.length > 0) this.#reap(fallen);
   }
 
   #ended(id: string): void {
