@@ -74,7 +74,7 @@ export class TaskUndoingError extends DroverError {
   readonly retryable = false;
   override readonly detail: { readonly id: string; readonly status: TaskStatus; readonly ends: 'failed' | 'cancelled' | 'dead' };
   constructor(detail: TaskUndoingError['detail']) {
-    super(`task ${detail.id}: is being undone, and ends ${detail.ends} then; pause it to keep that from going on`);
+    super(`task ${detail.id}: is being undone, and ends ${detail.ends} then; pause keeps that from going on, until unpause`);
     this.detail = detail;
   }
 }

@@ -354,6 +354,31 @@ describe('compensations that fail', () => {
     expect(refused.message).toContain('all that it did has been undone');
   });
 
+  test('that another version has registered, and has undone, are not waited for when the task is put back under one without them', async () => {
+    await using bed = new Testbed();
+    const bank = new Bank();
+    let isNew = true;
+    const work = agent({
+      attempts: 1,
+      async run(_input: null, ctx) {
+        await ctx.compensate('book', (step) => {
+          if (isNew) throw new Error('desk closed');
+          bank.note('cancel')(step);
+        });
+        if (isNew) await ctx.compensate('charge', bank.note('refund'));
+        throw Object.assign(new Error('no stock'), { retryable: false });
+      },
+    });
+    const fleet = await bed.start({ agents: { work } });
+    const handle = await bed.drive(fleet.submit('work', null, { id: 'x' }));
+    expect(await bed.rejection(handle.result())).toMatchObject({ detail: { status: 'dead' } });
+    isNew = false;
+    await bed.drive(fleet.requeue('x'));
+    const again = await bed.drive(fleet.submit('work', null, { id: 'x' }));
+    expect(await bed.rejection(again.result())).toMatchObject({ detail: { status: 'failed', error: { message: 'no stock' } } });
+    expect(bank.done).toEqual(['refund x/undo:charge', 'cancel x/undo:book']);
+  });
+
   test('are given up with the backoff of the kind, when that says no', async () => {
     await using bed = new Testbed();
     const asked: number[] = [];
@@ -429,6 +454,10 @@ describe('a task that is being undone', () => {
     await bed.advance(5_000);
     expect(await bed.drive(fleet.task('x'))).toMatchObject({ status: 'parked', parkedFor: 'operator' });
     expect(seen).toEqual(['b']);
+    // It ends as it was to, also after a cancel.
+    const refused = await bed.rejection(fleet.cancel('x'));
+    expect(refused).toMatchObject({ code: 'DROVER_TASK_UNDOING', detail: { status: 'parked', ends: 'dead' } });
+    expect(refused.message).toContain('unpause');
     await bed.drive(fleet.unpause('x'));
     await bed.rejection(handle.result());
     expect(seen).toEqual(['b', 'a']);

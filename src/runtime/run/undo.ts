@@ -58,7 +58,7 @@ interface Failure {
 export class Undo {
   readonly ends: Undone;
   readonly #run: Run;
-  /** Registered by earlier runs, and not come by yet in this one. */
+  /** Registered by earlier runs, not undone by any, and not come by yet in this one. */
   readonly #missing: Set<string>;
   /** In the order of their registration. */
   readonly #registered: { readonly name: string; readonly undo: UndoFunction; readonly number: number | undefined }[] = [];
@@ -81,7 +81,8 @@ export class Undo {
   constructor(run: Run, ends: Undone) {
     this.#run = run;
     this.ends = ends;
-    this.#missing = new Set([...run.memory.beginning(REGISTERED)].map(({ place }) => place.slice(REGISTERED.length)));
+    const registered = [...run.memory.beginning(REGISTERED)].map(({ place }) => place.slice(REGISTERED.length));
+    this.#missing = new Set(registered.filter((name) => !run.memory.has(`undo:${name}`)));
     this.#sinceMs = run.startedMs;
   }
 
@@ -90,7 +91,7 @@ export class Undo {
     return this.#isFrozen;
   }
 
-  /** Something that was registered has not been come by. */
+  /** Something that was registered, and is not undone, has not been come by. */
   get isIncomplete(): boolean {
     return this.#missing.size > 0;
   }
@@ -110,11 +111,8 @@ export class Undo {
     const { memory, parks } = this.#run;
     const children = memory.unfinishedChildren;
     if (children.length > 0) return parks.untilEnded(children);
-    if ([...this.#missing].every((name) => memory.has(`undo:${name}`))) {
-      this.#missing.clear();
-      return this.#freeze();
-    }
-    replay();
+    if (this.isIncomplete) replay();
+    else this.#freeze();
   }
 
   /** `number`: in what order it was registered beside others. The operations of a statechart are come by one after the other. */
@@ -158,10 +156,10 @@ export class Undo {
 
   /** What it means for the task that this attempt at undoing it has failed. `cause`: of what is being undone now, if anything is. */
   failureOf(cause: unknown): Error {
-    const { memory, task } = this.#run;
+    const { task } = this.#run;
     const failed = this.#failed.map(({ name, error }) => ({ name, why: toErrorRecord(error).message }));
     if (this.#current !== undefined) failed.push({ name: this.#current.name, why: toErrorRecord(cause).message });
-    for (const name of this.#missing) if (!memory.has(`undo:${name}`)) failed.push({ name, why: 'no run comes by it any more' });
+    for (const name of this.#missing) failed.push({ name, why: 'no run comes by it any more' });
     const error: ErrorRecord | null = readErrorRecord(this.ends.error);
     const first = this.#failed[0]?.error ?? cause;
     return new CompensationFailedError(
