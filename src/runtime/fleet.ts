@@ -230,6 +230,7 @@ export class Fleet<K extends AgentMap = AgentMap> {
    * Resolves when the store has it.
    *
    * @throws UnknownTaskError, TaskEndedError, UndeclaredError, EventsFullError, OperatorInputError, FleetClosedError
+   * @throws SignalConflictError when it has been told of this event under the same `key` with another payload
    * @throws PayloadInvalidError, PayloadNotJsonError, PayloadTooLargeError
    */
   async signal(id: string, name: string, payload?: unknown, options?: SignalOptions): Promise<void> {

@@ -14,7 +14,7 @@ export interface ByOptions {
 }
 
 export interface SignalOptions {
-  /** The same key for the same task and event name is the same event: it is told once. 1 to 512 characters. Default: none. */
+  /** The same key for the same task and event name is the same event: it is told once, and refused with another payload. 1 to 512 characters. Default: none. */
   readonly key?: string;
 }
 

@@ -1,4 +1,5 @@
 /** Payload: JSON texts with a size limit, and the schemas on both sides of them. */
+import { isDeepStrictEqual } from 'node:util';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { Schema } from '../topology/contract.ts';
 import { toErrorRecord } from '../../actors/kernel/errors.ts';
@@ -95,6 +96,18 @@ function describeIssue(issue: StandardSchemaV1.Issue): { readonly path: string; 
 /** Whether two texts say the same, whatever the order of their keys. */
 export function sameJson(a: string, b: string): boolean {
   return a === b || canonical(decode(a)) === canonical(decode(b));
+}
+
+/** Whether they say the same, or the schema makes the same of both, as of a default that is left out and one that is spelt out. */
+export function samePayload(schema: Schema | undefined, known: string, given: string, what: string): boolean {
+  if (sameJson(known, given)) return true;
+  if (schema === undefined) return false;
+  try {
+    return isDeepStrictEqual(parse(schema, decode(known), what), parse(schema, decode(given), what));
+  } catch {
+    // What is stored may be of an older schema.
+    return false;
+  }
 }
 
 function canonical(value: unknown): string {

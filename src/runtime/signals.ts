@@ -10,7 +10,7 @@ import { UndeclaredError, UnknownKindError } from './errors.ts';
 import { announce } from './events.ts';
 import type { FleetEvents } from './events.ts';
 import type { SignalOptions } from './handle.ts';
-import { decode, encode, parse } from './payload.ts';
+import { decode, encode, parse, samePayload } from './payload.ts';
 import { checkTaskId } from './task-id.ts';
 import { checkFields } from './task-query.ts';
 import { checkText } from './tasks.ts';
@@ -19,6 +19,7 @@ import {
   ApprovalNotAskedError,
   EventsFullError,
   OperatorInputError,
+  SignalConflictError,
   TaskEndedError,
   UnknownTaskError,
 } from './work-errors.ts';
@@ -75,12 +76,15 @@ export class Signals {
     const plan = topology.kinds[kind]!;
     if (!plan.events.includes(name)) throw new UndeclaredError({ kind, field: 'events', name }, plan.events);
     const what = `event ${name} of ${kind}`;
-    parse((plan.agent.spec.events as Readonly<Record<string, Schema>>)[name], payload, what);
+    const schema = (plan.agent.spec.events as Readonly<Record<string, Schema>>)[name];
+    parse(schema, payload, what);
     const value = encode(payload, what, topology.bounds.payloadBytes);
     if (isTerminal(status)) throw new TaskEndedError(id, status);
     const nowMs = engine.nowMs();
     const { outcomes, ready } = await store.signal([{ id, name, value, ...(key === undefined ? {} : { key }) }], nowMs);
-    const n = this.#toldAs(id, name, outcomes[0]!);
+    const outcome = outcomes[0]!;
+    if (outcome.at === 'known' && !samePayload(schema, outcome.value, value, what)) throw new SignalConflictError({ id, name, key: key! });
+    const n = this.#toldAs(id, name, outcome);
     if (n === undefined) return;
     engine.told(id, { name, n, value });
     engine.ready(ready);

@@ -5,7 +5,6 @@
  * Bounded: so many submits may be on their way, and one id that is submitted again and again has one handle, as long as
  * it is the same task and has not ended.
  */
-import { isDeepStrictEqual } from 'node:util';
 import { ChurnMap } from '../../actors/kernel/churn-map.ts';
 import type { Ids } from '../../actors/kernel/ids.ts';
 import { isTerminal } from '../../actors/ports/store.ts';
@@ -17,7 +16,7 @@ import { SubmitOptionError, TaskConflictError } from './errors.ts';
 import { TaskHandle } from './handle.ts';
 import type { TaskControl } from './handle.ts';
 import { newTask } from './new-task.ts';
-import { decode, encode, parse, sameJson } from './payload.ts';
+import { encode, parse, samePayload } from './payload.ts';
 import { RoomEstimate } from './room-estimate.ts';
 import { checkId, checkPriority } from './task-id.ts';
 import { FleetFullError } from './work-errors.ts';
@@ -122,17 +121,9 @@ export class Submissions implements TaskControl {
     this.#submitting -= 1;
   }
 
-  /** Whether they say the same, or the kind's schema makes the same of both, as of a default that is left out and one that is spelt out. */
   isSameInput(kind: string, known: string, given: string): boolean {
-    if (sameJson(known, given)) return true;
     const { agent, names } = this.#options.topology.kinds[kind]!;
-    if (agent.input === undefined) return false;
-    try {
-      return isDeepStrictEqual(parse(agent.input, decode(known), names.input), parse(agent.input, decode(given), names.input));
-    } catch {
-      // What is stored may be of an older schema.
-      return false;
-    }
+    return samePayload(agent.input, known, given, names.input);
   }
 
   accepted(kind: string): void {

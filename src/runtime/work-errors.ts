@@ -114,6 +114,19 @@ export class EventsFullError extends DroverError {
   }
 }
 
+/** Under this key the task has been told of another payload. */
+export class SignalConflictError extends DroverError {
+  readonly code = 'DROVER_SIGNAL_CONFLICT';
+  readonly retryable = false;
+  override readonly detail: { readonly id: string; readonly name: string; readonly key: string };
+  constructor(detail: SignalConflictError['detail']) {
+    super(
+      `task ${detail.id}: has been told of ${detail.name} under the key "${detail.key}" with another payload; one key is one event, give another key`,
+    );
+    this.detail = detail;
+  }
+}
+
 /** The task asks for no such approval, or it has been decided. */
 export class ApprovalNotAskedError extends DroverError {
   readonly code = 'DROVER_APPROVAL_NOT_ASKED';

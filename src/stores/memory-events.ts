@@ -17,8 +17,8 @@ export interface MemoryApproval {
 export class MemoryTold {
   readonly #events: TaskEvent[] = [];
   readonly #counts = new Map<string, number>();
-  /** By name: the keys of those that had one. */
-  readonly #keys = new Map<string, Set<string>>();
+  /** By name and key: the values of those that had one. */
+  readonly #keyed = new Map<string, Map<string, string>>();
   readonly approvals = new Map<string, MemoryApproval>();
 
   /** In order of arrival. */
@@ -30,8 +30,9 @@ export class MemoryTold {
     return this.#events.length >= MOST_EVENTS;
   }
 
-  hasKey(name: string, key: string): boolean {
-    return this.#keys.get(name)?.has(key) === true;
+  /** What was told under this key; undefined: nothing. */
+  valueOf(name: string, key: string): string | undefined {
+    return this.#keyed.get(name)?.get(key);
   }
 
   has({ name, n }: { readonly name: string; readonly n: number }): boolean {
@@ -44,9 +45,9 @@ export class MemoryTold {
     this.#counts.set(name, n + 1);
     this.#events.push({ name, n, value });
     if (key !== undefined) {
-      const keys = this.#keys.get(name);
-      if (keys === undefined) this.#keys.set(name, new Set([key]));
-      else keys.add(key);
+      const keyed = this.#keyed.get(name);
+      if (keyed === undefined) this.#keyed.set(name, new Map([[key, value]]));
+      else keyed.set(key, value);
     }
     return n;
   }

@@ -9,7 +9,6 @@ import type { MemoryTask } from './memory-task.ts';
 import { eventCame } from './memory-waits.ts';
 import { APPROVAL_EVENT } from './task-status.ts';
 
-const KNOWN: SignalOutcome = { at: 'known' };
 const UNKNOWN: SignalOutcome = { at: 'unknown' };
 const NOT_ASKED: SignalOutcome = { at: 'not-asked' };
 
@@ -20,11 +19,12 @@ interface Told {
 
 /** `signal`. */
 export function signal(moves: MemoryMoves, items: readonly Signal[], nowMs: number): Told {
-  const outcomes = items.map(({ id, name, value, key }) => {
+  const outcomes = items.map(({ id, name, value, key }): SignalOutcome => {
     const task = moves.byId.get(id);
     if (task === undefined) return UNKNOWN;
     if (isTerminal(task.status)) return ended(task);
-    if (key !== undefined && task.more?.told?.hasKey(name, key) === true) return KNOWN;
+    const known = key === undefined ? undefined : task.more?.told?.valueOf(name, key);
+    if (known !== undefined) return { at: 'known', value: known };
     return tellOf(moves, task, { name, value, ...(key === undefined ? {} : { key }) }, nowMs);
   });
   return { outcomes, ready: moves.takeReady() };

@@ -8,7 +8,6 @@ import { APPROVAL_EVENT, FIRST_TERMINAL, statusOf } from './task-status.ts';
 
 type ApprovalRow = readonly [id: string, kind: string, name: string, request: string, askedAtMs: number, expiresAtMs: number | null];
 
-const KNOWN: SignalOutcome = { at: 'known' };
 const UNKNOWN: SignalOutcome = { at: 'unknown' };
 
 /** Of one database. Everything is called within a transaction. */
@@ -67,7 +66,8 @@ export class SqliteEvents {
   ): SignalOutcome {
     const { sql, held, story } = this.#known;
     if (status >= FIRST_TERMINAL) return { at: 'ended', status: statusOf(status) };
-    if (key !== undefined && (sql.toldWith.get(seq, name, key) as unknown as [number])[0] === 1) return KNOWN;
+    const known = key === undefined ? undefined : (sql.toldWith.get(seq, name, key) as unknown as [string] | undefined);
+    if (known !== undefined) return { at: 'known', value: known[0] };
     const [at] = sql.told.get(seq) as unknown as [number];
     if (at >= MOST_EVENTS) return { at: 'full', limit: MOST_EVENTS };
     const [n] = sql.toldOf.get(seq, name) as unknown as [number];

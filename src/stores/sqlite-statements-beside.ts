@@ -47,7 +47,7 @@ export function prepareBesideStatements(db: DatabaseSync, rows: PrepareRows) {
     anyEvent: rows('select exists (select 1 from event)'),
     told: rows('select coalesce(max(at) + 1, 0) from event where task = ?'),
     toldOf: rows('select coalesce(max(n) + 1, 0) from event where task = ? and name = ?'),
-    toldWith: rows('select exists (select 1 from event where task = ? and name = ? and key = ?)'),
+    toldWith: rows('select value from event where task = ? and name = ? and key = ?'),
     hasEvent: rows('select exists (select 1 from event where task = ? and name = ? and n = ?)'),
     events: new RowsStatement(db, '?', (seqs) => `select task, name, n, value from event where task in (${seqs}) order by task, at`),
     forgetEvents: new RowsStatement(db, '?', (seqs) => `delete from event where task in (${seqs})`),

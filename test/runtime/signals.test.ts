@@ -43,6 +43,25 @@ describe('an event from outside', () => {
     expect(await bed.drive(handle.result())).toBe(2);
   });
 
+  test('under the same key with another payload is refused, and told of once; the order of fields is none', async () => {
+    await using bed = new Testbed();
+    const either = agent({
+      events: { paid: z.object({ cents: z.number(), by: z.string().default('card') }) },
+      run: async (_input: null, ctx) => ctx.waitFor('paid').then(() => ctx.waitFor('paid', { withinMs: 60_000 })),
+    });
+    const fleet = await bed.start({ agents: { either } });
+    const handle = await bed.drive(fleet.submit('either', null, { id: 'x' }));
+    const pay = (payload: unknown) => handle.signal('paid', payload, { key: 'invoice-7' });
+    await bed.drive(pay({ cents: 1, by: 'card' }));
+    await bed.drive(pay({ by: 'card', cents: 1 }));
+    await bed.drive(pay({ cents: 1 }));
+    expect(await bed.rejection(pay({ cents: 2 }))).toMatchObject({
+      code: 'DROVER_SIGNAL_CONFLICT',
+      detail: { id: 'x', name: 'paid', key: 'invoice-7' },
+    });
+    expect(await bed.rejection(handle.result())).toMatchObject({ detail: { error: { code: 'DROVER_WAIT_TIMEOUT' } } });
+  });
+
   test('is told over a crash of the process', async () => {
     await using bed = new Testbed();
     const fleet = await bed.start({ agents: { waiting } });

@@ -365,7 +365,8 @@ export class Model {
     const task = this.#world.find(id);
     if (task === undefined) return { at: 'unknown' };
     if (hasEnded(task)) return { at: 'ended', status: task.status };
-    if (key !== undefined && task.events.some((event) => event.name === name && event.key === key)) return { at: 'known' };
+    const known = key === undefined ? undefined : task.events.find((event) => event.name === name && event.key === key);
+    if (known !== undefined) return { at: 'known', value: known.value };
     const n = task.events.filter((event) => event.name === name).length;
     task.events.push({ name, n, value, key });
     this.#world.look();

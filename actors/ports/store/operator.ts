@@ -13,8 +13,8 @@ export interface Signal {
 export type SignalOutcome =
   /** It is the `n`th of its name, from 0. */
   | { readonly at: 'told'; readonly n: number }
-  /** It had been told before. */
-  | { readonly at: 'known' }
+  /** It had been told before, with this value. Whether that is the same is for the caller to say. */
+  | { readonly at: 'known'; readonly value: string }
   | { readonly at: 'unknown' }
   | { readonly at: 'ended'; readonly status: TaskStatus }
   /** It has been told of `limit` events that name it. */

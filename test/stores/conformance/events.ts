@@ -48,14 +48,14 @@ export function signalling(makePlace: MakePlace): void {
       await bench.submit('a');
       expect(await signal({ key: 'k' }, { key: 'k', value: '2' }, { key: 'k', name: 'f' }, { key: 'l' }, {}, {})).toEqual([
         told(0),
-        { at: 'known' },
+        { at: 'known', value: '1' },
         told(0),
         told(1),
         told(2),
         told(3),
       ]);
       await bench.crashAndOpen();
-      expect(await signal({ key: 'k' })).toEqual([{ at: 'known' }]);
+      expect(await signal({ key: 'k' })).toEqual([{ at: 'known', value: '1' }]);
       const { events } = await bench.given((await bench.claim())[0]!);
       expect(events.filter(({ name }) => name === 'e').map(({ n, value }) => [n, value])).toEqual([
         [0, '1'],
@@ -104,7 +104,7 @@ export function signalling(makePlace: MakePlace): void {
       const run = await bench.running('a');
       await signal({ name: 'x', key: 'k' });
       await bench.settle(run, waitFor(['e', 0], ['f', 0], ['x', 1]));
-      expect(await signal({ name: 'x', key: 'k' })).toEqual([{ at: 'known' }]);
+      expect(await signal({ name: 'x', key: 'k' })).toEqual([{ at: 'known', value: '1' }]);
       expect(await bench.standing('a')).toEqual(['parked:event']);
       await signal({ name: 'f' });
       expect(await bench.standing('a')).toEqual(['queued']);
@@ -131,7 +131,7 @@ export function signalling(makePlace: MakePlace): void {
       expect(await signal({ name: 'last' }, {}, { key: 'k7' }, { name: 'more' })).toEqual([
         told(0),
         { at: 'full', limit: MOST_EVENTS },
-        { at: 'known' },
+        { at: 'known', value: '1' },
         { at: 'full', limit: MOST_EVENTS },
       ]);
     }, 30_000);
@@ -140,7 +140,7 @@ export function signalling(makePlace: MakePlace): void {
       await bench.submit('a');
       const text = `"\0 '日本"`;
       await signal({ name: text, value: text, key: text });
-      expect(await signal({ name: text, key: text })).toEqual([{ at: 'known' }]);
+      expect(await signal({ name: text, key: text })).toEqual([{ at: 'known', value: text }]);
       expect((await bench.given((await bench.claim())[0]!)).events).toEqual([{ name: text, n: 0, value: text }]);
       await expect(signal({ value: '\ud800' })).rejects.toMatchObject({ code: 'DROVER_STORE_INPUT' });
     });
