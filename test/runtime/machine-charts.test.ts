@@ -1,6 +1,6 @@
 /** What a statechart of an agent may be made of, what it may not, and what becomes of it when it ends badly or is changed. */
 import { describe, expect, test } from 'vitest';
-import { assign, createMachine, fromCallback, fromPromise, sendTo, setup } from 'xstate';
+import { assign, createMachine, fromCallback, fromPromise, raise, sendTo, setup, spawnChild } from 'xstate';
 import { z } from 'zod';
 import { agent, operation } from 'drover';
 import { Testbed } from './harness.ts';
@@ -368,6 +368,63 @@ describe('a machine in error', () => {
     const fleet = await bed.start({ agents: { work: agent({ machine, attempts: 1 }) } });
     const handle = await bed.drive(fleet.submit('work', undefined));
     expect(await bed.rejection(handle.result())).toMatchObject({ detail: { error } });
+  });
+
+  describe('that would remember what JSON changes', () => {
+    const fetch = operation((_input: unknown, ctx) => ctx.sleep(60_000));
+    const kid = createMachine({
+      context: ({ input }: { readonly input: unknown }) => ({ given: input }),
+      initial: 'on',
+      states: { on: { after: { 60_000: 'off' } }, off: { type: 'final' } },
+    } as never);
+    class Money {
+      readonly cents = 1;
+    }
+    const odd: readonly (readonly [string, unknown])[] = [
+      ['a Date', new Date(0)],
+      ['a Map', new Map()],
+      ['NaN', Number.NaN],
+      ['an instance', new Money()],
+    ];
+    const places: readonly (readonly [string, (at: unknown) => object, string])[] = [
+      ['the input of an invocation', (at) => ({ invoke: { id: 'fetch', src: 'fetch', input: { at } } }), 'children.fetch.input.at'],
+      ['the input of a spawned actor', (at) => ({ entry: spawnChild('fetch', { id: 'f', input: { at } }) }), 'children.f.input.at'],
+      [
+        'the context of an invoked machine',
+        (at) => ({ invoke: { id: 'kid', src: 'kid', input: { at } } }),
+        'children.kid.context.given.at',
+      ],
+      [
+        'the context of a spawned machine',
+        (at) => ({ entry: spawnChild('kid', { id: 'kid', input: { at } }) }),
+        'children.kid.context.given.at',
+      ],
+      ['a delayed event', (at) => ({ entry: raise({ type: 'remind', at } as never, { delay: 60_000 }) }), 'delayed.remind.at'],
+    ];
+    const refused = (path: string) => ({
+      detail: { error: { code: 'DROVER_MACHINE_CONTEXT', message: expect.stringContaining(`: ${path} is remembered`) as unknown } },
+    });
+    const failing = async (state: object): Promise<unknown> => {
+      await using bed = new Testbed();
+      const states = { here: { ...state, on: { remind: 'done' } }, done: { type: 'final' } };
+      const machine = setup({ actors: { fetch, kid } }).createMachine({ context: {}, initial: 'here', states } as never);
+      const fleet = await bed.start({ agents: { work: agent({ machine: machine as never, attempts: 1 }) } });
+      const handle = await bed.drive(fleet.submit('work', undefined));
+      return bed.rejection(handle.result());
+    };
+
+    test.each(places.flatMap(([place, state, path]) => odd.map(([what, at]) => [what, place, state(at), path] as const)))(
+      'fails over %s in %s',
+      async (_what, _place, state, path) => {
+        const error = await failing(state);
+        expect(error).toMatchObject(refused(path));
+      },
+    );
+
+    test('fails over an actor that an operation is given: it would come back as its id', async () => {
+      const error = await failing({ invoke: { id: 'fetch', src: 'fetch', input: ({ self }: { readonly self: unknown }) => ({ self }) } });
+      expect(error).toMatchObject(refused('children.fetch.input.self'));
+    });
   });
 
   test('by an operation that writes rows is told what to do instead', async () => {

@@ -16,7 +16,11 @@ export class MachineChangedError extends DroverError {
   }
 }
 
-/** The machine has something that is not JSON in its context: it would not be the same after a restart. */
+/**
+ * Something that is remembered of the machine is not JSON: it would not be the same after a restart. `path`: `context.at`; of a
+ * machine within it `children.kid.context.at`; of what an operation is given `children.fetch.input.at`; of an event that is
+ * raised later `delayed.remind.at`.
+ */
 export class MachineContextError extends DroverError {
   readonly code = 'DROVER_MACHINE_CONTEXT';
   readonly retryable = false;

@@ -26,7 +26,7 @@ import { below, hasName, pathOf, sourcesOf } from './actors.ts';
 import { MachineActorError, MachineChangedError, MachineContextError, MachineStuckError } from './errors.ts';
 import { Inbox } from './inbox.ts';
 import { Invocation } from './invocation.ts';
-import { missingIn, notJson, placeOf } from './record.ts';
+import { missingIn, notJsonIn, notJsonLater, placeOf } from './record.ts';
 import type { KeptInvocation, KeptSend, KeptSnapshot, MachineRecord } from './record.ts';
 import { MachineTimers } from './timers.ts';
 import { performAgain } from './undo.ts';
@@ -200,11 +200,11 @@ class MachineRun {
     const { id } = this.#run.task;
     const machine = this.#options.machine.id;
     for (const ref of below(this.#root)) if (!hasName(ref)) throw new MachineActorError({ id, machine, actor: ref.id });
-    const { context, value } = this.#root.getSnapshot() as AnyMachineSnapshot;
-    const odd = notJson(context, 'context');
+    const snapshot = this.#root.getSnapshot() as AnyMachineSnapshot;
+    const odd = notJsonIn(snapshot) ?? notJsonLater(this.#timers.kept());
     if (odd !== undefined) throw new MachineContextError({ id, machine, path: odd.path }, odd.value);
     if (this.#active.size > 0 || this.#timers.size > 0 || this.#inbox.isAwaited(this.#root)) return;
-    throw new MachineStuckError({ id, machine, state: JSON.stringify(value) });
+    throw new MachineStuckError({ id, machine, state: JSON.stringify(snapshot.value) });
   }
 
   /** Remembers where the machine is, unless that is known, and then begins what was entered. One at a time: the last is what counts. */
@@ -240,7 +240,7 @@ class MachineRun {
       sends: this.#sends,
       undoable: this.#undoable,
     };
-    // XState's own fields come back as XState wants them; the context has been looked at.
+    // XState's own fields come back as XState wants them; what is the user's has been looked at.
     return textOf(record, `snapshot of ${this.#options.machine.id}`, this.#run.engine.maxBytes);
   }
 

@@ -85,8 +85,41 @@ function missingState(node: AnyStateMachine['root'], value: KeptValue): string |
   return undefined;
 }
 
-/** The path to the first thing that would not be the same once it has been JSON. */
-export function notJson(value: unknown, path: string): { readonly path: string; readonly value: unknown } | undefined {
+/** Something that is to be remembered and is not JSON, and the path to it. */
+interface NotJson {
+  readonly path: string;
+  readonly value: unknown;
+}
+
+/** What an actor of a machine shows of itself, as far as it is remembered: a machine its context, an operation its input. */
+interface Shown {
+  readonly context?: unknown;
+  readonly input?: unknown;
+  readonly children?: Readonly<Record<string, { readonly getSnapshot: () => Shown } | undefined>>;
+}
+
+/** The first of what a machine and the actors below it show that would not be the same in the next run: `context.at`, `children.fetch.input.at`. */
+export function notJsonIn({ context, input, children = {} }: Shown, path = ''): NotJson | undefined {
+  const odd = notJson(context, `${path}context`, true) ?? notJson(input, `${path}input`, false);
+  if (odd !== undefined) return odd;
+  for (const [id, child] of Object.entries(children)) {
+    const found = child === undefined ? undefined : notJsonIn(child.getSnapshot(), `${path}children.${id}.`);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+/** As `notJsonIn`, of events that come later: `delayed.remind.at`. */
+export function notJsonLater(timers: readonly KeptTimer[]): NotJson | undefined {
+  for (const { source, event } of timers) {
+    const found = notJson(event, [...source.flatMap((id) => ['children', id]), 'delayed', event.type].join('.'), false);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+/** `revives`: other actors in it are remembered by their ids, and are there again in the next run. */
+function notJson(value: unknown, path: string, revives: boolean): NotJson | undefined {
   switch (typeof value) {
     case 'string':
     case 'boolean':
@@ -96,12 +129,11 @@ export function notJson(value: unknown, path: string): { readonly path: string; 
       return Number.isFinite(value) ? undefined : { path, value };
     case 'object': {
       if (value === null) return undefined;
-      // Another actor: remembered by its id.
-      if ('sessionId' in value && 'send' in value) return undefined;
+      if ('sessionId' in value && 'send' in value) return revives ? undefined : { path, value };
       const prototype: unknown = Object.getPrototypeOf(value);
       if (!Array.isArray(value) && prototype !== Object.prototype && prototype !== null) return { path, value };
       for (const [key, inner] of Object.entries(value)) {
-        const found = notJson(inner, `${path}.${key}`);
+        const found = notJson(inner, `${path}.${key}`, revives);
         if (found !== undefined) return found;
       }
       return undefined;
