@@ -3,9 +3,10 @@ import type { ApprovalRequest, RememberItem, StateRead, StateReadOutcome, StateR
 import { Batcher } from '../batcher.ts';
 import type { BatcherOptions, Requester } from '../batcher.ts';
 import type { Run } from '../run.ts';
+import type { Came } from '../run/came.ts';
 import { refOf } from './core.ts';
 import type { EngineCore } from './core.ts';
-import { toldInTime } from './told-in-time.ts';
+import { toldAtMs } from './told-in-time.ts';
 import { whyCancelled } from './why-cancelled.ts';
 import type { WhyCancelled } from './why-cancelled.ts';
 
@@ -82,13 +83,26 @@ export class RunRequests {
 
   /** Whether an event was told before `untilMs`. Asked again until the store answers. */
   toldBy(run: Run, event: { readonly name: string; readonly n: number }, untilMs: number, answered: (inTime: boolean) => void): void {
-    const total = run.events.countOf(event.name);
-    this.#core.store.story(run.task.id).then(
-      (story) => answered(toldInTime(story, event, total, untilMs)),
-      (error: unknown) => {
-        if (run.over === undefined && this.#core.isPassing(error))
-          this.#core.alarm(STORY_RETRY_MS, () => this.toldBy(run, event, untilMs, answered));
-      },
-    );
+    this.whenCame(run, [{ event }], ([atMs]) => answered(atMs! < untilMs));
+  }
+
+  /** When each of these came; what nobody remembers came long ago. Asked again until the store answers. */
+  whenCame(run: Run, came: readonly Came[], answered: (atMs: readonly number[]) => void): void {
+    this.#timesOf(run, came).then(answered, (error: unknown) => {
+      if (run.over === undefined && this.#core.isPassing(error)) this.#core.alarm(STORY_RETRY_MS, () => this.whenCame(run, came, answered));
+    });
+  }
+
+  async #timesOf(run: Run, came: readonly Came[]): Promise<readonly number[]> {
+    const { store } = this.#core;
+    const totals = came.map(({ event }) => (event === undefined ? 0 : run.events.countOf(event.name)));
+    const children = came.flatMap(({ child }) => (child === undefined ? [] : [child]));
+    const story = came.some(({ event }) => event !== undefined) ? await store.story(run.task.id) : [];
+    const records = children.length > 0 ? await store.get(children) : [];
+    return came.map(({ event, child, atMs = Infinity }, at) => {
+      const toldMs = event === undefined ? Infinity : toldAtMs(story, event, totals[at]!);
+      const endedMs = child === undefined ? Infinity : (records[children.indexOf(child)]?.finishedAtMs ?? -Infinity);
+      return Math.min(atMs, toldMs, endedMs);
+    });
   }
 }

@@ -24,6 +24,8 @@ export interface InboxOptions {
   readonly taken: KeptTaken;
   /** Another one is there: look. */
   readonly onCome: () => void;
+  /** Whether it is the turn of that one; it stays in line where not. */
+  readonly allows: (event: TaskEvent) => boolean;
 }
 
 type MachineEvent = { readonly type: string };
@@ -44,10 +46,12 @@ export class Inbox {
   /** How many of each name were taken with all those before them, and which beyond. */
   readonly #taken: Record<string, number>;
   readonly #beyond: Record<string, readonly number[]>;
+  readonly #allows: InboxOptions['allows'];
   #isOpen = false;
 
-  constructor({ run, machine, taken: { taken, beyond = {} }, onCome }: InboxOptions) {
+  constructor({ run, machine, taken: { taken, beyond = {} }, onCome, allows }: InboxOptions) {
     this.#run = run;
+    this.#allows = allows;
     this.#taken = { ...taken };
     this.#beyond = { ...beyond };
     const nodes = [...nodesOf(machine.root)];
@@ -62,9 +66,13 @@ export class Inbox {
     };
   }
 
-  /** Nothing has been told that the machine has not taken. */
-  get isEmpty(): boolean {
-    return this.#line.length === 0;
+  /** What the machine has not taken. */
+  get line(): readonly TaskEvent[] {
+    return this.#line;
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen;
   }
 
   /** From now on it gives: what the machine had under way has come by what it had brought. */
@@ -107,7 +115,7 @@ export class Inbox {
     const { events } = this.#run;
     for (const [at, told] of this.#line.entries()) {
       // One before it that is not known here may be one that the machine can take.
-      if (!names.has(told.name) || !events.isFree(told) || told.n >= events.nextOf(told.name)) continue;
+      if (!names.has(told.name) || !events.isFree(told) || told.n >= events.nextOf(told.name) || !this.#allows(told)) continue;
       told.event ??= this.#eventOf(told);
       if (!canTake(snapshot, told.event)) continue;
       this.#line.splice(at, 1);

@@ -23,6 +23,8 @@ import { ask, sent } from '../run/ask.ts';
 import { Begins } from '../run/begun.ts';
 import { call, hold } from '../run/call.ts';
 import { EventWait, approval, sleep, waitFor } from '../run/waits.ts';
+import type { Came } from '../run/came.ts';
+import { Pending } from '../run/operation.ts';
 import type { RunOperation } from '../run/operation.ts';
 import type { Run, Settle } from '../run.ts';
 import type { RunOverReason } from '../errors.ts';
@@ -43,6 +45,10 @@ export interface InvocationOptions {
   readonly onCompensate?: () => void;
   /** It has come to something that no earlier run has done, in a run that only undoes. */
   readonly onStuck?: () => void;
+  /** Something has come for it before the run began: `look` when it is its turn. */
+  readonly inTime?: (came: Came, look: () => void) => void;
+  /** Something that had come, or that it has brought, has been given to it. */
+  readonly onGiven?: () => void;
 }
 
 /** What the functions behind `ctx` ask of a run, beside its memory. */
@@ -57,6 +63,7 @@ type RunPart = Pick<
   | 'give'
   | 'holdBack'
   | 'inOrder'
+  | 'inTime'
   | 'keep'
   | 'keepFailure'
   | 'leaseLost'
@@ -94,6 +101,8 @@ export class Invocation implements Context, RunPart {
   #controller: AbortController | undefined;
   #stopped = false;
   #hasBegun = false;
+  /** What is on its way to it, or into memory and then to it. */
+  #keeping = 0;
   /** What is opened registers a compensation. */
   #isRegistering = false;
 
@@ -121,6 +130,11 @@ export class Invocation implements Context, RunPart {
   /** It has begun something, and so has come by what it has brought. */
   get hasBegun(): boolean {
     return this.#hasBegun;
+  }
+
+  /** Something that has come is on its way to it. */
+  get isGiven(): boolean {
+    return this.#keeping > 0 || [...this.#open].some((operation) => operation instanceof Pending && operation.settling);
   }
 
   // ── What it does ─────────────────────────────────────────────────────────────────────────────
@@ -243,16 +257,30 @@ export class Invocation implements Context, RunPart {
     return this.#open.delete(operation) && this.#run.done(operation);
   }
 
-  keep(operation: RunOperation, ...rest: Rest<Run['keep']>): void {
-    if (this.#open.delete(operation)) this.#run.keep(operation, ...rest);
+  keep(operation: RunOperation, ...[place, hash, value, resolve, reject]: Rest<Run['keep']>): void {
+    if (!this.#open.delete(operation)) return;
+    this.#keeping += 1;
+    this.#run.keep(operation, place, hash, value, this.#given(resolve), this.#given(reject));
   }
 
-  keepFailure(operation: RunOperation, ...rest: Rest<Run['keepFailure']>): void {
-    if (this.#open.delete(operation)) this.#run.keepFailure(operation, ...rest);
+  keepFailure(operation: RunOperation, ...[place, hash, error, reject]: Rest<Run['keepFailure']>): void {
+    if (!this.#open.delete(operation)) return;
+    this.#keeping += 1;
+    this.#run.keepFailure(operation, place, hash, error, this.#given(reject));
   }
 
-  finish(operation: RunOperation, ...rest: Rest<Run['finish']>): void {
-    if (this.#open.delete(operation)) this.#run.finish(operation, ...rest);
+  finish(operation: RunOperation, place: string, deliver: () => void): void {
+    if (!this.#open.delete(operation)) return;
+    this.#keeping += 1;
+    this.#run.finish(operation, place, this.#given(deliver));
+  }
+
+  #given<A extends readonly unknown[]>(settle: (...given: A) => void): (...given: A) => void {
+    return (...given) => {
+      this.#keeping -= 1;
+      settle(...given);
+      this.#options.onGiven?.();
+    };
   }
 
   note(place: string, value: number, kept: () => void): void {
@@ -278,13 +306,24 @@ export class Invocation implements Context, RunPart {
   }
 
   afterSeen(act: () => void, came?: number): void {
-    this.#run.afterSeen(() => {
+    this.#keeping += 1;
+    const given = this.#given(() => {
       if (!this.#stopped) act();
-    }, came);
+    });
+    this.#run.afterSeen(given, came);
   }
 
-  unseen(...given: Parameters<Run['unseen']>): void {
-    this.#run.unseen(...given);
+  inTime(came: Came, look: () => void): void {
+    const { inTime } = this.#options;
+    if (inTime === undefined) return look();
+    inTime(came, () => {
+      if (!this.#stopped) look();
+    });
+  }
+
+  unseen(place: string, deliver: () => void): void {
+    this.#keeping += 1;
+    this.#run.unseen(place, this.#given(deliver));
   }
 
   within<T>(act: () => T): T {

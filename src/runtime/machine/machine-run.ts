@@ -28,6 +28,7 @@ import { Inbox } from './inbox.ts';
 import { Invocation } from './invocation.ts';
 import { missingIn, notJsonIn, notJsonLater, placeOf } from './record.ts';
 import type { KeptInvocation, KeptSend, KeptSnapshot, MachineRecord } from './record.ts';
+import { Overdue } from './overdue.ts';
 import { MachineTimers } from './timers.ts';
 import { performAgain } from './undo.ts';
 import { viewsOf } from './views.ts';
@@ -73,6 +74,7 @@ class MachineRun {
   readonly #root: AnyActorRef;
   readonly #timers: MachineTimers;
   readonly #inbox: Inbox;
+  readonly #overdue: Overdue;
   readonly #entries: Record<string, number>;
   readonly #sends: KeptSend[];
   readonly #undoable: KeptInvocation[];
@@ -93,8 +95,29 @@ class MachineRun {
     this.#entries = { ...record?.entries };
     this.#sends = [...(record?.sends ?? [])];
     this.#undoable = [...(record?.undoable ?? [])];
-    this.#timers = new MachineTimers(run, (target, event) => this.#turn(() => target.send(event)));
-    this.#inbox = new Inbox({ run, machine, taken: record ?? { taken: {} }, onCome: () => this.#turn(() => {}) });
+    this.#overdue = new Overdue({
+      run,
+      firstDueMs: () => this.#timers.firstDueMs,
+      endFirst: () => this.#timers.fireFirst(),
+      inLine: () => this.#inbox.line,
+      give: () => this.#give(),
+      isBusy: () => !this.#inbox.isOpen || this.#isSaving || [...this.#active.values()].some(({ isGiven }) => isGiven),
+    });
+    this.#timers = new MachineTimers({
+      run,
+      fire: (target, event) => this.#turn(() => target.send(event)),
+      isHeld: () => this.#overdue.isUnderWay,
+    });
+    this.#inbox = new Inbox({
+      run,
+      machine,
+      taken: record ?? { taken: {} },
+      onCome: () => {
+        this.#overdue.moved();
+        this.#turn(() => {});
+      },
+      allows: (event) => this.#overdue.allows(event),
+    });
     const from = record === undefined ? { input } : { snapshot: record.snapshot };
     const logger = (...said: readonly unknown[]): void => run.log.info({ said }, machine.id);
     this.#root = run.within(() => createActor(machine, { id: run.task.id, logger, ...from } as never));
@@ -114,9 +137,18 @@ class MachineRun {
       this.#timers.restore(this.#root, record.timers);
       this.#safe = this.#text();
     }
-    if (this.#inbox.isEmpty || this.#active.size === 0) this.#inbox.open();
+    const isEmpty = this.#inbox.line.length === 0;
+    if (isEmpty || this.#active.size === 0) this.#inbox.open();
     else this.#openInbox();
+    if (!isEmpty) this.#overdue.moved();
     this.#settle();
+  }
+
+  /** False when there was nothing that the machine takes. */
+  #give(): boolean {
+    const { length } = this.#inbox.line;
+    this.#turn(() => {});
+    return this.#inbox.line.length < length;
   }
 
   /** What was told and not taken comes after all that was under way has come by what it had brought: that was first. */
@@ -127,6 +159,7 @@ class MachineRun {
       const isQuiet = run.signs === signs || ![...this.#active.values()].some(({ hasBegun }) => !hasBegun);
       if (!isQuiet) return this.#openInbox();
       this.#inbox.open();
+      this.#overdue.moved();
       this.#turn(() => {});
     });
   }
@@ -140,7 +173,13 @@ class MachineRun {
     const onCompensate = (): void => {
       if (!this.#undoable.some((known) => known.label === label)) this.#undoable.push({ label, sources: sourcesOf(self), input });
     };
-    const invocation = new Invocation({ run, label, onCompensate });
+    const invocation = new Invocation({
+      run,
+      label,
+      onCompensate,
+      inTime: (came, look) => this.#overdue.inTime(came, look),
+      onGiven: () => this.#moved(),
+    });
     this.#active.set(self, invocation);
     const end = (event: { readonly type: string }): void => {
       if (this.#active.get(self) === invocation) this.#turn(() => self.send(event));
@@ -158,6 +197,11 @@ class MachineRun {
         (error: unknown) => end({ type: 'operation.failed', error } as { readonly type: string }),
       );
     });
+  }
+
+  /** What is overdue may have waited for that. */
+  #moved(): void {
+    if (this.#overdue.isUnderWay) this.#overdue.moved();
   }
 
   /** One thing happens to the machine. */
@@ -181,6 +225,7 @@ class MachineRun {
       }
       this.#check();
       this.#save();
+      this.#moved();
     } catch (error) {
       this.#fail(error);
     }
@@ -223,6 +268,7 @@ class MachineRun {
       this.#safe = text;
       for (const begin of entered) begin();
       if (!this.#isOver) this.#save();
+      this.#moved();
     });
   }
 

@@ -13,6 +13,8 @@ interface Timer extends Pick<KeptTimer, 'id' | 'event' | 'dueMs'> {
   readonly source: AnyActorRef;
   readonly target: AnyActorRef;
   readonly wait: Pending;
+  /** Its alarm has gone off. */
+  isOver: boolean;
 }
 
 /** What XState calls its scheduler. */
@@ -22,16 +24,24 @@ interface Scheduler {
   cancelAll: (source: AnyActorRef) => void;
 }
 
+export interface TimersOptions {
+  readonly run: Run;
+  /** Gives a delayed event to whom it is for. */
+  readonly fire: (target: AnyActorRef, event: { readonly type: string }) => void;
+  /** Those that are over wait for `fireFirst`. */
+  readonly isHeld: () => boolean;
+}
+
 export class MachineTimers {
   readonly #run: Run;
-  readonly #fire: (target: AnyActorRef, event: { readonly type: string }) => void;
+  readonly #options: TimersOptions;
   /** In the order in which they were set. */
   readonly #timers = new Set<Timer>();
   #unnamed = 0;
 
-  constructor(run: Run, fire: (target: AnyActorRef, event: { readonly type: string }) => void) {
-    this.#run = run;
-    this.#fire = fire;
+  constructor(options: TimersOptions) {
+    this.#run = options.run;
+    this.#options = options;
   }
 
   get size(): number {
@@ -47,6 +57,17 @@ export class MachineTimers {
     };
     scheduler.cancel = (source, id) => this.#cancel((timer) => timer.source === source && timer.id === id);
     scheduler.cancelAll = (source) => this.#cancel((timer) => timer.source === source);
+  }
+
+  /** When the first of those that are over was due; undefined: none is. */
+  get firstDueMs(): number | undefined {
+    return this.#firstOver()?.dueMs;
+  }
+
+  /** Of those that are over. */
+  fireFirst(): void {
+    const first = this.#firstOver();
+    if (first !== undefined) this.#fire(first);
   }
 
   /** Sets those that were kept. What is overdue comes at once, in the order in which it was due. */
@@ -68,22 +89,36 @@ export class MachineTimers {
     }));
   }
 
-  #set(timer: Omit<Timer, 'wait'>): void {
+  #set(timer: Omit<Timer, 'wait' | 'isOver'>): void {
     // A run that has parked meanwhile opens nothing that nobody would close.
     if (this.#run.over !== undefined) return;
     const { engine } = this.#run;
     const wait = this.#run.opened(new Pending());
-    const set: Timer = { ...timer, wait };
+    const set: Timer = { ...timer, wait, isOver: false };
     this.#timers.add(set);
     wait.waitsFor = 'sleep';
     wait.untilMs = timer.dueMs;
     wait.stop = engine.alarm(Math.max(0, timer.dueMs - engine.nowMs()), () => {
-      // Parked meanwhile it is still remembered, and comes in the next run.
-      if (!this.#run.done(wait)) return;
-      this.#timers.delete(set);
-      this.#fire(set.target, set.event);
+      set.isOver = true;
+      if (!this.#options.isHeld()) this.#fire(set);
     });
     this.#run.parks.linger();
+  }
+
+  #fire(timer: Timer): void {
+    // Parked meanwhile it is still remembered, and comes in the next run.
+    timer.wait.cancel();
+    if (!this.#run.done(timer.wait)) return;
+    this.#timers.delete(timer);
+    this.#options.fire(timer.target, timer.event);
+  }
+
+  #firstOver(): Timer | undefined {
+    const nowMs = this.#run.engine.nowMs();
+    let first: Timer | undefined;
+    for (const timer of this.#timers)
+      if ((timer.isOver || timer.dueMs <= nowMs) && (first === undefined || timer.dueMs < first.dueMs)) first = timer;
+    return first;
   }
 
   #cancel(which: (timer: Timer) => boolean): void {

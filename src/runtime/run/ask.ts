@@ -31,7 +31,7 @@ export function ask(run: Run, kind: string, input: unknown, options: AskOptions,
   if (known?.status === 'completed') {
     const deliver = (): void => giveAnswer(run, kind, known.result, resolve, reject);
     if (seen !== undefined) return run.inOrder(seen.hash, deliver);
-    return run.unseen(place, deliver);
+    return run.inTime({ child: known.id }, () => run.unseen(place, deliver));
   }
   // An attempt that has ended with it has it forgotten; who is undone has to come by what was done because of that.
   const hasFailed = known !== undefined && isTerminal(known.status) && run.mayRepeat();
@@ -39,6 +39,7 @@ export function ask(run: Run, kind: string, input: unknown, options: AskOptions,
   const asked = new Asked(run, child, place, resolve, reject);
   // One that is asked already is not new.
   if (run.memory.isBefore(place) && known === undefined) run.holdBack(place, () => asked.begin(undefined), reject);
+  else if (known !== undefined && isTerminal(known.status)) run.inTime({ child: known.id }, () => asked.begin(known));
   else asked.begin(known);
 }
 

@@ -13,6 +13,7 @@ import { decode, encode } from '../payload.ts';
 import type { Run } from '../run.ts';
 import { readFailure, writeFailure } from '../task-error.ts';
 import { isHolding } from '../holding.ts';
+import type { Came } from './came.ts';
 import { Begins, newBegun } from './begun.ts';
 import { BoundReachedError, OperationInUndoError } from './errors.ts';
 import type { ReplayDivergedError } from './errors.ts';
@@ -350,6 +351,11 @@ export abstract class RunOperations {
   /** Does it after all that earlier runs have seen and that is on its way to this one; beside others like it in the order in which they `came`. */
   afterSeen(act: () => void, came?: number): void {
     this.order.deliver(undefined, act, came);
+  }
+
+  /** What no earlier run has seen has come, and is looked at. A statechart looks first at its delays that were over before. */
+  inTime(_came: Came, look: () => void): void {
+    look();
   }
 
   /** Something has ended that no earlier run has seen: it comes after all that they have. */

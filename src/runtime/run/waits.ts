@@ -35,7 +35,7 @@ export function sleep(run: Run, until: number | Date, { key }: KeyOptions, resol
   const end = (): void => resolve(undefined);
   const seen = run.memory.recall(over, '');
   if (seen !== undefined) return run.inOrder(seen.hash, end);
-  if (untilMs <= nowMs) return run.memory.has(place) ? run.unseen(over, end) : end();
+  if (untilMs <= nowMs) return run.memory.has(place) ? run.inTime({ atMs: untilMs }, () => run.unseen(over, end)) : end();
   if (!run.mayAct()) return;
   if (run.memory.isBefore(place) && !run.memory.has(place)) run.holdBack(place, () => beginSleep(run, place, untilMs, end), reject);
   else beginSleep(run, place, untilMs, end);
@@ -180,8 +180,10 @@ export class EventWait extends Pending {
         else if (run.engine.nowMs() >= this.untilMs) this.#late();
         else this.#await();
       }, run.events.orderOf(this.event!));
-    if (run.memory.isBefore(place)) run.holdBack(place, see, reject);
-    else see();
+    const came = { ...(run.events.valueOf(this.event!) === undefined ? {} : { event: this.event! }), atMs: this.untilMs };
+    const look = (): void => run.inTime(came, see);
+    if (run.memory.isBefore(place)) run.holdBack(place, look, reject);
+    else look();
   }
 
   #await(): void {
