@@ -62,6 +62,7 @@ export { MOST_EVENTS } from './store/operator.ts';
 export type {
   Approval,
   ApprovalRequest,
+  ApprovalWithdrawal,
   Decision,
   Signal,
   SignalOutcome,

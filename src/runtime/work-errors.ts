@@ -127,13 +127,15 @@ export class SignalConflictError extends DroverError {
   }
 }
 
-/** The task asks for no such approval, or it has been decided. */
+/** The task asks for no such approval, or not any more, or it has been decided. */
 export class ApprovalNotAskedError extends DroverError {
   readonly code = 'DROVER_APPROVAL_NOT_ASKED';
   readonly retryable = false;
   override readonly detail: { readonly id: string; readonly name: string };
   constructor(id: string, name: string) {
-    super(`task ${id}: does not wait for an approval ${describe(name)}; it asks for none, or somebody has decided it`);
+    super(
+      `task ${id}: does not wait for an approval ${describe(name)}; it asks for none, somebody has decided it, or its statechart has left the state that asked`,
+    );
     this.detail = { id, name };
   }
 }

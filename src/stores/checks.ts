@@ -4,6 +4,7 @@
  */
 import type {
   ApprovalRequest,
+  ApprovalWithdrawal,
   ClaimCommand,
   Decision,
   Firing,
@@ -165,6 +166,12 @@ export function checkApprovalRequests(items: readonly ApprovalRequest[], nowMs: 
     checkText(request, 'request');
     if (expiresAtMs !== null) checkTime(expiresAtMs, 'expiresAtMs');
   }
+}
+
+/** `withdrawApproval`. */
+export function checkApprovalWithdrawals(items: readonly ApprovalWithdrawal[], nowMs: number): void {
+  checkHeld(items, nowMs);
+  for (const { name } of items) checkId(name, 'name');
 }
 
 /** `decideApproval`. */

@@ -21,6 +21,10 @@ export class MemoryApprovals {
     this.#open.delete(approval);
   }
 
+  withdrawn(approval: MemoryApproval): void {
+    this.#open.delete(approval);
+  }
+
   /** The task has ended: nobody need decide any more. */
   close({ approvals }: MemoryTold): void {
     for (const approval of approvals.values()) this.#open.delete(approval);

@@ -59,4 +59,12 @@ export class MemoryTold {
     this.approvals.set(name, approval);
     return approval;
   }
+
+  /** What has been decided stays as it was. */
+  withdraw(name: string): MemoryApproval | undefined {
+    const approval = this.approvals.get(name);
+    if (approval === undefined || approval.decided) return undefined;
+    this.approvals.delete(name);
+    return approval;
+  }
 }

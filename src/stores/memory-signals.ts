@@ -1,6 +1,6 @@
 /** How tasks of the memory store are told of events, and ask people. */
 import { isTerminal, MOST_EVENTS } from '../../actors/ports/store.ts';
-import type { ApprovalRequest, Decision, Signal, SignalOutcome } from '../../actors/ports/store.ts';
+import type { ApprovalRequest, ApprovalWithdrawal, Decision, Signal, SignalOutcome } from '../../actors/ports/store.ts';
 import { MemoryTold } from './memory-events.ts';
 import type { MemoryMoves } from './memory-moves.ts';
 import { tell } from './memory-story.ts';
@@ -37,6 +37,17 @@ export function askApproval(moves: MemoryMoves, items: readonly ApprovalRequest[
     if (task === undefined) return false;
     const approval = toldOf(task).ask(item, moves.approvals.nextNumber(), nowMs);
     if (approval !== undefined) moves.approvals.open(task, approval);
+    return true;
+  });
+}
+
+/** `withdrawApproval`. */
+export function withdrawApproval(moves: MemoryMoves, items: readonly ApprovalWithdrawal[]): readonly boolean[] {
+  return items.map((item) => {
+    const task = moves.holding(item);
+    if (task === undefined) return false;
+    const withdrawn = task.more?.told?.withdraw(item.name);
+    if (withdrawn !== undefined) moves.approvals.withdrawn(withdrawn);
     return true;
   });
 }

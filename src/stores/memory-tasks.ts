@@ -6,6 +6,7 @@
 import type {
   Approval,
   ApprovalRequest,
+  ApprovalWithdrawal,
   ClaimCommand,
   ClaimedTask,
   Decision,
@@ -38,7 +39,7 @@ import { MemoryMoves } from './memory-moves.ts';
 import { MemoryRows } from './memory-rows.ts';
 import { MemorySchedules } from './memory-schedules.ts';
 import { giveBack, settleRun } from './memory-settle.ts';
-import { askApproval, decideApproval, signal } from './memory-signals.ts';
+import { askApproval, decideApproval, signal, withdrawApproval } from './memory-signals.ts';
 import { startRun } from './memory-start.ts';
 import { steer } from './memory-steering.ts';
 import { storyOf } from './memory-story.ts';
@@ -189,6 +190,10 @@ export class MemoryTasks {
 
   askApproval(items: readonly ApprovalRequest[], nowMs: number): readonly boolean[] {
     return askApproval(this.#moves, items, nowMs);
+  }
+
+  withdrawApproval(items: readonly ApprovalWithdrawal[]): readonly boolean[] {
+    return withdrawApproval(this.#moves, items);
   }
 
   decideApproval(items: readonly Decision[], nowMs: number): ReturnType<typeof decideApproval> {

@@ -119,6 +119,10 @@ export function memoryStore(disk: MemoryDisk = new MemoryDisk()): Store {
       check.checkApprovalRequests(items, nowMs);
       return tasks().askApproval(items, nowMs);
     },
+    async withdrawApproval(items, nowMs) {
+      check.checkApprovalWithdrawals(items, nowMs);
+      return tasks().withdrawApproval(items);
+    },
     async decideApproval(items, nowMs) {
       check.checkDecisions(items, nowMs);
       return tasks().decideApproval(items, nowMs);

@@ -1,6 +1,6 @@
 /** SqliteEvents: what tasks are told from outside, and what they ask of people. */
 import { MOST_EVENTS } from '../../actors/ports/store.ts';
-import type { Approval, ApprovalRequest, Decision, Signal, SignalOutcome } from '../../actors/ports/store.ts';
+import type { Approval, ApprovalRequest, ApprovalWithdrawal, Decision, Signal, SignalOutcome } from '../../actors/ports/store.ts';
 import type { Endings } from './sqlite-endings.ts';
 import type { OfRow } from './sqlite-held.ts';
 import type { Known } from './sqlite-known.ts';
@@ -31,6 +31,15 @@ export class SqliteEvents {
       if (task === undefined) return false;
       this.#known.lies(task);
       this.#known.sql.ask.run(task.seq, item.name, item.request, nowMs, item.expiresAtMs);
+      return true;
+    });
+  }
+
+  withdraw(items: readonly OfRow<ApprovalWithdrawal>[]): boolean[] {
+    return items.map((item) => {
+      const task = this.#known.held.get(item);
+      if (task === undefined) return false;
+      this.#known.sql.withdrawApproval.run(task.seq, item.name);
       return true;
     });
   }

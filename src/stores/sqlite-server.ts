@@ -206,6 +206,8 @@ function run(tasks: SqliteTasks, request: Request): Replies[keyof Replies] {
       return tasks.signal(request.items, request.nowMs);
     case 'ask-approval':
       return tasks.events.ask(request.items, request.nowMs);
+    case 'withdraw-approval':
+      return tasks.events.withdraw(request.items);
     case 'decide-approval':
       return tasks.decideApproval(request.items, request.nowMs);
     case 'approvals':

@@ -60,6 +60,7 @@ export function prepareBesideStatements(db: DatabaseSync, rows: PrepareRows) {
       'insert into approval (task, name, request, asked_ms, expires_ms, state) values (?, ?, ?, ?, ?, 1) on conflict do nothing',
     ),
     decide: db.prepare('update approval set state = 0 where task = ? and name = ? and state = 1'),
+    withdrawApproval: db.prepare('delete from approval where task = ? and name = ? and state = 1'),
     expiredApproval: rows('select expires_ms from approval where task = ? and name = ? and state = 1 and expires_ms <= ?'),
     anyApproval: rows('select exists (select 1 from approval)'),
     approvals: rows(`select t.id, t.kind, a.name, a.request, a.asked_ms, a.expires_ms

@@ -5,6 +5,7 @@
 import type {
   Approval,
   ApprovalRequest,
+  ApprovalWithdrawal,
   BudgetGrant,
   BudgetReturn,
   BudgetTake,
@@ -58,6 +59,7 @@ export type Request =
   | { readonly op: 'set-state'; readonly items: readonly StateWrite[] }
   | { readonly op: 'signal'; readonly items: readonly Signal[]; readonly nowMs: number }
   | { readonly op: 'ask-approval'; readonly items: readonly OfRow<ApprovalRequest>[]; readonly nowMs: number }
+  | { readonly op: 'withdraw-approval'; readonly items: readonly OfRow<ApprovalWithdrawal>[] }
   | { readonly op: 'decide-approval'; readonly items: readonly Decision[]; readonly nowMs: number }
   | { readonly op: 'approvals'; readonly limit: number }
   | { readonly op: 'steer'; readonly items: readonly Steering[]; readonly nowMs: number }
@@ -108,6 +110,7 @@ export interface Replies {
   'set-state': readonly StateWriteOutcome[];
   signal: { readonly outcomes: readonly SignalOutcome[]; readonly ready: readonly string[] };
   'ask-approval': readonly boolean[];
+  'withdraw-approval': readonly boolean[];
   'decide-approval': { readonly outcomes: readonly SignalOutcome[]; readonly ready: readonly string[] };
   approvals: readonly Approval[];
   steer: SteerReply;

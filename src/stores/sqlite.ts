@@ -15,6 +15,7 @@ import { isTerminal } from '../../actors/ports/store.ts';
 import type {
   Approval,
   ApprovalRequest,
+  ApprovalWithdrawal,
   BudgetGrant,
   BudgetReturn,
   BudgetTake,
@@ -233,6 +234,12 @@ export class SqliteStore implements Store {
     checks.checkApprovalRequests(items, nowMs);
     const rows = items.map(({ id, fence, name, request, expiresAtMs }) => ({ seq: this.#seqOf(id), fence, name, request, expiresAtMs }));
     return this.#thread().call({ op: 'ask-approval', items: rows, nowMs }, items.length);
+  }
+
+  async withdrawApproval(items: readonly ApprovalWithdrawal[], nowMs: number): Promise<readonly boolean[]> {
+    checks.checkApprovalWithdrawals(items, nowMs);
+    const rows = items.map(({ id, fence, name }) => ({ seq: this.#seqOf(id), fence, name }));
+    return this.#thread().call({ op: 'withdraw-approval', items: rows }, items.length);
   }
 
   async decideApproval(

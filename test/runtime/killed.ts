@@ -17,6 +17,7 @@ const COMMITS: readonly Command[] = [
   'remember',
   'readState',
   'askApproval',
+  'withdrawApproval',
   'signal',
   'decideApproval',
   'steer',

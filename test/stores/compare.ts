@@ -194,6 +194,10 @@ export class Comparison {
         const items = step.items.map(({ pick, name }) => ({ ...this.#run(pick), name, request: '"may I?"', expiresAtMs: null }));
         return this.same(model.askApproval(items, nowMs), await this.store.askApproval(items, nowMs));
       }
+      case 'unask': {
+        const items = step.items.map(({ pick, name }) => ({ ...this.#run(pick), name }));
+        return this.same(model.withdrawApproval(items), await this.store.withdrawApproval(items, nowMs));
+      }
       case 'decide': {
         const items = step.items.map((item) => ({ ...item, decision: '"yes"' }));
         return this.same(model.decideApproval(items, nowMs), await this.store.decideApproval(items, nowMs));

@@ -34,7 +34,7 @@ export type Step =
       readonly op: 'signal';
       readonly items: readonly { readonly id: string; readonly name: string; readonly key: string | null }[];
     }
-  | { readonly op: 'ask'; readonly items: readonly { readonly pick: number; readonly name: string }[] }
+  | { readonly op: 'ask' | 'unask'; readonly items: readonly { readonly pick: number; readonly name: string }[] }
   | { readonly op: 'decide'; readonly items: readonly { readonly id: string; readonly name: string }[] }
   | { readonly op: 'steer'; readonly items: readonly { readonly id: string; readonly action: SteerAction }[] }
   | { readonly op: 'pause'; readonly kind: string; readonly paused: boolean }
@@ -236,7 +236,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 1,
     arbitrary: fc.record({
-      op: fc.constant('ask' as const),
+      op: fc.constantFrom('ask' as const, 'ask' as const, 'unask' as const),
       items: fc.array(fc.record({ pick, name: fc.constantFrom('ok', 'go') }), { maxLength: 3 }),
     }),
   },

@@ -10,6 +10,7 @@ import { MOST_PASSED } from '../../actors/ports/store.ts';
 import type {
   Approval,
   ApprovalRequest,
+  ApprovalWithdrawal,
   ChildRecord,
   ClaimCommand,
   ClaimedTask,
@@ -230,6 +231,15 @@ export class Model {
       this.#turns += 1;
       const asked = { id, kind: task.task.kind, name, request, askedAtMs: nowMs, expiresAtMs };
       task.approvals.push({ ...asked, turn: this.#turns, decided: false });
+      return true;
+    });
+  }
+
+  withdrawApproval(items: readonly ApprovalWithdrawal[]): boolean[] {
+    return items.map(({ id, fence, name }) => {
+      const task = this.#world.holding({ id, fence });
+      if (task === undefined) return false;
+      task.approvals = task.approvals.filter((asked) => asked.name !== name || asked.decided);
       return true;
     });
   }

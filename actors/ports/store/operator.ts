@@ -19,7 +19,7 @@ export type SignalOutcome =
   | { readonly at: 'ended'; readonly status: TaskStatus }
   /** It has been told of `limit` events that name it. */
   | { readonly at: 'full'; readonly limit: number }
-  /** Nobody asks for this approval, or it has been decided. */
+  /** Nobody asks for this approval, or not any more, or it has been decided. */
   | { readonly at: 'not-asked' }
   /** It is asked for, but by then the wait for it was over. */
   | { readonly at: 'expired'; readonly expiresAtMs: number };
@@ -32,6 +32,11 @@ export interface ApprovalRequest extends Held {
   readonly name: string;
   readonly request: string;
   readonly expiresAtMs: number | null;
+}
+
+/** A run asks no more. */
+export interface ApprovalWithdrawal extends Held {
+  readonly name: string;
 }
 
 /** Decides what a task asks: it is told of the event `approval:<name>`. */
@@ -98,6 +103,11 @@ export interface OperatorStore {
   ): Promise<{ readonly outcomes: readonly SignalOutcome[]; readonly ready: readonly string[] }>;
   /** `false` where the fence was stale. What was asked before stays as it was. */
   askApproval(items: readonly ApprovalRequest[], nowMs: number): Promise<readonly boolean[]>;
+  /**
+   * Nobody decides it any more, unless somebody has: it is as if it had never been asked, and may be asked again. `false` where
+   * the fence was stale.
+   */
+  withdrawApproval(items: readonly ApprovalWithdrawal[], nowMs: number): Promise<readonly boolean[]>;
   decideApproval(
     items: readonly Decision[],
     nowMs: number,

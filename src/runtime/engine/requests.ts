@@ -1,5 +1,12 @@
 /** Requests: what runs ask of the store while they go on, in batches, again until it has answered. */
-import type { ApprovalRequest, RememberItem, StateRead, StateReadOutcome, StateRow } from '../../../actors/ports/store.ts';
+import type {
+  ApprovalRequest,
+  ApprovalWithdrawal,
+  RememberItem,
+  StateRead,
+  StateReadOutcome,
+  StateRow,
+} from '../../../actors/ports/store.ts';
 import { Batcher } from '../batcher.ts';
 import type { BatcherOptions, Requester } from '../batcher.ts';
 import type { Run } from '../run.ts';
@@ -19,6 +26,7 @@ export class RunRequests {
   readonly #reads: Batcher<StateRead, StateReadOutcome>;
   readonly #rows: Batcher<string, StateRow | undefined>;
   readonly #approvals: Batcher<ApprovalRequest, boolean>;
+  readonly #withdrawals: Batcher<ApprovalWithdrawal, boolean>;
 
   constructor(core: EngineCore, batching: BatcherOptions) {
     this.#core = core;
@@ -27,6 +35,7 @@ export class RunRequests {
     this.#reads = new Batcher((items) => store.readState(items, core.nowMs()), batching);
     this.#rows = new Batcher((keys) => store.getState(keys), batching);
     this.#approvals = new Batcher((items) => store.askApproval(items, core.nowMs()), batching);
+    this.#withdrawals = new Batcher((items) => store.withdrawApproval(items, core.nowMs()), batching);
   }
 
   /** Resolves when what runs have brought is in the store. */
@@ -35,7 +44,7 @@ export class RunRequests {
   }
 
   close(): void {
-    for (const batcher of [this.#memories, this.#reads, this.#rows, this.#approvals]) batcher.close();
+    for (const batcher of [this.#memories, this.#reads, this.#rows, this.#approvals, this.#withdrawals]) batcher.close();
   }
 
   remember(item: RememberItem, from: Requester<boolean>): void {
@@ -63,6 +72,13 @@ export class RunRequests {
       asked();
     };
     this.#approvals.add({ id, fence, name, request, expiresAtMs }, { replied });
+  }
+
+  /** `withdrawn` is called once for each name. */
+  withdrawApprovals(run: Run, names: readonly string[], withdrawn: (name: string) => void): void {
+    const { id, fence } = run.task;
+    for (const name of names)
+      this.#withdrawals.add({ id, fence, name }, { replied: (isHeld) => (isHeld ? withdrawn(name) : run.leaseLost()) });
   }
 
   /** Whether the task had ended, and an operator has put it back. Asked again until the store answers. */

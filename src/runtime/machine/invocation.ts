@@ -49,12 +49,19 @@ export interface InvocationOptions {
   readonly inTime?: (came: Came, look: () => void) => void;
   /** Something that had come, or that it has brought, has been given to it. */
   readonly onGiven?: () => void;
+  /** What earlier runs of it have asked people. */
+  readonly asked?: readonly string[];
+  /** It asks a person something new. */
+  readonly onAsked?: () => void;
+  /** Its state has been left: nobody need decide these any more. */
+  readonly onWithdrawn?: (names: readonly string[]) => void;
 }
 
 /** What the functions behind `ctx` ask of a run, beside its memory. */
 type RunPart = Pick<
   Run,
   | 'afterSeen'
+  | 'askPerson'
   | 'claimed'
   | 'done'
   | 'engine'
@@ -93,6 +100,8 @@ export class Invocation implements Context, RunPart {
   readonly begins = new Begins();
   /** In their order. */
   readonly sends: KeptSend[] = [];
+  /** What it has asked people, decided or not. */
+  readonly asked: Set<string>;
   readonly #run: Run;
   readonly #options: InvocationOptions;
   /** Under way, and not about to be remembered. */
@@ -110,6 +119,7 @@ export class Invocation implements Context, RunPart {
     this.#options = options;
     this.#run = options.run;
     this.memory = new InvocationPlaces(options.run.memory, options.label);
+    this.asked = new Set(options.asked);
   }
 
   /** Its state has been left. */
@@ -124,7 +134,13 @@ export class Invocation implements Context, RunPart {
       this.#run.done(operation);
     }
     this.#open.clear();
+    if (this.asked.size > 0) this.#options.onWithdrawn?.([...this.asked]);
     this.#controller?.abort(error);
+  }
+
+  /** Its place in the machine. */
+  get label(): string {
+    return this.#options.label;
   }
 
   /** It has begun something, and so has come by what it has brought. */
@@ -311,6 +327,17 @@ export class Invocation implements Context, RunPart {
       if (!this.#stopped) act();
     });
     this.#run.afterSeen(given, came);
+  }
+
+  askPerson(name: string, request: string, expiresAtMs: number | null, asked: () => void): void {
+    const isNew = !this.asked.has(name);
+    this.asked.add(name);
+    this.#run.askPerson(name, request, expiresAtMs, () => {
+      if (!this.#stopped) return asked();
+      // It may have come to the store after it was withdrawn.
+      if (this.#run.over === undefined) this.engine.requests.withdrawApprovals(this.#run, [name], () => {});
+    });
+    if (isNew) this.#options.onAsked?.();
   }
 
   inTime(came: Came, look: () => void): void {

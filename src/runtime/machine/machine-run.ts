@@ -79,6 +79,8 @@ class MachineRun {
   readonly #sends: KeptSend[];
   readonly #undoable: KeptInvocation[];
   readonly #active = new Map<AnyActorRef, Invocation>();
+  /** Asked in states that have been left; the store may not know yet. */
+  readonly #withdrawn: Set<string>;
   /** Entered, and not begun: the record that names them is not safe yet. */
   #entered: (() => void)[] = [];
   /** The record that is safe. */
@@ -95,6 +97,7 @@ class MachineRun {
     this.#entries = { ...record?.entries };
     this.#sends = [...(record?.sends ?? [])];
     this.#undoable = [...(record?.undoable ?? [])];
+    this.#withdrawn = new Set(record?.withdrawn);
     this.#overdue = new Overdue({
       run,
       firstDueMs: () => this.#timers.firstDueMs,
@@ -136,6 +139,7 @@ class MachineRun {
     if (record !== undefined) {
       this.#timers.restore(this.#root, record.timers);
       this.#safe = this.#text();
+      this.#withdraw(record.withdrawn ?? []);
     }
     const isEmpty = this.#inbox.line.length === 0;
     if (isEmpty || this.#active.size === 0) this.#inbox.open();
@@ -179,6 +183,12 @@ class MachineRun {
       onCompensate,
       inTime: (came, look) => this.#overdue.inTime(came, look),
       onGiven: () => this.#moved(),
+      asked: this.#isRestoring ? (this.#options.record?.asked?.[label] ?? []) : [],
+      onAsked: () => this.#turn(() => {}),
+      // With the record that says that the state was left; whoever decides before that has decided.
+      onWithdrawn: (names) => {
+        for (const name of names) this.#withdrawn.add(name);
+      },
     });
     this.#active.set(self, invocation);
     const end = (event: { readonly type: string }): void => {
@@ -196,6 +206,20 @@ class MachineRun {
         },
         (error: unknown) => end({ type: 'operation.failed', error } as { readonly type: string }),
       );
+    });
+  }
+
+  /** The record that is safe says that nobody need decide these. */
+  #withdraw(names: readonly string[]): void {
+    const run = this.#run;
+    if (names.length === 0 || run.over !== undefined) return;
+    // The run does not park over it.
+    const wait = run.opened(new Pending());
+    const left = new Set(names);
+    run.engine.requests.withdrawApprovals(run, names, (name) => {
+      left.delete(name);
+      this.#withdrawn.delete(name);
+      if (left.size === 0) run.done(wait);
     });
   }
 
@@ -259,6 +283,7 @@ class MachineRun {
     if (text === this.#safe) return this.#beginEntered();
     const run = this.#run;
     const entered = this.#entered;
+    const withdrawn = [...this.#withdrawn];
     this.#entered = [];
     this.#isSaving = true;
     const item = { place: run.memory.stored(PLACE), hash: '', value: text, replace: true } as const;
@@ -267,6 +292,7 @@ class MachineRun {
       this.#isSaving = false;
       this.#safe = text;
       for (const begin of entered) begin();
+      this.#withdraw(withdrawn);
       if (!this.#isOver) this.#save();
       this.#moved();
     });
@@ -285,9 +311,19 @@ class MachineRun {
       ...this.#inbox.kept(),
       sends: this.#sends,
       undoable: this.#undoable,
+      ...this.#approvals(),
     };
     // XState's own fields come back as XState wants them; what is the user's has been looked at.
     return textOf(record, `snapshot of ${this.#options.machine.id}`, this.#run.engine.maxBytes);
+  }
+
+  #approvals(): Pick<MachineRecord, 'asked' | 'withdrawn'> {
+    const asking = [...this.#active.values()].filter((invocation) => invocation.asked.size > 0);
+    const asked = Object.fromEntries(asking.map((invocation) => [invocation.label, [...invocation.asked]]));
+    return {
+      ...(asking.length === 0 ? {} : { asked }),
+      ...(this.#withdrawn.size === 0 ? {} : { withdrawn: [...this.#withdrawn] }),
+    };
   }
 
   #complete(output: unknown): void {

@@ -45,6 +45,10 @@ export interface MachineRecord extends KeptTaken {
   readonly entries: Readonly<Record<string, number>>;
   /** In the order in which their operations ended. */
   readonly sends: readonly KeptSend[];
+  /** What the operations that are under way have asked people, by their labels. Absent: nothing. */
+  readonly asked?: Readonly<Record<string, readonly string[]>>;
+  /** What was asked in states that have been left: it is withdrawn once that is safe, in the next run once more. Absent: nothing. */
+  readonly withdrawn?: readonly string[];
   /** Have registered compensations: they are performed again when the task is undone. */
   readonly undoable: readonly KeptInvocation[];
 }

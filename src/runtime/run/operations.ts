@@ -373,6 +373,11 @@ export abstract class RunOperations {
     remember(this, operation, { place: this.memory.stored(place), hash: this.#hashOf(operation, ''), value: '' }, deliver);
   }
 
+  /** Asks a person, whose word comes as an event. */
+  askPerson(name: string, request: string, expiresAtMs: number | null, asked: () => void): void {
+    this.engine.requests.askApproval(this as unknown as Run, name, request, expiresAtMs, asked);
+  }
+
   #hashOf(operation: RunOperation, hash: string): string {
     return this.#order?.isRacing(operation) === true ? numbered(hash, this.#order.next()) : hash;
   }

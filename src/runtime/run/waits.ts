@@ -90,7 +90,7 @@ export function approval(run: Run, name: string, request: unknown, options: Wait
     if (approved) return resolve({ by, note });
     throw new ApprovalRejectedError({ id: run.task.id, name, by, note });
   };
-  const ask = (expiresAtMs: number | null, asked: () => void): void => run.engine.requests.askApproval(run, name, text, expiresAtMs, asked);
+  const ask = (expiresAtMs: number | null, asked: () => void): void => run.askPerson(name, text, expiresAtMs, asked);
   new EventWait(run, { place, hash: hashText(text), event: place, kind: 'approval', options, taken, reject, ask }).begin();
 }
 

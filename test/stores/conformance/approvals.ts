@@ -58,6 +58,61 @@ export function approving(makePlace: MakePlace): void {
       expect(await decide('a', 'pay')).toEqual([{ at: 'not-asked' }]);
     });
 
+    const withdraw = ({ id, fence }: { id: string; fence: number }, name: string) =>
+      bench.store.withdrawApproval([{ id, fence, name }], bench.nowMs);
+
+    test('what is withdrawn is not listed, and nobody decides it, after a crash neither', async () => {
+      const run = await bench.running('a');
+      await ask(run, 'pay', { expiresAtMs: bench.nowMs + 1_000 });
+      await ask(run, 'send');
+      expect(await withdraw(run, 'pay')).toEqual([true]);
+      expect(await withdraw(run, 'nothing')).toEqual([true]);
+      expect(await asked()).toEqual(['a send']);
+      expect(await decide('a', 'pay')).toEqual([{ at: 'not-asked' }]);
+      bench.nowMs += 1_000;
+      expect(await decide('a', 'pay')).toEqual([{ at: 'not-asked' }]);
+      expect((await bench.given(run)).events).toEqual([]);
+      await bench.crashAndOpen();
+      expect(await asked()).toEqual(['a send']);
+      expect(await decide('a', 'pay')).toEqual([{ at: 'not-asked' }]);
+    });
+
+    test('what is withdrawn and asked again is a new question, behind those that were asked meanwhile', async () => {
+      const run = await bench.running('a');
+      await ask(run, 'pay');
+      await ask(run, 'send');
+      await withdraw(run, 'pay');
+      await ask(run, 'pay', { request: '"more?"' });
+      expect(await asked()).toEqual(['a send', 'a pay']);
+      expect((await bench.store.approvals({ limit: 9 }))[1]).toMatchObject({ request: '"more?"' });
+      expect(await decide('a', 'pay')).toEqual([{ at: 'told', n: 0 }]);
+    });
+
+    test('what has been decided stays so when it is withdrawn, and an older holder withdraws nothing', async () => {
+      const old = await bench.running('a');
+      await ask(old, 'pay');
+      await ask(old, 'send');
+      await decide('a', 'pay');
+      expect(await withdraw(old, 'pay')).toEqual([true]);
+      expect(await ask(old, 'pay')).toEqual([true]);
+      expect(await asked()).toEqual(['a send']);
+      await bench.settle(old, { at: 'released' });
+      await bench.runNext('a');
+      expect(await withdraw(old, 'send')).toEqual([false]);
+      expect(await withdraw({ id: 'nobody', fence: 1 }, 'send')).toEqual([false]);
+      expect(await asked()).toEqual(['a send']);
+    });
+
+    test('what is withdrawn is not asked again by a task that is put back', async () => {
+      const run = await bench.running('a');
+      await ask(run, 'pay');
+      await ask(run, 'send');
+      await withdraw(run, 'pay');
+      await bench.settle(run, { at: 'failed', error: 'e' });
+      await bench.store.steer([{ id: 'a', action: 'requeue', by: 'ann', reason: null }], bench.nowMs);
+      expect(await asked()).toEqual(['a send']);
+    });
+
     test('an older holder asks nothing', async () => {
       const old = await bench.running('a');
       await bench.settle(old, { at: 'released' });

@@ -244,6 +244,7 @@ export function owning(makePlace: MakePlace): void {
         store.setState([], 0),
         store.signal([], 0),
         store.askApproval([], 0),
+        store.withdrawApproval([], 0),
         store.decideApproval([], 0),
         store.approvals({ limit: 1 }),
         store.steer([], 0),
