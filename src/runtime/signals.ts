@@ -53,6 +53,8 @@ export interface DecideOptions {
 }
 
 const LONGEST_KEY = 512;
+/** A name and a key, and brackets. */
+const LONGEST_APPROVAL = 2 * LONGEST_KEY + 2;
 const LONGEST_BY = 512;
 const LONGEST_NOTE = 4_096;
 const MOST_APPROVALS = 1_000;
@@ -109,7 +111,7 @@ export class Signals {
     const { kind } = await this.#find(id);
     const decision = JSON.stringify({ approved, by, note });
     const nowMs = engine.nowMs();
-    const { outcomes, ready } = await store.decideApproval([{ id, name: checkText(name, 'name', LONGEST_KEY), decision }], nowMs);
+    const { outcomes, ready } = await store.decideApproval([{ id, name: checkText(name, 'name', LONGEST_APPROVAL), decision }], nowMs);
     const n = this.#toldAs(id, name, outcomes[0]!);
     if (n === undefined) return;
     engine.told(id, { name: `approval:${name}`, n, value: decision });

@@ -134,6 +134,25 @@ describe('an approval', () => {
     ]);
   });
 
+  test('with a key is asked for, listed and decided under both', async () => {
+    await using bed = new Testbed();
+    const shipping = agent({
+      run: (items: readonly string[], ctx) =>
+        Promise.all(items.map(async (item) => `${item} by ${(await ctx.approval('ship', { item }, { key: item })).by}`)),
+    });
+    const fleet = await bed.start({ agents: { shipping } });
+    const handle = await bed.drive(fleet.submit('shipping', ['tea', 'rum'], { id: 'first' }));
+    await bed.advance(1_000);
+    const asked = await bed.drive(fleet.approvals());
+    expect(asked.map(({ name, request }) => [name, request])).toEqual([
+      ['ship[tea]', { item: 'tea' }],
+      ['ship[rum]', { item: 'rum' }],
+    ]);
+    await bed.drive(fleet.approve('first', 'ship[rum]', { by: 'Ada' }));
+    await bed.drive(fleet.approve('first', 'ship[tea]', { by: 'Bob' }));
+    expect(await bed.drive(handle.result())).toEqual(['tea by Bob', 'rum by Ada']);
+  });
+
   test('that is refused fails the run with who and why', async () => {
     await using bed = new Testbed();
     const fleet = await bed.start({ agents: { transfer } });

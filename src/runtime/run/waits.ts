@@ -79,6 +79,8 @@ export function waitFor(run: Run, name: string, options: WaitOptions, resolve: S
   new EventWait(run, { place, hash: '', event: name, kind: 'event', options, taken, reject }).begin();
 }
 
+const APPROVAL = 'approval:';
+
 export function approval(run: Run, name: string, request: unknown, options: WaitOptions, resolve: Settle, reject: Settle): void {
   checkName('an approval', name);
   checkOutsideStep(run, `approval ${describe(name)}`);
@@ -90,7 +92,9 @@ export function approval(run: Run, name: string, request: unknown, options: Wait
     if (approved) return resolve({ by, note });
     throw new ApprovalRejectedError({ id: run.task.id, name, by, note });
   };
-  const ask = (expiresAtMs: number | null, asked: () => void): void => run.askPerson(name, text, expiresAtMs, asked);
+  // Under its name, and its key if it has one: that is what a person decides, and what comes for it.
+  const named = place.slice(APPROVAL.length);
+  const ask = (expiresAtMs: number | null, asked: () => void): void => run.askPerson(named, text, expiresAtMs, asked);
   new EventWait(run, { place, hash: hashText(text), event: place, kind: 'approval', options, taken, reject, ask }).begin();
 }
 
