@@ -10,8 +10,11 @@ import { FAULTS, strikeAt } from './strikes.ts';
 import { liveThrough } from './world.ts';
 import type { Day, Strike } from './world.ts';
 
-/** Of budgets, the wake gate and boxes that are given up: none of them comes in a day. */
-const OTHERS: readonly Command[] = ['takeBudget', 'returnBudget', 'registerIntents', 'withdrawIntents', 'unbox'];
+/**
+ * Of budgets, the wake gate, boxes that are given up, and statecharts: none of them comes in a day. (What statecharts withdraw
+ * is struck in `test/runtime/machine-approvals.test.ts`.)
+ */
+const OTHERS: readonly Command[] = ['takeBudget', 'returnBudget', 'registerIntents', 'withdrawIntents', 'unbox', 'withdrawApproval'];
 const POINTS = COMMIT_POINTS.filter((point) => !OTHERS.includes(point));
 
 /** A day on which every one of these commands comes. */
