@@ -98,7 +98,7 @@ interface Place {
 interface Waiter extends Place {
   readonly id: string;
   wants: readonly LockWant[];
-  /** When it was blocked last. */
+  /** When it was blocked last; or the earliest that a clock that was set back has said since then: it may have been woken by that. */
   blockedMs: number;
   passed: number;
   /** It may have to leave the line for its turn within its order key: nobody says so here. */
@@ -117,6 +117,9 @@ export const LOCK_TURNS: Invariant = {
     /** When the latest of them came, also of those who have left: who comes by a clock that is behind came after them. */
     let latestMs = -Infinity;
     const leave = (id: string): void => void line.delete(id);
+    const clockSays = (nowMs: number): void => {
+      for (const waiter of line.values()) waiter.blockedMs = Math.min(waiter.blockedMs, nowMs);
+    };
     const forget = (id: string): void => {
       leave(id);
       tasks.delete(id);
@@ -133,6 +136,7 @@ export const LOCK_TURNS: Invariant = {
         tasks.set(id, { wants: locks, seq: submitted, keyed: orderKey !== undefined });
       },
       'store.blocked': ({ held: { id }, waits, nowMs }) => {
+        clockSays(nowMs);
         const task = tasks.get(id);
         if (!waits || task === undefined) return leave(id);
         const waiter = line.get(id);
@@ -145,6 +149,7 @@ export const LOCK_TURNS: Invariant = {
         line.set(id, { ...task, id, sinceMs: latestMs, blockedMs: nowMs, passed: 0 });
       },
       'store.started': ({ held, start: { locks, undo }, nowMs }) => {
+        clockSays(nowMs);
         const { id } = held;
         if (locks.length === 0 || seen.isKnown(held)) return;
         // It may have kept them, and so passed nobody.

@@ -32,6 +32,13 @@ test('three that pass one who waits are one too many, also over a restart', () =
   expect(brokenBy(...COMING, blocked('waiter', 1), PASSING[0]!, opened(), ...PASSING.slice(1))).toHaveLength(1);
 });
 
+test('one that was woken by a clock that was set back has its turn for a while by that clock', () => {
+  const passedAt = (...times: readonly number[]) =>
+    brokenBy(...COMING, blocked('waiter', 9_000), ...times.map((nowMs, at) => passes(['a', 'b', 'c'][at]!, nowMs)));
+  expect(passedAt(9_001, 9_002, 38_000)).toHaveLength(1);
+  expect(passedAt(10, 11, 38_000)).toEqual([]);
+});
+
 test('one that was paused on its way to a worker has left the line when the store is opened', () => {
   expect(brokenBy(...COMING, blocked('waiter', 1), steered('waiter', 'pause', 'noted'), opened('waiter'), ...PASSING)).toEqual([]);
 });
