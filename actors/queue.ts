@@ -146,7 +146,7 @@ function probed(before: QueueState): Decided {
   return settle(turn);
 }
 
-function claimed(before: QueueState, { tasks, asked, box }: Claimed, nowMs: number): Decided {
+function claimed(before: QueueState, { tasks, asked, box, late = false }: Claimed, nowMs: number): Decided {
   const turn = begin(before);
   const { state } = turn;
   if (box === undefined) {
@@ -155,10 +155,10 @@ function claimed(before: QueueState, { tasks, asked, box }: Claimed, nowMs: numb
     learn(turn, tasks, asked, nowMs);
     state.claiming = false;
     state.hinted = false;
-    state.more = known || tasks.length >= asked;
+    state.more = known || late || tasks.length >= asked;
     turn.arrived = tasks.length;
     place(turn, tasks);
-  } else fetched(turn, box, tasks, asked);
+  } else fetched(turn, box, tasks, late || tasks.length >= asked);
   return settle(turn);
 }
 

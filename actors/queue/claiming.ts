@@ -121,15 +121,19 @@ export function claimBox({ state, effects }: Turn, owner: Slot, taker: ActorId, 
   state.slots[state.slots.indexOf(owner)] = { ...owner, spilled: 0 };
 }
 
-/** The answer to a claim of a box. A thief gets only what lies behind the threshold of the owner by now. */
-export function fetched(turn: Turn, box: ActorId, tasks: readonly ClaimedTask[], asked: number): void {
+/**
+ * The answer to a claim of a box. A thief gets only what lies behind the threshold of the owner by now.
+ *
+ * @param more the box may hold more, for all that the answer says
+ */
+export function fetched(turn: Turn, box: ActorId, tasks: readonly ClaimedTask[], more: boolean): void {
   const { state, effects } = turn;
   const { slots } = state;
   const fetch = state.fetches.find((other) => other.box === box);
   const owner = slots.findIndex(({ worker, leaving }) => worker === box && !leaving);
   // Unasked: the answer to a former incarnation, or what has been taken for one. Neither proves the box empty.
-  // Nor does a full answer, whatever was counted.
-  if (owner >= 0 && (fetch === undefined || tasks.length >= asked)) {
+  // Nor does a full answer, whatever was counted, or one that came too late.
+  if (owner >= 0 && (fetch === undefined || more)) {
     const { spilled } = slots[owner]!;
     slots[owner] = { ...slots[owner]!, spilled: spilled + Math.max(1, (fetch?.spilled ?? 0) - tasks.length) };
   }

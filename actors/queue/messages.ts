@@ -40,8 +40,14 @@ export type QueueMessage =
   | { readonly type: 'queue.ready' }
   /** Every box may hold something of which nobody knows: the answer to a spill was lost. Who has nothing else to do looks. */
   | { readonly type: 'queue.probe' }
-  /** The answer to one `queue.claim`, of the same box. */
-  | { readonly type: 'queue.claimed'; readonly tasks: readonly ClaimedTask[]; readonly asked: number; readonly box?: ActorId }
+  /** The answer to one `queue.claim`, of the same box. `late`: some leases that it brought were over by then, so those tasks are not here. */
+  | {
+      readonly type: 'queue.claimed';
+      readonly tasks: readonly ClaimedTask[];
+      readonly asked: number;
+      readonly box?: ActorId;
+      readonly late?: boolean;
+    }
   /** Runs that are over, however they ended. */
   | { readonly type: 'queue.ended'; readonly runs: readonly Held[] }
   /** Leases that are gone: the tasks are somebody else's, or have been cancelled. */

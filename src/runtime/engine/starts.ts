@@ -85,7 +85,7 @@ export class Starts {
           const former = core.leases.add(plan, task);
           if (former !== undefined) this.#upkeep.lose(former);
         }
-        core.tellQueue(plan.kind, { type: 'queue.claimed', tasks, asked: limit, ...of });
+        core.tellQueue(plan.kind, { type: 'queue.claimed', tasks, asked: limit, late: tasks.length < claimed.length, ...of });
       },
       (error: unknown) => this.#again(error, () => this.#claim(plan, effect)),
     );

@@ -20,6 +20,8 @@ export type Step =
   | { readonly at: 'claimed unasked'; readonly count: number; readonly affinity: number }
   /** The store answers a claim of some box. */
   | { readonly at: 'fetched'; readonly who: number }
+  /** It does, and its answer comes when the leases are over. */
+  | { readonly at: 'fetched late'; readonly who: number }
   /** Tasks in boxes are cancelled. */
   | { readonly at: 'cancelled'; readonly which: readonly number[] }
   | { readonly at: 'configure'; readonly change: Partial<Mailboxes> }
@@ -92,9 +94,10 @@ export class Books {
         // The answer to a claim of a former incarnation of the queue.
         this.#claim = undefined;
         return this.#tell({ type: 'queue.claimed', tasks: this.#fresh(step.count, step.affinity), asked: step.count });
-      case 'fetched': {
+      case 'fetched':
+      case 'fetched late': {
         const asked = this.boxes.asked;
-        if (asked.length > 0) this.answer(asked[step.who % asked.length]!);
+        if (asked.length > 0) this.answer(asked[step.who % asked.length]!, step.at === 'fetched late');
         return;
       }
       case 'cancelled': {
@@ -119,9 +122,13 @@ export class Books {
   }
 
   /** Lets the store answer the next claim of a box. */
-  answer(box: ActorId): void {
+  answer(box: ActorId, late = false): void {
     const fetched = this.boxes.answer(box, ({ id }) => this.places.set(id, 'released'));
     if (fetched === undefined) return;
+    if (late && fetched.tasks.length > 0) {
+      for (const { id } of fetched.tasks) this.places.set(id, 'released');
+      return this.#tell({ type: 'queue.claimed', tasks: [], asked: fetched.asked, box, late });
+    }
     const tasks = fetched.tasks.map((one) => ({ ...one, fence: one.fence + 1 }));
     this.#tell({ type: 'queue.claimed', tasks, asked: fetched.asked, box });
   }

@@ -126,6 +126,13 @@ describe('a full mailbox', () => {
     expect(of(queue.leave('owner'), 'queue.unbox')).toEqual([]);
   });
 
+  test('an answer that came when its leases were over does not prove a box empty', () => {
+    const queue = full('dedicated');
+    for (const at of [0, 1]) queue.end(task(at));
+    const late = queue.tell({ type: 'queue.claimed', tasks: [], asked: 2, box: 'owner', late: true });
+    expect(claimsIn(late)).toEqual([[2, 'owner']]);
+  });
+
   test('a successor that joins before the news of the death has the box', () => {
     const queue = full('dedicated');
     queue.join('owner', 2);

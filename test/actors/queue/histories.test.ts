@@ -26,6 +26,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
     { weight: 12, arbitrary: fc.record({ at: fc.constant('claimed' as const), share: fc.oneof(share, fc.constant(0.999)), affinity }) },
     { weight: 1, arbitrary: fc.record({ at: fc.constant('claimed unasked' as const), count: fc.nat({ max: 12 }), affinity }) },
     { weight: 10, arbitrary: fc.record({ at: fc.constant('fetched' as const), who }) },
+    { weight: 1, arbitrary: fc.record({ at: fc.constant('fetched late' as const), who }) },
     { weight: 1, arbitrary: fc.record({ at: fc.constant('cancelled' as const), which }) },
     { weight: 1, arbitrary: fc.record({ at: fc.constant('configure' as const), change: fc.record(fields, { requiredKeys: [] }) }) },
     { weight: 20, arbitrary: fc.record({ at: fc.constant('ended' as const), which }) },
