@@ -38,7 +38,7 @@ export class SqliteArrivals {
   send(tasks: readonly Arrival[], nowMs: number, endings: Endings): void {
     const outcomes = this.#insertAll(tasks, nowMs, endings);
     tasks.forEach(({ kind, options }, at) => {
-      if (options === null && outcomes[at] === ACCEPTED) endings.ready.add(kind);
+      if (options === null && outcomes[at] === ACCEPTED) endings.moves.ready.add(kind);
     });
   }
 
@@ -139,7 +139,7 @@ export class SqliteArrivals {
     const known = this.#known;
     const firstSeq = known.lastSeq + 1;
     const cells: Cell[] = [];
-    const keys = endings.order.keysInUse(tasks.map(({ options }) => orderKeyOf(options)));
+    const keys = endings.moves.order.keysInUse(tasks.map(({ options }) => orderKeyOf(options)));
     const arrivals = tasks.map((task) => {
       const isExempt = this.#isExempt(task);
       const options = isExempt ? { ...task.options, exempt: true as const } : task.options!;
@@ -163,8 +163,8 @@ export class SqliteArrivals {
         if (isFirst) known.isAlone(orderKey, seq);
         else known.notAlone(orderKey);
       }
-      if (orderKey !== null && !isFirst) endings.order.arrived(orderKey, task.priority);
-      else if (status === STATUS.queued) endings.arrived(tenant, this.#rowOf(seq, task, nowMs, json));
+      if (orderKey !== null && !isFirst) endings.moves.order.arrived(orderKey, task.priority);
+      else if (status === STATUS.queued) endings.moves.arrived(tenant, this.#rowOf(seq, task, nowMs, json));
       return ACCEPTED;
     });
   }

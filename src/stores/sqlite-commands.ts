@@ -216,8 +216,8 @@ export class SqliteTasks {
     endings.write();
     if (endings.hasClosedFamilies) open.push(...back);
     for (const { at, seq } of open) outcomes[at] = SETTLED[statusOf((sql.statusOf.get(seq) as unknown as [number])[0])];
-    const { nextAtMs } = endings.waits;
-    return { outcomes, ready: [...endings.ready], ...(nextAtMs === undefined ? {} : { nextAtMs }) };
+    const { nextAtMs } = endings.moves.waits;
+    return { outcomes, ready: [...endings.moves.ready], ...(nextAtMs === undefined ? {} : { nextAtMs }) };
   }
 
   sweep(nowMs: number): SweepReply {
@@ -270,7 +270,7 @@ export class SqliteTasks {
     const endings = new Endings(this.#known, nowMs);
     const fired = this.schedules.fire(items, nowMs, this.#arrivals, endings);
     endings.write();
-    return { fired, ready: [...endings.ready] };
+    return { fired, ready: [...endings.moves.ready] };
   }
 
   get(ids: readonly string[]): (TaskRecord | undefined)[] {
@@ -300,7 +300,7 @@ export class SqliteTasks {
     const endings = new Endings(this.#known, nowMs);
     const outcomes = tell(endings);
     endings.write();
-    return { outcomes, ready: [...endings.ready] };
+    return { outcomes, ready: [...endings.moves.ready] };
   }
 
   #complete(task: HeldTask, { result, sends, writes = [] }: Completed, nowMs: number, endings: Endings): SettleOutcome {

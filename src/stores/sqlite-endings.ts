@@ -1,6 +1,6 @@
 /**
- * Endings: what becomes of tasks whose runs let go of their lease, and of those that end or are moved
- * without being held, within one command.
+ * Endings: what becomes of tasks whose runs let go of their lease, and of those that end without being
+ * held, within one command.
  *
  * 1. The command says of each what happened; the run stops holding its lease and its locks at once, so
  *    that a second word about it is stale. Only what must come in order is written here.
@@ -20,13 +20,11 @@ import type { Arrival, HeldTask } from './sqlite-held.ts';
 import { EndedRows } from './sqlite-ended-rows.ts';
 import { Families } from './sqlite-family-end.ts';
 import type { Known } from './sqlite-known.ts';
-import { SqliteOrder } from './sqlite-order.ts';
+import { Moves } from './sqlite-moves.ts';
 import { raise } from './sqlite-raise.ts';
 import { boxOf, isCancelNoted, NOTED, orderKeyOf, toFree } from './sqlite-rows.ts';
-import type { BestRow, FreeRow, FreeTask, TaskOptions } from './sqlite-rows.ts';
+import type { FreeRow, FreeTask, TaskOptions } from './sqlite-rows.ts';
 import { hasCompensations } from './sqlite-undo.ts';
-import { SqliteWaits } from './sqlite-waits.ts';
-import type { Parked } from './sqlite-waits.ts';
 import { STATUS, statusOf } from './task-status.ts';
 
 type ParkedOutcome = Extract<SettledOutcome, { at: 'parked' }>;
@@ -53,31 +51,25 @@ interface Change {
 
 /** Of one command: tell it of each task, then `write`. */
 export class Endings {
-  /** Kinds that have got something to claim. */
-  readonly ready = new Set<string>();
-  readonly order: SqliteOrder;
-  readonly waits: SqliteWaits;
+  readonly moves: Moves;
   readonly #known: Known;
   readonly #nowMs: number;
   readonly #rows: EndedRows;
   readonly #parkings: Parking[] = [];
-  /** Those that were queued, and are not any more. */
-  readonly #gone: FreeTask[] = [];
   readonly #families: Families;
 
   constructor(known: Known, nowMs: number) {
     this.#known = known;
     this.#nowMs = nowMs;
+    this.moves = new Moves(known, nowMs);
     this.#rows = new EndedRows(known.sql, nowMs);
     this.#families = new Families(known, nowMs, {
       note: (run) => this.note(run, NOTED.withParent),
       cancel: (child, told) => {
-        this.#unplace(child);
+        this.moves.unplace(child);
         this.#cancelRow(child, child.losses, NOTED.withParent, told);
       },
     });
-    this.waits = new SqliteWaits(known, nowMs);
-    this.order = new SqliteOrder(known, nowMs, this.ready, (seq, priority) => raise(known, seq, priority));
   }
 
   /** Whether children were cancelled: they may stand elsewhere than an earlier word about them said. */
@@ -122,7 +114,7 @@ export class Endings {
   /** Its family goes on as it is, and what it has registered stays so. */
   #keep(task: HeldTask, error: string): void {
     this.#letsGo(task, 'failed', error);
-    this.#leaveLine(task.seq, task.options);
+    this.moves.leaveLine(task.seq, task.options);
     this.#endNow(task, 'failed', error, task.losses);
     this.#rows.kept(task.seq);
     if (!task.fresh) this.#rows.close(task.seq);
@@ -185,7 +177,7 @@ export class Endings {
   /** Ends a task that nobody holds, and with it what it has asked for. Says who has ended and which runs are to let go. */
   cancel(task: FreeTask, order: CancelOrder): { readonly ended: readonly string[]; readonly held: readonly Held[] } {
     const told = { ended: [], held: [] };
-    this.#unplace(task);
+    this.moves.unplace(task);
     this.#cancelRow(task, task.losses, NOTED.cancel, told);
     this.#families.cancel(task.id, order, told);
     return told;
@@ -193,96 +185,16 @@ export class Endings {
 
   /** It fails, though nobody holds it: whether it has ended by that. */
   fail(task: FreeTask, error: string): boolean {
-    this.#unplace(task);
+    this.moves.unplace(task);
     const ended = this.#endBadly(task, 'failed', error, task.losses, task.options);
     this.#fell(task, orderOf(task.id, 'failed'));
     return ended;
   }
 
-  /** Nobody holds it: it waits for an operator from now on. */
-  pause(task: FreeTask): void {
-    this.#unplace(task);
-    this.#leaveLine(task.seq, task.options);
-    this.#releaseLocks(task);
-    this.#keepRetry(task, task.status === STATUS.retrying ? task.atMs! : undefined);
-    this.#known.sql.move.run(STATUS.parked, task.resumed, null, 'operator', task.seq);
-    this.#known.tally.moved(task.kind, task.status, STATUS.parked);
-  }
-
-  /** It was paused, and goes on: a retry when its time comes, all others ahead of new work. */
-  unpause(task: FreeTask): void {
-    const { sql, tally, agingMs } = this.#known;
-    const retryAtMs = task.options?.retryAtMs;
-    this.#keepRetry(task, undefined);
-    if (retryAtMs !== undefined && retryAtMs > this.#nowMs) {
-      sql.move.run(STATUS.retrying, task.resumed, retryAtMs, null, task.seq);
-      return tally.moved(task.kind, task.status, STATUS.retrying);
-    }
-    if (retryAtMs !== undefined) sql.rankSince.run(retryAtMs, agingMs, task.seq);
-    this.queue(task, 1);
-  }
-
-  /** What its row says of when it would have been tried again. */
-  #keepRetry({ seq, options }: FreeTask, retryAtMs: number | undefined): void {
-    if (options?.retryAtMs === retryAtMs) return;
-    const { retryAtMs: _before, ...others } = options ?? {};
-    const kept = retryAtMs === undefined ? others : { ...others, retryAtMs };
-    this.#known.sql.setOptions.run(Object.keys(kept).length === 0 ? null : JSON.stringify(kept), seq);
-  }
-
-  /** Nobody holds it: it is queued, or parked for its time. `resumed`: whether it goes ahead of new work. */
-  queue(task: FreeTask, resumed: number): void {
-    const notBeforeMs = task.options?.notBeforeMs ?? -Infinity;
-    if (notBeforeMs > this.#nowMs) {
-      this.#known.sql.move.run(STATUS.parked, resumed, notBeforeMs, 'time', task.seq);
-      this.#known.tally.moved(task.kind, task.status, STATUS.parked);
-      return;
-    }
-    this.#known.sql.move.run(STATUS.queued, resumed, this.#nowMs, null, task.seq);
-    this.#known.tally.moved(task.kind, task.status, STATUS.queued);
-    this.queued(task.seq, task.kind, task.tenant, resumed, task.orderKey);
-  }
-
-  /** What these waited for is there, for those who still wait under this fence. */
-  wake(parked: readonly Parked[]): void {
-    const cells = parked.flatMap(({ seq, fence }) => [seq, fence]);
-    const rows = this.#known.sql.wake.all(cells, this.#nowMs) as (readonly [number, string, string, string | null])[];
-    const woken = new Map(rows.map((row) => [row[0], row]));
-    for (const { seq } of parked) {
-      const row = woken.get(seq);
-      // None, when it was woken by another child or by time, and may even wait for other things by now.
-      if (row === undefined || !woken.delete(seq)) continue;
-      this.waits.forget(seq);
-      this.#woken(seq, [row[1], row[2], row[3]]);
-    }
-  }
-
-  /** These may try to take their locks again. */
-  wakeForLocks(seqs: readonly number[]): void {
-    for (const seq of seqs) {
-      const woken = this.#known.sql.wakeForLocks.get(this.#nowMs, seq) as unknown as [string, string, string | null] | undefined;
-      if (woken !== undefined) this.#woken(seq, woken);
-    }
-  }
-
-  /** A new task is in the queue now, and nobody else has its order key. */
-  arrived(tenant: string, row: BestRow): void {
-    const kind = row[2];
-    this.#known.turns.queued(kind, tenant, 0, row);
-    this.ready.add(kind);
-  }
-
-  /** It is in the queue now. */
-  queued(seq: number, kind: string, tenant: string, resumed: number, orderKey: string | null): void {
-    this.#known.turns.queued(kind, tenant, resumed);
-    if (orderKey === null) this.ready.add(kind);
-    else this.order.queued(orderKey, seq);
-  }
-
   /** Ends those who have ended so far, and wakes whoever waits for them. */
   writeEnded(): void {
     for (let ids = this.#rows.write(); ids.length > 0; ids = this.#rows.write()) {
-      if ((this.#known.sql.anyWait.get() as unknown as [number])[0] === 1) this.wake(this.waits.wokenByChildren(ids));
+      if ((this.#known.sql.anyWait.get() as unknown as [number])[0] === 1) this.moves.wake(this.moves.waits.wokenByChildren(ids));
     }
     this.#rows.forgetBeside();
   }
@@ -291,16 +203,12 @@ export class Endings {
   write(): void {
     this.writeEnded();
     const parkings = this.#parkings.splice(0);
-    this.waits.expect(parkings.map(({ outcome }) => outcome));
+    this.moves.waits.expect(parkings.map(({ outcome }) => outcome));
     for (const { task, outcome } of parkings) this.#park(task, outcome);
-    this.waits.flush();
+    this.moves.waits.flush();
     this.#families.close();
     this.writeEnded();
-    for (let out = this.order.arrange(); out.length > 0; out = this.order.arrange()) {
-      const { table } = this.#known.locks;
-      for (const seq of out) this.wakeForLocks([...table.forget(seq, this.#nowMs), ...table.release(seq, this.#nowMs)]);
-    }
-    for (const { kind, tenant, resumed } of this.#gone.splice(0)) this.#known.turns.gone(kind, tenant, resumed);
+    this.moves.write();
   }
 
   /** The lease is gone, and what it held with it, unless it `keepsLocks`: it is to be undone, and queued or retried for that. */
@@ -311,19 +219,14 @@ export class Endings {
     const { options } = task;
     if (options === null) return;
     const key = orderKeyOf(options);
-    if (key !== null) this.order.touch(key);
+    if (key !== null) this.moves.order.touch(key);
     if (options.locks === undefined) return;
     const { table } = this.#known.locks;
-    if (!keepsLocks) this.#releaseLocks(task);
+    if (!keepsLocks) this.moves.releaseLocks(task);
     // It keeps its place in line where it is going to try again, as it is or to be undone.
     const comesBack = as === 'released' || as === 'lost' || as === 'expired' || as === 'owner-gone';
     const keepsPlace = comesBack ? task.noted !== NOTED.pause : as === 'blocked' && task.noted === null;
-    if (!keepsPlace) this.wakeForLocks(table.forget(task.seq, this.#nowMs));
-  }
-
-  /** It holds nothing any more. */
-  #releaseLocks({ seq, options }: Pick<HeldTask, 'seq' | 'options'>): void {
-    if (options?.locks !== undefined) this.wakeForLocks(this.#known.locks.table.release(seq, this.#nowMs));
+    if (!keepsPlace) this.moves.wakeForLocks(table.forget(task.seq, this.#nowMs));
   }
 
   /** It has registered what is to be undone, and undoing that has not begun. */
@@ -332,42 +235,30 @@ export class Endings {
     return task.undo === null && !isFresh && hasCompensations(this.#known, task.seq);
   }
 
-  /** What nobody holds leaves where it was, but for the line for locks: it may want them to be undone. */
-  #unplace(task: FreeTask): void {
-    if (task.status === STATUS.queued) this.#gone.push(task);
-    if (task.orderKey !== null) this.order.touch(task.orderKey);
-    this.waits.forget(task.seq);
-  }
-
-  /** It is not there to be run any more. */
-  #leaveLine(seq: number, options: TaskOptions | null): void {
-    if (options?.locks !== undefined) this.wakeForLocks(this.#known.locks.table.forget(seq, this.#nowMs));
-  }
-
   #endBadly(task: HeldTask | FreeTask, status: BadStatus, error: string | null, losses: number, options: TaskOptions | null): boolean {
     const { sql, tally } = this.#known;
     const isFresh = 'fresh' in task && task.fresh;
     // What could not be undone is kept, for a `requeue`.
     if (task.undo !== null) {
-      this.#leaveLine(task.seq, options);
+      this.moves.leaveLine(task.seq, options);
       this.#endNow(task, 'dead', error, losses);
       this.#rows.close(task.seq);
       return true;
     }
     if (!this.#isToBeUndone(task)) {
-      this.#leaveLine(task.seq, options);
+      this.moves.leaveLine(task.seq, options);
       this.#endNow(task, status, error, losses);
       if (!isFresh) this.#rows.close(task.seq);
       return true;
     }
     sql.undo.run(STATUS[status], error, this.#nowMs, task.seq);
     tally.moved(task.kind, task.status, STATUS.queued);
-    this.queued(task.seq, task.kind, options?.tenant ?? '', 1, orderKeyOf(options));
+    this.moves.queued(task.seq, task.kind, options?.tenant ?? '', 1, orderKeyOf(options));
     return false;
   }
 
   #endNow(task: HeldTask | FreeTask, status: TaskStatus, error: string | null, losses: number): void {
-    this.#releaseLocks(task);
+    this.moves.releaseLocks(task);
     this.#rows.ended(task, STATUS[status], losses, error);
     this.#ended(task, task.status, STATUS[status]);
   }
@@ -377,7 +268,7 @@ export class Endings {
     if (task.options !== null) {
       this.#known.families.add(task.options.rootId, -1);
       const key = orderKeyOf(task.options);
-      if (key !== null && this.#known.wasAlone(key, task.seq)) this.order.emptied(key);
+      if (key !== null && this.#known.wasAlone(key, task.seq)) this.moves.order.emptied(key);
     }
   }
 
@@ -410,7 +301,7 @@ export class Endings {
   #pauseNoted(task: HeldTask): void {
     if (task.noted === null) return;
     this.#known.sql.note.run(null, task.seq);
-    this.pause(this.#free(task.seq));
+    this.moves.pause(this.#free(task.seq));
   }
 
   /** It is put back, and what was noted of it is done. */
@@ -428,7 +319,7 @@ export class Endings {
     if (task.noted === NOTED.pause) return this.#pauseNoted(task);
     this.#known.sql.note.run(null, task.seq);
     const free = this.#free(task.seq);
-    this.#unplace(free);
+    this.moves.unplace(free);
     this.#cancelled(free, free.losses, task.noted);
   }
 
@@ -450,7 +341,7 @@ export class Endings {
 
   #park(task: HeldTask, outcome: ParkedOutcome): void {
     const attempt = attemptGivenBack(task);
-    const waiting = this.waits.park(task.seq, task.fence, outcome);
+    const waiting = this.moves.waits.park(task.seq, task.fence, outcome);
     if (waiting.at === 'there') this.#putBack(task, STATUS.queued, { attempt, resumed: 1 });
     else this.#putBack(task, STATUS.parked, { attempt, atMs: waiting.untilMs, parkedFor: outcome.reason });
   }
@@ -463,14 +354,9 @@ export class Endings {
     tally.moved(task.kind, task.status, status);
     if (status !== STATUS.queued) return;
     const tenant = task.options?.tenant ?? '';
-    if (box === undefined) return this.queued(task.seq, task.kind, tenant, resumed, orderKeyOf(task.options));
+    if (box === undefined) return this.moves.queued(task.seq, task.kind, tenant, resumed, orderKeyOf(task.options));
     sql.putIntoBox.run(boxOf(box, tenant), task.seq);
     this.#known.turns.spilled(task.kind, box, tenant, resumed);
-  }
-
-  #woken(seq: number, [kind, tenant, orderKey]: readonly [string, string, string | null]): void {
-    this.#known.tally.moved(kind, STATUS.parked, STATUS.queued);
-    this.queued(seq, kind, tenant, 1, orderKey);
   }
 
   #free(seq: number): FreeTask {

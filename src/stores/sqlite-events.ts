@@ -86,8 +86,8 @@ export class SqliteEvents {
     const run = held.of(seq);
     if (run !== undefined) run.fresh = false;
     story.append(seq, { at: 'event', atMs: nowMs, name, ...(decision === undefined ? {} : { decision }) });
-    const fence = endings.waits.wokenByEvent(seq, { name, n });
-    if (fence !== undefined) endings.wake([{ seq, fence }]);
+    const fence = endings.moves.waits.wokenByEvent(seq, { name, n });
+    if (fence !== undefined) endings.moves.wake([{ seq, fence }]);
     return { at: 'told', n };
   }
 }

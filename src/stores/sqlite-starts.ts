@@ -116,7 +116,7 @@ export class SqliteStarts {
     const [holder] = this.#known.sql.idOf.get(taken.holder) as unknown as [string];
     if (rejects) return { at: 'rejected', resource: taken.resource, holder };
     endings.block(task, taken.resource);
-    endings.wakeForLocks(taken.wake);
+    endings.moves.wakeForLocks(taken.wake);
     for (const seq of new Set([...table.holdersAgainst(locks!), taken.holder])) raise(this.#known, seq, task.priority);
     return { at: 'blocked', resource: taken.resource, holder };
   }

@@ -49,7 +49,7 @@ export class SqliteSteering {
       const [status] = this.#known.sql.statusOf.get(seq) as unknown as [number];
       return { at: 'done', status: statusOf(status) };
     });
-    return { outcomes, ready: [...this.#endings.ready], ended: this.#ended, held: this.#held };
+    return { outcomes, ready: [...this.#endings.moves.ready], ended: this.#ended, held: this.#held };
   }
 
   #steer(seq: number, item: Steering): Steered {
@@ -63,11 +63,11 @@ export class SqliteSteering {
       case 'cancel':
         return this.#cancel(task, item);
       case 'pause':
-        if (!isPaused(task)) this.#endings.pause(task);
+        if (!isPaused(task)) this.#endings.moves.pause(task);
         return DONE;
       case 'unpause':
         if (!isPaused(task)) return refused('not-paused', task);
-        this.#endings.unpause(task);
+        this.#endings.moves.unpause(task);
         return DONE;
     }
   }
@@ -130,7 +130,7 @@ export class SqliteSteering {
     sql.requeue.run(task.orderKey, agingMs, task.seq);
     if (task.orderKey !== null) this.#known.notAlone(task.orderKey);
     families.add(task.options?.rootId, 1);
-    this.#endings.queue(task, isUndone ? 1 : 0);
+    this.#endings.moves.queue(task, isUndone ? 1 : 0);
     // What has been undone cannot be put back.
     if (isUndone) return;
     const { action, by, reason } = item;

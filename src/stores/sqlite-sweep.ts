@@ -30,15 +30,15 @@ export function sweepTasks(known: Known, endings: Endings, nowMs: number): TaskS
   for (const task of expired) endings.giveBack(task, LEASE_EXPIRED_ERROR, 'expired');
   endings.writeEnded();
   for (const task of rows(sql.due.all(nowMs, MOST_SWEPT))) {
-    endings.waits.forget(task.seq);
+    endings.moves.waits.forget(task.seq);
     if (task.status === STATUS.retrying) sql.rankSince.run(task.atMs, known.agingMs, task.seq);
     const goesAhead = task.status === STATUS.parked && task.parkedFor !== 'time';
-    endings.queue(task, goesAhead ? 1 : task.resumed);
+    endings.moves.queue(task, goesAhead ? 1 : task.resumed);
   }
-  endings.wakeForLocks(known.locks.table.lapse(nowMs));
+  endings.moves.wakeForLocks(known.locks.table.lapse(nowMs));
   endings.write();
   return {
-    ready: [...endings.ready],
+    ready: [...endings.moves.ready],
     expired: expired.map(({ seq, id, fence }) => {
       const [status] = sql.statusOf.get(seq) as unknown as [number];
       return { id, fence, status: statusOf(status) };
