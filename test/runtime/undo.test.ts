@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { agent } from 'drover';
 import type { Context } from 'drover';
 import { z } from 'zod';
+import { Undo } from '../../src/runtime/run/undo.ts';
 import { Testbed } from './harness.ts';
 import { killedAtEachCommit } from './killed.ts';
 
@@ -657,6 +658,45 @@ test('wherever the process dies, everything that was done is undone, in reverse,
     },
   );
   expect(plays).toBeGreaterThan(12);
+});
+
+test('a run that is over comes to no end of its undoing: another one has its task', async () => {
+  const alarms: (() => void)[] = [];
+  const rejected: unknown[] = [];
+  const run = {
+    task: { id: 'x' },
+    over: undefined as string | undefined,
+    startedMs: 0,
+    occupied: false,
+    plan: { isolation: 'inline' },
+    memory: { beginning: () => [{ place: 'compensate:a' }], has: () => false, unfinishedChildren: [] },
+    dropOpen: () => {},
+    engine: {
+      alarm: (_inMs: number, ring: () => void) => {
+        alarms.push(ring);
+        return () => void alarms.splice(alarms.indexOf(ring), 1);
+      },
+      restOf: () => ({ at: 'again' }),
+      rejected: (...of: unknown[]) => rejected.push(of),
+    },
+  };
+  const undo = new Undo(run as never, { status: 'failed', error: null });
+  undo.begin(() => {});
+  const goOn = async (): Promise<void> => {
+    for (let ring = alarms.shift(); ring !== undefined; ring = alarms.shift()) {
+      ring();
+      await Promise.resolve();
+    }
+  };
+  // What it comes to fails as it did before, and by then the lease is gone.
+  undo.stuck(() => {
+    run.over = 'lease-lost';
+    undo.cancel();
+  });
+  await goOn();
+  undo.ended();
+  await goOn();
+  expect(rejected).toEqual([]);
 });
 
 test('a worker that dies in the midst of undoing costs nothing: another goes on', async () => {

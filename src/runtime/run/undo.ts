@@ -178,7 +178,7 @@ export class Undo {
 
   /** Looks once more when everything has run that can run without time passing. */
   #look(): void {
-    if (this.#cancelLook !== undefined || this.#isFrozen) return;
+    if (this.#cancelLook !== undefined || this.#isFrozen || this.#run.over !== undefined) return;
     const { engine, plan } = this.#run;
     const moves = this.#moves;
     const quietMs = plan.isolation !== 'inline' && engine.isolation !== undefined ? ISOLATED_QUIET_MS : 0;
@@ -202,7 +202,7 @@ export class Undo {
   }
 
   #freeze(): void {
-    if (this.#isFrozen) return;
+    if (this.#isFrozen || this.#run.over !== undefined) return;
     this.#isFrozen = true;
     this.#cancelLook?.();
     this.#run.dropOpen();
@@ -230,6 +230,7 @@ export class Undo {
         if (this.rest.at === 'again') return run.engine.rejected(run, error);
       }
     }
+    if (run.over !== undefined) return;
     if (this.isIncomplete || this.#failed.length > 0) return run.engine.rejected(run, this.#cause);
     run.end({ at: 'undone' });
   }
