@@ -91,6 +91,8 @@ const PROMISE_MS = 30_000;
 /** A place in line: whoever has stood longer is before others, and of those who came at once whoever was submitted first. */
 interface Place {
   readonly sinceMs: number;
+  /** Since when it stands if those with an order key stood no more when the store was opened: nobody says so here. */
+  readonly orSinceMs: number;
   readonly seq: number;
 }
 
@@ -116,6 +118,7 @@ export const LOCK_TURNS: Invariant = {
     let submitted = 0;
     /** When the latest of them came, also of those who have left: who comes by a clock that is behind came after them. */
     let latestMs = -Infinity;
+    let orLatestMs = -Infinity;
     const leave = (id: string): void => void line.delete(id);
     const clockSays = (nowMs: number): void => {
       for (const waiter of line.values()) waiter.blockedMs = Math.min(waiter.blockedMs, nowMs);
@@ -128,8 +131,11 @@ export const LOCK_TURNS: Invariant = {
     return {
       'store.opened': ({ paused }) => {
         for (const id of paused) leave(id);
-        latestMs = -Infinity;
-        for (const { sinceMs } of line.values()) latestMs = Math.max(latestMs, sinceMs);
+        latestMs = orLatestMs = -Infinity;
+        for (const { sinceMs, orSinceMs, keyed } of line.values()) {
+          latestMs = Math.max(latestMs, sinceMs);
+          if (!keyed) orLatestMs = Math.max(orLatestMs, orSinceMs);
+        }
       },
       'store.accepted': ({ task: { id, locks = [], orderKey } }) => {
         submitted += 1;
@@ -146,7 +152,8 @@ export const LOCK_TURNS: Invariant = {
           return;
         }
         latestMs = Math.max(latestMs, nowMs);
-        line.set(id, { ...task, id, sinceMs: latestMs, blockedMs: nowMs, passed: 0 });
+        orLatestMs = Math.max(orLatestMs, nowMs);
+        line.set(id, { ...task, id, sinceMs: latestMs, orSinceMs: orLatestMs, blockedMs: nowMs, passed: 0 });
       },
       'store.started': ({ held, start: { locks, undo }, nowMs }) => {
         clockSays(nowMs);
@@ -154,7 +161,11 @@ export const LOCK_TURNS: Invariant = {
         if (locks.length === 0 || seen.isKnown(held)) return;
         // It may have kept them, and so passed nobody.
         if (undo !== null) return leave(id);
-        const place: Place = line.get(id) ?? { sinceMs: Math.max(nowMs, latestMs), seq: tasks.get(id)?.seq ?? 0 };
+        const place: Place = line.get(id) ?? {
+          sinceMs: Math.max(nowMs, latestMs),
+          orSinceMs: Math.max(nowMs, orLatestMs),
+          seq: tasks.get(id)?.seq ?? 0,
+        };
         leave(id);
         for (const waiter of line.values()) {
           if (!isBefore(waiter, place) || !waiter.wants.some((want) => locks.some((taken) => excludes(want, taken)))) continue;
@@ -183,8 +194,10 @@ export const LOCK_TURNS: Invariant = {
   },
 };
 
+/** For sure. */
 function isBefore(a: Place, b: Place): boolean {
-  return a.sinceMs < b.sinceMs || (a.sinceMs === b.sinceMs && a.seq < b.seq);
+  const comes = (aMs: number, bMs: number): boolean => aMs < bMs || (aMs === bMs && a.seq < b.seq);
+  return comes(a.sinceMs, b.sinceMs) && comes(a.orSinceMs, b.orSinceMs);
 }
 
 /** A start that was sent again is answered as it was the first time: it is one grant. */

@@ -39,6 +39,16 @@ test('one that was woken by a clock that was set back has its turn for a while b
   expect(passedAt(10, 11, 38_000)).toEqual([]);
 });
 
+test('whether one with an order key stood in line when the store was opened is not known, and so not who stands since when', () => {
+  const keyed = { at: 'store.accepted', task: { id: 'keyed', locks: row, orderKey: 'k' } };
+  const asKnown = (...before: readonly object[]) => [...before, accepted('waiter'), ...['a', 'b', 'c'].map((id) => accepted(id))];
+  const history = [blocked('keyed', 9_000), opened(), ...['a', 'b', 'c'].map((id, at) => blocked(id, 10 + at)), blocked('waiter', 20)];
+  const all = [...history, ...['a', 'b', 'c'].map((id, at) => passes(id, 30 + at))];
+  // By the order in which they were submitted it would be the first of them.
+  expect(brokenBy(...asKnown(keyed), ...all)).toEqual([]);
+  expect(brokenBy(...asKnown(accepted('keyed')), ...all)).toContainEqual(expect.stringContaining('waiter waits'));
+});
+
 test('one that was paused on its way to a worker has left the line when the store is opened', () => {
   expect(brokenBy(...COMING, blocked('waiter', 1), steered('waiter', 'pause', 'noted'), opened('waiter'), ...PASSING)).toEqual([]);
 });
