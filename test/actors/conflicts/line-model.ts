@@ -34,8 +34,7 @@ export class LineModel {
   take(seq: number, wants: readonly LockWant[], waits: boolean): number[] | null {
     const known = this.line.find((waiter) => waiter.seq === seq);
     const older = this.#olderThan(known ?? { seq, sinceMs: this.nowMs });
-    const blocked = [...this.holders, ...older.filter((waiter) => this.#isReserved(waiter))].some((other) => clash(wants, other.wants));
-    if (!blocked) {
+    if (!this.#isBlocked(wants, older)) {
       this.#grants += 1;
       const left = isLastToPass(this.#grants) ? Infinity : 1;
       for (const waiter of older) if (clash(wants, waiter.wants)) waiter.passed = Math.min(waiter.passed + left, this.mostPassed);
@@ -45,13 +44,24 @@ export class LineModel {
     }
     if (!waits) return [];
     if (known === undefined) {
-      this.line.push({ seq, wants, sinceMs: this.nowMs, passed: 0, wokenAtMs: null });
-      this.line.sort((a, b) => a.sinceMs - b.sinceMs || a.seq - b.seq);
+      this.#join(seq, wants);
       return [];
     }
     const wasWoken = known.wokenAtMs !== null;
     known.wokenAtMs = null;
     return wasWoken ? this.wake() : [];
+  }
+
+  /** Whether it stands in line now: it does not when it could have all. */
+  stand(seq: number, wants: readonly LockWant[]): boolean {
+    if (!this.#isBlocked(wants, this.#olderThan({ seq, sinceMs: this.nowMs }))) return false;
+    this.#join(seq, wants);
+    return true;
+  }
+
+  /** A token for another run of one that holds. */
+  renew(): void {
+    this.#grants += 1;
   }
 
   release(seq: number): number[] {
@@ -78,6 +88,15 @@ export class LineModel {
       woken.push(waiter.seq);
     }
     return woken;
+  }
+
+  #isBlocked(wants: readonly LockWant[], older: readonly Waiter[]): boolean {
+    return [...this.holders, ...older.filter((waiter) => this.#isReserved(waiter))].some((other) => clash(wants, other.wants));
+  }
+
+  #join(seq: number, wants: readonly LockWant[]): void {
+    this.line.push({ seq, wants, sinceMs: this.nowMs, passed: 0, wokenAtMs: null });
+    this.line.sort((a, b) => a.sinceMs - b.sinceMs || a.seq - b.seq);
   }
 
   #olderThan({ seq, sinceMs }: { readonly seq: number; readonly sinceMs: number }): Waiter[] {

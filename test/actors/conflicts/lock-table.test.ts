@@ -70,9 +70,12 @@ describe('taking', () => {
   });
 
   test('of one that holds already breaks an assumption', () => {
-    const { take } = bench();
+    const { take, table } = bench();
     take(0, write('a'));
     expect(() => take(0, write('b'))).toThrow('holds its locks already');
+    expect(() => table.stand({ seq: 0, wants: write('b'), nowMs: 0 })).toThrow('holds its locks or waits for them already');
+    expect(take(1, write('a'))).toBe('blocked');
+    expect(() => table.stand({ seq: 1, wants: write('a'), nowMs: 0 })).toThrow('holds its locks or waits for them already');
   });
 });
 
@@ -235,6 +238,14 @@ test('a clock that is put back makes nobody older than those who stand there', (
   expect(release(5)).toEqual([6]);
 });
 
+test('a table that nobody asks what has changed keeps no changes', () => {
+  const table = new LockTable({ mostPassed: 4, nextToken: () => 1 });
+  table.take({ seq: 0, wants: write('a'), nowMs: 0 });
+  table.take({ seq: 1, wants: write('a'), nowMs: 0 });
+  expect(table.release(0, 0)).toEqual([1]);
+  expect(table.takeChanges()).toEqual([]);
+});
+
 test('a set grows without a resource twice, and a writer stays one', () => {
   const wants = [...read('a'), ...write('b')];
   expect(grown(wants, [...read('b'), ...write('a'), ...read('c')])).toEqual([...write('a', 'b'), ...read('c')]);
@@ -253,6 +264,8 @@ describe('any history', () => {
     { weight: 6, arbitrary: fc.record({ at: fc.constant('take' as const), seq: fc.nat(9), waits: fc.boolean() }) },
     { weight: 4, arbitrary: fc.record({ at: fc.constant('release' as const), seq: fc.nat(9) }) },
     { weight: 1, arbitrary: fc.record({ at: fc.constant('forget' as const), seq: fc.nat(9) }) },
+    { weight: 1, arbitrary: fc.record({ at: fc.constant('stand' as const), seq: fc.nat(9) }) },
+    { weight: 1, arbitrary: fc.record({ at: fc.constant('renew' as const), seq: fc.nat(9) }) },
     { weight: 2, arbitrary: fc.record({ at: fc.constant('pass' as const), ms: fc.constantFrom(1, PROMISE_MS / 2, PROMISE_MS) }) },
     { weight: 1, arbitrary: fc.record({ at: fc.constant('reload' as const) }) },
   );
@@ -277,9 +290,25 @@ describe('any history', () => {
           } else if (one.at === 'release') expect(table.release(one.seq, nowMs)).toEqual(model.release(one.seq));
           else if (one.at === 'forget') expect(table.forget(one.seq, nowMs)).toEqual(model.forget(one.seq));
           else if (one.at === 'reload') table.load(...kept(rows));
-          else if (!model.holders.some(({ seq }) => seq === one.seq)) {
+          else if (one.at === 'stand') {
+            const isThere = [...model.holders, ...model.line].some(({ seq }) => seq === one.seq);
+            if (!isThere) expect(table.stand({ seq: one.seq, wants: wants[one.seq]!, nowMs })).toBe(model.stand(one.seq, wants[one.seq]!));
+          } else if (one.at === 'renew') {
+            if (!model.holders.some(({ seq }) => seq === one.seq)) continue;
+            const token = table.renew(one.seq);
+            expect(token).toBeGreaterThan(lastToken);
+            lastToken = token;
+            model.renew();
+          } else if (!model.holders.some(({ seq }) => seq === one.seq)) {
             const outcome = table.take({ seq: one.seq, wants: wants[one.seq]!, nowMs, waits: one.waits });
+            const others = [...model.holders, ...model.line];
             expect(outcome.at === 'granted' ? null : outcome.wake).toEqual(model.take(one.seq, wants[one.seq]!, one.waits));
+            if (outcome.at === 'blocked') {
+              const { resource, holder } = outcome;
+              const its = (all: readonly LockWant[]): readonly LockWant[] => all.filter((want) => want.resource === resource);
+              const blocker = others.find(({ seq }) => seq === holder);
+              expect(clash(its(wants[one.seq]!), its(blocker!.wants)), 'who is in the way is, where it is said').toBe(true);
+            }
             if (outcome.at === 'granted') {
               expect(outcome.token).toBeGreaterThan(lastToken);
               lastToken = outcome.token;
@@ -290,6 +319,14 @@ describe('any history', () => {
           const holders = table.holders();
           expect(holders.map(({ seq }) => seq).toSorted()).toEqual(model.holders.map(({ seq }) => seq).toSorted());
           for (const a of holders) for (const b of holders) expect(a !== b && clash(a.wants, b.wants)).toBe(false);
+          for (const all of wants) {
+            const against = model.holders.filter((holder) => clash(holder.wants, all)).map(({ seq }) => seq);
+            expect([...table.holdersAgainst(all)].toSorted()).toEqual(against.toSorted());
+          }
+          for (const resource of resources) {
+            const writer = model.holders.find((holder) => clash(holder.wants, read(resource)));
+            expect(table.writerOf(resource)).toBe(writer?.seq);
+          }
           const [keptHolders, keptWaiters] = kept(rows);
           expect([keptHolders.length, keptWaiters]).toEqual([holders.length, table.waiters()]);
         }
