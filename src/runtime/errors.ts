@@ -50,6 +50,15 @@ export class PayloadTooLargeError extends DroverError {
   }
 }
 
+/** What was stored as JSON is none any more: somebody else has written to the store. */
+export class PayloadUnreadableError extends DroverError {
+  readonly code = 'DROVER_PAYLOAD_UNREADABLE';
+  readonly retryable = false;
+  constructor(options: ErrorOptions) {
+    super('what is stored here is no JSON any more: the store is damaged; keep a copy of its files, then restore a backup', options);
+  }
+}
+
 /** There is no agent of that name in this fleet. */
 export class UnknownKindError extends DroverError {
   readonly code = 'DROVER_UNKNOWN_KIND';

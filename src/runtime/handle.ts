@@ -97,9 +97,17 @@ export class TaskHandle<Out = unknown> {
 
   #settle(task: ChildRecord): void {
     const { id, kind } = this;
-    if (task.status === 'completed') this.#resolve?.(decode(task.result) as never);
+    if (task.status === 'completed') this.#resolveWith(task.result);
     else if (task.status === 'cancelled') void this.#rejectCancelled();
     else this.#reject?.(new TaskFailedError({ id, kind, status: task.status, error: readErrorRecord(task.error) }));
+  }
+
+  #resolveWith(result: string | null): void {
+    try {
+      this.#resolve?.(decode(result) as never);
+    } catch (unreadable) {
+      this.#reject?.(unreadable);
+    }
   }
 
   async #rejectCancelled(): Promise<void> {

@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { Schema } from '../topology/contract.ts';
 import { toErrorRecord } from '../../actors/kernel/errors.ts';
-import { PayloadInvalidError, PayloadNotJsonError, PayloadTooLargeError } from './errors.ts';
+import { PayloadInvalidError, PayloadNotJsonError, PayloadTooLargeError, PayloadUnreadableError } from './errors.ts';
 import { changedByJson, oddInWords, TOO_DEEP } from './plain-json.ts';
 import type { Odd } from './plain-json.ts';
 
@@ -53,8 +53,14 @@ function notJson(what: string, value: unknown, cause: unknown): PayloadNotJsonEr
   return new PayloadNotJsonError({ what, path }, found, { cause });
 }
 
+/** @throws PayloadUnreadableError when it is no text that `encode` has made: somebody else has written where it was kept */
 export function decode(text: string | null): unknown {
-  return text === null || text === '' ? undefined : (JSON.parse(text) as unknown);
+  if (text === null || text === '') return undefined;
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (cause) {
+    throw new PayloadUnreadableError({ cause });
+  }
 }
 
 /**

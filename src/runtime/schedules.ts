@@ -9,6 +9,7 @@
 import type { EventEmitter } from 'eventemitter3';
 import type { Logger } from 'pino';
 import type { Host } from '../../actors/host/host.ts';
+import { invariant } from '../../actors/kernel/errors.ts';
 import type { Random } from '../../actors/kernel/random.ts';
 import { isTerminal } from '../../actors/ports/store.ts';
 import type { Firing, NewTask, Schedule, Store } from '../../actors/ports/store.ts';
@@ -256,7 +257,12 @@ export class Schedules {
   /** Undefined: another program has written it, in another form. */
   #read({ name, plan }: Schedule): Kept | undefined {
     try {
-      return JSON.parse(plan) as Kept;
+      const kept = JSON.parse(plan) as Kept;
+      invariant(
+        Number.isFinite(kept.originMs) && Number.isFinite(kept.plan.everyMs ?? NaN) !== (typeof kept.plan.cron === 'string'),
+        'it is a plan',
+      );
+      return kept;
     } catch (error) {
       if (!this.#senseless.has(name)) this.#options.log.error({ err: error, schedule: name }, 'a schedule of the store cannot be read');
       this.#senseless.add(name);

@@ -6,13 +6,20 @@ import { describe, InvariantError } from '../../actors/kernel/errors.ts';
 export const SQLITE_BUSY = 5;
 const SQLITE_PERM = 3;
 const SQLITE_READONLY = 8;
+const SQLITE_ERROR = 1;
 const SQLITE_CORRUPT = 11;
 const SQLITE_FULL = 13;
 const SQLITE_CANTOPEN = 14;
+const SQLITE_CONSTRAINT = 19;
+/** Extended: a trigger of somebody else's has said no. */
+const SQLITE_CONSTRAINT_TRIGGER = 1_811;
+const SQLITE_MISMATCH = 20;
 const SQLITE_NOT_A_DATABASE = 26;
 /** Extended result codes: a write, or the growth of a file, that the system has refused. */
 const SQLITE_IOERR_WRITE = 778;
 const SQLITE_IOERR_SHMSIZE = 4_874;
+
+const NEVER_WRITTEN: ReadonlySet<number> = new Set([SQLITE_ERROR, SQLITE_CONSTRAINT, SQLITE_MISMATCH]);
 
 const BUSY_ADVICE = 'another process holds it, such as a database tool with an open transaction, or a backup; let that one end';
 const FULL_ADVICE = 'the disk is full, or the file has reached the size limit of this process (ulimit -f); make room';
@@ -74,6 +81,15 @@ function isFull(thrown: unknown): boolean {
 export function isDamaged(thrown: unknown): boolean {
   const code = resultCode(thrown);
   return code === SQLITE_NOT_A_DATABASE || code === SQLITE_CORRUPT;
+}
+
+/**
+ * Whether a command on an open database came upon what no Drover has written: rows that break the rules of the schema, a
+ * table that is not there, or a text or number that cannot be read. Trying again would find the same.
+ */
+export function isSenseless(thrown: unknown): boolean {
+  const code = resultCode(thrown);
+  return code === undefined || (NEVER_WRITTEN.has(code) && extendedCode(thrown) !== SQLITE_CONSTRAINT_TRIGGER);
 }
 
 /** What was thrown, as an error in any case. */

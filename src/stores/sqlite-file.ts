@@ -109,6 +109,7 @@ function locate(path: string): string | OpenFailure {
   try {
     const found = statSync(absolute, { throwIfNoEntry: false });
     if (found?.isDirectory()) return { at: 'not-openable', why: 'it is a folder; name a file in it' };
+    if (found !== undefined && found.nlink > 1) return { at: 'not-openable', why: linked(found.nlink) };
     if (found !== undefined) return realpathSync(absolute);
     const folder = dirname(absolute);
     if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) {
@@ -128,6 +129,8 @@ function refuseByHeader(file: string): OpenFailure | undefined {
     const wasOurs = isLogThere || sizeOf(`${file}-owner`) !== undefined;
     if (header === undefined) return isLogThere ? { at: 'damaged', why: LOG_WITHOUT_FILE } : undefined;
     if (header.length === 0) return wasOurs ? { at: 'damaged', why: EMPTY } : undefined;
+    // A log may have more of it; then SQLite puts that right.
+    if (isHeader(header) && !isLogThere && sizeOf(file)! % pageBytesOf(header) !== 0) return { at: 'damaged', why: CUT };
     if (!isHeader(header)) return wasOurs ? { at: 'damaged', why: 'its beginning has been overwritten or cut' } : { at: 'not-a-database' };
     return refuse(header.readUInt32BE(68), header.readUInt32BE(60));
   } catch (thrown) {
@@ -135,17 +138,29 @@ function refuseByHeader(file: string): OpenFailure | undefined {
   }
 }
 
+/** Two names, each with a lock and a log of its own: two processes would do the same work, and damage the file. */
+function linked(names: number): string {
+  return `it has ${names} names (hard links), and who opens it by another one would not find it in use; copy it, and open the copy`;
+}
+
 const EMPTY = 'it is empty, although files of a database lie beside it (-owner, -wal); to begin anew, delete those too';
 const LOG_WITHOUT_FILE =
   'it is not there, but its log (-wal) is, with tasks in it; put the file back, or to begin anew, delete the log too';
 
+const CUT = 'its end has been cut, in the midst of a page';
+
 /** What each database of SQLite begins with, whoever has made it. */
 function isHeader(header: Buffer): boolean {
   if (header.length < HEADER_BYTES || header.toString('latin1', 0, MAGIC.length) !== MAGIC) return false;
-  const pageBytes = header.readUInt16BE(16);
-  // 1 stands for 65,536. The three shares of a page are constants of the format.
-  const isPage = pageBytes === 1 || (pageBytes >= 512 && (pageBytes & (pageBytes - 1)) === 0);
+  const pageBytes = pageBytesOf(header);
+  // The three shares of a page are constants of the format.
+  const isPage = pageBytes >= 512 && (pageBytes & (pageBytes - 1)) === 0;
   return isPage && header[21] === 64 && header[22] === 32 && header[23] === 32;
+}
+
+function pageBytesOf(header: Buffer): number {
+  const bytes = header.readUInt16BE(16);
+  return bytes === 1 ? 65_536 : bytes;
 }
 
 function sizeOf(file: string): number | undefined {

@@ -2,12 +2,12 @@
  * Guard of an open database: notices what others do to its files while it is in use, which SQLite does not.
  *
  *   1. Once in a while (`look`, at most every `LOOK_MS`, between two transactions): are the files still those
- *      that were opened; is the log as long as what was written to it; and some of its frames, other ones each time.
- *   2. Before the log is written back at the end (`lookAtAll`): the files, and all frames of the log.
+ *      that were opened; is the database as long as it was; is the log as long as what was written to it; and some of its frames, other ones each time.
+ *   2. Before the log is written back at the end (`lookAtAll`): the files, their length, and all frames of the log.
  *
  * What is found is final: nothing more is written to the database then.
  */
-import { renameSync } from 'node:fs';
+import { renameSync, statSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
 import { isDamaged, toError } from './sqlite-advice.ts';
 import type { OpenFile } from './sqlite-file.ts';
@@ -30,6 +30,10 @@ export class Guard {
   readonly #log: string | undefined;
   readonly #files: FileWatch;
   readonly #tellsLength: boolean;
+  readonly #path: string;
+  readonly #pageBytes: number;
+  /** How long the database was at the last look. */
+  #bytes: number;
   #lookedMs: number;
   /** The frame at which the next look begins. */
   #next = 0;
@@ -40,6 +44,9 @@ export class Guard {
     this.#log = log;
     this.#files = new FileWatch(log === undefined ? [] : [path, log, `${path}-shm`, `${path}-owner`]);
     this.#tellsLength = tellsLength(db);
+    this.#path = path;
+    this.#pageBytes = (db.prepare('pragma page_size').get() as { page_size: number }).page_size;
+    this.#bytes = log === undefined ? 0 : statSync(path).size;
     this.#lookedMs = nowMs;
   }
 
@@ -76,11 +83,29 @@ export class Guard {
   #lookAt(range: (frames: number) => FrameRange): Failure | undefined {
     const gone = this.#files.look();
     if (gone !== undefined) return { at: 'removed', ...gone };
+    if (this.#isCut()) return { at: 'damaged', why: 'it has been cut while it was in use' };
     let why = this.#faultOfLog(range);
     // Another program may have begun the log anew between the two questions. It does not do so each time.
     for (let again = 0; again < MOST_AGAIN && why !== undefined; again += 1)
       why = this.#faultOfLog((frames) => ({ from: 0, count: frames }));
     return why === undefined ? undefined : { at: 'damaged', why };
+  }
+
+  /** It only grows, but where somebody has packed it (`vacuum`): then SQLite knows of fewer pages too. */
+  #isCut(): boolean {
+    const bytes = statSync(this.#path, { throwIfNoEntry: false })?.size ?? this.#bytes;
+    if (bytes < this.#bytes && bytes < this.#pages() * this.#pageBytes) return true;
+    this.#bytes = bytes;
+    return false;
+  }
+
+  #pages(): number {
+    try {
+      return (this.#db.prepare('pragma page_count').get() as { page_count: number }).page_count;
+    } catch (thrown) {
+      // What cannot be read is the disk's matter: the next command says so.
+      return isDamaged(thrown) ? Infinity : 0;
+    }
   }
 
   #faultOfLog(range: (frames: number) => FrameRange): string | undefined {

@@ -10,7 +10,7 @@
  */
 import { invariant, InvariantError } from '../../actors/kernel/errors.ts';
 import { rowLimit, SqliteTasks } from './sqlite-commands.ts';
-import { adviceFor, isBusy, isDamaged, toError } from './sqlite-advice.ts';
+import { adviceFor, isBusy, isDamaged, isSenseless, toError } from './sqlite-advice.ts';
 import { closeFile, leaveFile, letGoOfFile, openFile } from './sqlite-file.ts';
 import type { OpenFile } from './sqlite-file.ts';
 import { Guard } from './sqlite-guard.ts';
@@ -160,7 +160,9 @@ export class SqliteServer {
 
 function toFailure(thrown: unknown): Failure {
   const cause = toError(thrown);
-  return isDamaged(thrown) ? { at: 'damaged', why: cause.message, cause } : { at: 'failed', why: adviceFor(thrown), cause };
+  if (isDamaged(thrown)) return { at: 'damaged', why: cause.message, cause };
+  if (isSenseless(thrown)) return { at: 'damaged', why: `what it holds makes no sense: ${cause.message}`, cause };
+  return { at: 'failed', why: adviceFor(thrown), cause };
 }
 
 function isAlone({ request }: Envelope): boolean {

@@ -6,6 +6,7 @@
  *   3. What has come due is queued.
  *   4. Who waits behind a reservation for locks that nobody came for is woken.
  */
+import { invariant } from '../../actors/kernel/errors.ts';
 import type { SweepReply } from '../../actors/ports/store.ts';
 import type { Endings } from './sqlite-endings.ts';
 import type { Known } from './sqlite-known.ts';
@@ -53,6 +54,7 @@ export function sweepTasks(known: Known, endings: Endings, nowMs: number): TaskS
 /** null when there is none. */
 export function earliest(...times: readonly (readonly [number | null])[]): number | null {
   const next = Math.min(...times.map(([at]) => at ?? Infinity));
+  invariant(!Number.isNaN(next), 'times are numbers');
   return next === Infinity ? null : next;
 }
 

@@ -3,6 +3,7 @@ import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { decode, encode, hashText, sameJson } from '../../src/runtime/payload.ts';
+import { TaskHandle } from '../../src/runtime/handle.ts';
 import { childId } from '../../src/runtime/task-id.ts';
 
 describe('encode and decode', () => {
@@ -14,6 +15,15 @@ describe('encode and decode', () => {
     );
     expect(decode(encode(undefined, 'it', 0))).toBeUndefined();
     expect(decode(null)).toBeUndefined();
+  });
+
+  test('say by an error of their own that a text is no JSON any more, also to whoever waits for a result', async () => {
+    const unreadable = { code: 'DROVER_PAYLOAD_UNREADABLE', retryable: false, cause: expect.any(SyntaxError) };
+    expect(() => decode('{"a"')).toThrow(expect.objectContaining(unreadable));
+    const handle = new TaskHandle('x', 'work');
+    const result = handle.result();
+    handle.ended({ id: 'x', place: '', status: 'completed', result: '{"a"', error: null });
+    await expect(result).rejects.toMatchObject(unreadable);
   });
 
   test('allow exactly so many bytes as UTF-8 has', () => {

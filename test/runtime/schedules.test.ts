@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { agent } from 'drover';
 import type { ScheduleSpec } from 'drover';
 import { StoreFailedError } from 'drover';
+import { memoryStore } from '../../src/stores/memory.ts';
 import { Testbed } from './harness.ts';
 
 const MINUTE = 60_000;
@@ -254,6 +255,24 @@ describe('a schedule that was made by hand', () => {
     expect(await bed.rejection(fleet.unschedule('nightly'))).toMatchObject(owned);
     expect(await bed.rejection(fleet.schedule('mine', { kind: 'digest', cron: 'soon' }))).toMatchObject({ code: 'DROVER_TOPOLOGY' });
   });
+
+  test.each(['{', '{}', 'null', '{"plan":{"everyMs":1,"cron":"* * * * *"},"originMs":0}'])(
+    'that is none any more in the store (%s) is passed over, and the others fire',
+    async (plan) => {
+      await using bed = atMinute();
+      const { ran, digest } = noting(bed);
+      const first = await bed.start({ agents: { digest } });
+      await bed.close(first);
+      const store = memoryStore(bed.disk);
+      await store.open({ nowMs: bed.nowMs, maxUnfinished: 10 });
+      await store.putSchedules([{ name: 'senseless', plan, nextAtMs: bed.nowMs }]);
+      await store.close();
+      const fleet = await bed.start({ agents: { digest }, schedules: { minutely: every() } });
+      await bed.advance(2.5 * MINUTE);
+      expect(ran.length).toBeGreaterThan(0);
+      expect((await bed.drive(fleet.schedules())).map(({ name }) => name)).toEqual(['minutely']);
+    },
+  );
 
   test('whose kind or input is none any more makes no task, and the others go on', async () => {
     await using bed = atMinute();

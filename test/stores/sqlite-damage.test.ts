@@ -72,6 +72,35 @@ describe('a damaged database', () => {
     });
   }
 
+  for (const [name, sql] of [
+    ['options that are no JSON', `update task set options = '{"rootId"', tenant = 't' where seq = 1`],
+    ['a status that there is not', 'update task set status = 13 where seq = 1'],
+    ['a table that is missing', 'drop table tally'],
+    ['locks that are no JSON', `insert into lock values (1, 1, '[{')`],
+  ] as const) {
+    test(`with ${name} fails a command as damaged, and all that come after it: trying again would find the same`, async () => {
+      const other = new DatabaseSync(place.path);
+      try {
+        other.exec(sql);
+      } finally {
+        other.close();
+      }
+      const store = place.store();
+      const senseless = { code: 'DROVER_STORE_DAMAGED', retryable: false };
+      const failure = await store
+        .open(OPEN)
+        .then(() => store.sweep(1))
+        .then(() => store.list({ limit: 10 }))
+        .then(() => work(store))
+        .then(
+          () => expect.fail('all went well'),
+          (thrown: unknown) => thrown,
+        );
+      expect(failure).toMatchObject(senseless);
+      await store.close().catch(() => {});
+    });
+  }
+
   test('that is found while it is open fails the command, and all that come after it', async () => {
     const store = place.store();
     await store.open(OPEN);

@@ -1,6 +1,7 @@
 import {
   copyFileSync,
   existsSync,
+  linkSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -198,6 +199,24 @@ describe('the file of an SQLite store', () => {
     await first.close();
     expect(existsSync(join(place.folder, 'sub', 'link.db-owner'))).toBe(false);
   });
+
+  test('a file of two names is refused under each: nobody would find it in use under the other', async () => {
+    await makeStore(3);
+    const other = join(place.folder, 'other.db');
+    linkSync(place.path, other);
+    expect((await refuses('DROVER_STORE_OPEN')).message).toContain('hard links');
+    expect((await refuses('DROVER_STORE_OPEN', other)).message).toContain('2 names');
+    rmSync(other);
+    await makeStore();
+  });
+
+  for (const bytes of [1, 100, 4_095]) {
+    test(`a store whose last ${bytes} bytes are missing is refused as damaged`, async () => {
+      await makeStore(3);
+      truncateSync(place.path, statSync(place.path).size - bytes);
+      await refuses('DROVER_STORE_DAMAGED');
+    });
+  }
 
   test('of many that open at the same instant exactly one owns', async () => {
     const stores = Array.from({ length: 5 }, () => place.store());

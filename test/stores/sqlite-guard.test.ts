@@ -17,7 +17,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Store } from '../../actors/ports/store.ts';
 import { InlineThread } from './conformance/inline-thread.ts';
 import { SqlitePlace } from './conformance/sqlite-place.ts';
-import { newTask } from './tasks.ts';
+import { KIND, newTask } from './tasks.ts';
 
 const OPEN = { nowMs: 0, maxUnfinished: 1_000_000 };
 
@@ -85,6 +85,50 @@ describe('the files of a store that is in use', () => {
       await expect(sweepASecondLater()).rejects.toMatchObject({ code: 'DROVER_STORE_REMOVED', detail: { how: 'replaced' } });
     });
   }
+
+  for (const bytes of [8_192, 100]) {
+    test(`a database that was cut to ${bytes} bytes stops every command within a second, and is not written to`, async () => {
+      new DatabaseSync(place.path).exec('pragma wal_checkpoint(restart)');
+      await submit(10);
+      await sweepASecondLater();
+      change(place.path, (descriptor) => ftruncateSync(descriptor, bytes));
+      const damaged = { code: 'DROVER_STORE_DAMAGED', message: expect.stringContaining('cut while it was in use') };
+      await expect(sweepASecondLater()).rejects.toMatchObject(damaged);
+      await expect(store.submit([newTask('late')], 0)).rejects.toMatchObject(damaged);
+      await expect(store.close()).rejects.toMatchObject(damaged);
+      expect(statSync(place.path).size).toBe(bytes);
+    });
+  }
+
+  test('a database that was cut just before the end keeps the close from saying that all went well', async () => {
+    new DatabaseSync(place.path).exec('pragma wal_checkpoint(restart)');
+    await sweepASecondLater();
+    change(place.path, (descriptor) => ftruncateSync(descriptor, 8_192));
+    await expect(store.close()).rejects.toMatchObject({ code: 'DROVER_STORE_DAMAGED' });
+  });
+
+  test('a database that somebody has packed meanwhile is shorter, and whole', async () => {
+    await store.settle(
+      (await store.claim({ wants: [{ kind: KIND, limit: 300 }], leaseUntilMs: 9_000, nowMs })).map(({ id, fence }) => ({
+        id,
+        fence,
+        outcome: { at: 'completed', result: null, sends: [] },
+      })),
+      nowMs,
+    );
+    const other = new DatabaseSync(place.path);
+    other.exec('create table hoard (x); insert into hoard select randomblob(1000000); pragma wal_checkpoint(truncate)');
+    await sweepASecondLater();
+    const before = statSync(place.path).size;
+    other.exec('drop table hoard; vacuum; pragma wal_checkpoint(truncate)');
+    other.close();
+    expect(statSync(place.path).size).toBeLessThan(before);
+    await sweepASecondLater();
+    await submit(10);
+    await sweepASecondLater();
+    await store.close();
+    expect(isWhole(place.path)).toBe(true);
+  });
 
   test('a file that is removed just before the end keeps the close from saying that all went well', async () => {
     rmSync(place.path);
