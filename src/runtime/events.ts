@@ -187,7 +187,9 @@ export interface FleetStats {
   readonly cancelled: number;
   readonly retried: number;
   readonly parked: number;
+  /** Leases that went to somebody else, of tasks whose run had not begun too (paused or cancelled while they waited for a worker, say), and runs whose worker died. */
   readonly lost: number;
+  /** Tasks. */
   readonly stolen: number;
   readonly restarts: number;
   readonly calls: number;
