@@ -104,8 +104,9 @@ export class Schedules {
     if (Object.hasOwn(topology.schedules, name)) throw new ScheduleOwnedError(name);
     const known = (await store.schedules()).find((schedule) => schedule.name === name);
     // The same again changes nothing: its turns do not begin anew.
-    if (known !== undefined && isSame(this.#read(known), 'operator', plan)) return;
-    const row = rowOf(name, { by: 'operator', originMs: Math.floor(this.#nowMs()), plan }, this.#nowMs());
+    const kept = known === undefined ? undefined : this.#read(known);
+    if (isSame(kept, 'operator', plan)) return;
+    const row = rowInPlaceOf(known, kept, { by: 'operator', originMs: Math.floor(this.#nowMs()), plan }, this.#nowMs(), name);
     await store.putSchedules([row]);
     this.#options.engine.sweepBy(row.nextAtMs);
   }
@@ -158,7 +159,7 @@ export class Schedules {
       const schedule = known.get(name);
       const kept = schedule === undefined ? undefined : this.#read(schedule);
       if (kept === undefined || !isSame(kept, 'topology', plan)) {
-        rows.push(rowOf(name, { by: 'topology', originMs: Math.floor(nowMs), plan }, nowMs));
+        rows.push(rowInPlaceOf(schedule, kept, { by: 'topology', originMs: Math.floor(nowMs), plan }, nowMs, name));
       } else if (isTooFar(schedule!, kept, nowMs)) rows.push(rowOf(name, kept, nowMs));
     }
     if (rows.length > 0) await store.putSchedules(rows);
@@ -279,6 +280,22 @@ export class Schedules {
 function rowOf(name: string, kept: Kept, nowMs: number): { readonly name: string; readonly plan: string; readonly nextAtMs: number } {
   encode(kept.plan.input, `input of schedule ${name}`, Infinity);
   return { name, plan: JSON.stringify(kept), nextAtMs: Math.min(nextTurn(kept.plan, nowMs, kept.originMs), NEVER_MS) };
+}
+
+/** What is changed but for its times keeps its turns, the one among them that was missed: a deployment is none. */
+function rowInPlaceOf(
+  known: Schedule | undefined,
+  kept: Kept | undefined,
+  now: Kept,
+  nowMs: number,
+  name: string,
+): ReturnType<typeof rowOf> {
+  const { cron, timezone, everyMs } = now.plan;
+  const before = kept?.plan;
+  if (known === undefined || kept === undefined || before?.cron !== cron || before.timezone !== timezone || before.everyMs !== everyMs)
+    return rowOf(name, now, nowMs);
+  const row = rowOf(name, { ...now, originMs: kept.originMs }, nowMs);
+  return { ...row, nextAtMs: Math.min(row.nextAtMs, known.nextAtMs) };
 }
 
 function isSame(kept: Kept | undefined, by: Kept['by'], plan: SchedulePlan): boolean {

@@ -99,7 +99,8 @@ export class Signals {
     if (!Number.isSafeInteger(limit) || limit < 1 || limit > MOST_APPROVALS) {
       throw new OperatorInputError('limit', `a whole number from 1 to ${MOST_APPROVALS}`, limit);
     }
-    const asked = await this.#options.store.approvals({ limit });
+    const { store, engine } = this.#options;
+    const asked = await store.approvals({ limit, nowMs: engine.nowMs() });
     return asked.map((approval) => ({ ...approval, request: decode(approval.request) }));
   }
 

@@ -37,10 +37,11 @@ export class MemoryApprovals {
     if (this.#open.size > before) this.#open = new Map([...this.#open].toSorted(([a], [b]) => a.n - b.n));
   }
 
-  list(limit: number): readonly Approval[] {
+  list(limit: number, nowMs: number): readonly Approval[] {
     const found: Approval[] = [];
-    for (const [{ name, request, askedAtMs, expiresAtMs }, { id, kind }] of this.#open) {
+    for (const [{ name, request, askedAtMs, expiresAtMs }, { id, kind, more }] of this.#open) {
       if (found.length >= Math.floor(limit)) break;
+      if (more?.undo !== undefined || (expiresAtMs !== null && expiresAtMs <= nowMs)) continue;
       found.push({ id, kind: kind.name, name, request, askedAtMs, expiresAtMs });
     }
     return found;

@@ -58,6 +58,8 @@ export function decideApproval(moves: MemoryMoves, items: readonly Decision[], n
     const task = moves.byId.get(id);
     if (task === undefined) return UNKNOWN;
     if (isTerminal(task.status)) return ended(task);
+    // Who is undone waits for nobody's word.
+    if (task.more?.undo !== undefined) return NOT_ASKED;
     const approval = task.more?.told?.approvals.get(name);
     if (approval === undefined || approval.decided) return NOT_ASKED;
     const { expiresAtMs } = approval;

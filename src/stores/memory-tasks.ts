@@ -200,8 +200,8 @@ export class MemoryTasks {
     return decideApproval(this.#moves, items, nowMs);
   }
 
-  approvals(limit: number): readonly Approval[] {
-    return this.#moves.approvals.list(limit);
+  approvals(limit: number, nowMs: number): readonly Approval[] {
+    return this.#moves.approvals.list(limit, nowMs);
   }
 
   steer(items: readonly Steering[], nowMs: number): SteerReply {

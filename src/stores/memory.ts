@@ -127,9 +127,10 @@ export function memoryStore(disk: MemoryDisk = new MemoryDisk()): Store {
       check.checkDecisions(items, nowMs);
       return tasks().decideApproval(items, nowMs);
     },
-    async approvals({ limit }) {
+    async approvals({ limit, nowMs }) {
       check.checkLimit(limit);
-      return tasks().approvals(limit);
+      check.checkTime(nowMs, 'nowMs');
+      return tasks().approvals(limit, nowMs);
     },
     async steer(items, nowMs) {
       check.checkSteerings(items, nowMs);

@@ -56,8 +56,8 @@ export class SqliteEvents {
     });
   }
 
-  approvals(limit: number): Approval[] {
-    const rows = this.#known.sql.approvals.all(limit) as unknown as ApprovalRow[];
+  approvals(limit: number, nowMs: number): Approval[] {
+    const rows = this.#known.sql.approvals.all(nowMs, limit) as unknown as ApprovalRow[];
     return rows.map(([id, kind, name, request, askedAtMs, expiresAtMs]) => ({ id, kind, name, request, askedAtMs, expiresAtMs }));
   }
 

@@ -251,9 +251,10 @@ export class SqliteStore implements Store {
     return this.#thread().call({ op: 'decide-approval', items: decisions, nowMs }, items.length);
   }
 
-  async approvals({ limit }: { readonly limit: number }): Promise<readonly Approval[]> {
+  async approvals({ limit, nowMs }: { readonly limit: number; readonly nowMs: number }): Promise<readonly Approval[]> {
     checks.checkLimit(limit);
-    return this.#thread().call({ op: 'approvals', limit }, limit);
+    checks.checkTime(nowMs, 'nowMs');
+    return this.#thread().call({ op: 'approvals', limit, nowMs }, limit);
   }
 
   async steer(items: readonly Steering[], nowMs: number): Promise<SteerReply> {

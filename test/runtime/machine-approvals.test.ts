@@ -138,8 +138,8 @@ describe('an approval whose state a statechart has left', () => {
     const handle = await bed.drive(next.submit('work', undefined, { id: 'a' }));
     await bed.drive(next.signal('a', 'back', {}));
     await bed.advance(1_000);
-    expect(await listed(bed, next)).toEqual(['pay/asks#1']);
-    await bed.drive(next.approve('a', 'pay/asks#1'));
+    expect(await listed(bed, next)).toEqual(['pay/asks#1@2']);
+    await bed.drive(next.approve('a', 'pay/asks#1@2'));
     await bed.drive(handle.result());
   });
 });

@@ -274,6 +274,24 @@ describe('a schedule that was made by hand', () => {
     },
   );
 
+  test('that is changed but for its times keeps its turns, also one that was missed, and its period', async () => {
+    await using bed = atMinute();
+    const ran: { readonly build: number; readonly atMs: number }[] = [];
+    const digest = agent({ run: async (build: number) => void ran.push({ build, atMs: bed.nowMs }) });
+    const at = (build: number) => ({ agents: { digest }, schedules: { minutely: { kind: 'digest', everyMs: MINUTE, input: build } } });
+    const beganMs = bed.nowMs;
+    for (let build = 1; build <= 4; build += 1) {
+      const fleet = await bed.start(at(build) as never);
+      await bed.advance(0.4 * MINUTE);
+      await bed.close(fleet);
+    }
+    expect(ran).toMatchObject([{ build: 3, atMs: beganMs + MINUTE }]);
+    await bed.advance(5 * MINUTE);
+    await bed.start(at(5) as never);
+    await bed.advance(1_000);
+    expect(ran[1]).toMatchObject({ build: 5 });
+  });
+
   test('whose kind or input is none any more makes no task, and the others go on', async () => {
     await using bed = atMinute();
     const { ran, digest } = noting(bed);

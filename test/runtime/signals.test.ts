@@ -153,6 +153,38 @@ describe('an approval', () => {
     expect(await bed.drive(handle.result())).toEqual(['tea by Bob', 'rum by Ada']);
   });
 
+  describe.each(['replay', 'restart'] as const)('to another question than the one that was asked (%s)', (onVersionChange) => {
+    const asking = (version: string, cents: number) =>
+      agent({
+        version,
+        onVersionChange,
+        lingerMs: 0,
+        run: async (_input: null, ctx) => `${cents} paid, said ${(await ctx.approval('pay', { cents })).by}`,
+      });
+
+    test.each(['before', 'after'] as const)('is none, decided %s the other version runs', async (when) => {
+      await using bed = new Testbed();
+      const first = await bed.start({ agents: { paying: asking('1', 10) } });
+      await bed.drive(first.submit('paying', null, { id: 'x' }));
+      await bed.advance(1_000);
+      if (when === 'before') {
+        await bed.drive(first.pauseKind('paying'));
+        await bed.drive(first.approve('x', 'pay', { by: 'Eve' }));
+      }
+      await bed.close(first);
+      const next = await bed.start({ agents: { paying: asking('2', 9_999) } });
+      const handle = await bed.drive(next.submit('paying', null, { id: 'x' }));
+      if (when === 'before') await bed.drive(next.unpauseKind('paying'));
+      else await bed.drive(next.approve('x', 'pay', { by: 'Eve' }));
+      await bed.advance(10_000);
+      if (onVersionChange === 'replay')
+        return expect(await bed.rejection(handle.result())).toMatchObject({ detail: { error: { code: 'DROVER_REPLAY_DIVERGED' } } });
+      expect(await bed.drive(next.approvals())).toMatchObject([{ id: 'x', name: 'pay@2', request: { cents: 9_999 } }]);
+      await bed.drive(next.approve('x', 'pay@2', { by: 'Ada' }));
+      expect(await bed.drive(handle.result())).toBe('9999 paid, said Ada');
+    });
+  });
+
   test('that is refused fails the run with who and why', async () => {
     await using bed = new Testbed();
     const fleet = await bed.start({ agents: { transfer } });

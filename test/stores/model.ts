@@ -249,7 +249,7 @@ export class Model {
       items.map(({ id, name, decision }): SignalOutcome => {
         const task = this.#world.find(id);
         const asked = task?.approvals.find((approval) => approval.name === name && !approval.decided);
-        if (task !== undefined && !hasEnded(task) && asked === undefined) return { at: 'not-asked' };
+        if (task !== undefined && !hasEnded(task) && (asked === undefined || task.undo !== null)) return { at: 'not-asked' };
         const expiresAtMs = asked?.expiresAtMs ?? Infinity;
         if (task !== undefined && !hasEnded(task) && expiresAtMs <= nowMs) return { at: 'expired', expiresAtMs };
         const told = this.#tell({ id, name: `approval:${name}`, value: decision });
@@ -260,9 +260,15 @@ export class Model {
     return { outcomes: reply, ready };
   }
 
-  approvals(): Approval[] {
-    const open = this.#world.tasks.filter((task) => !hasEnded(task)).flatMap((task) => task.approvals.filter(({ decided }) => !decided));
-    return open.toSorted((a, b) => a.turn - b.turn).map(withoutTurn);
+  approvals(nowMs: number): Approval[] {
+    const open = this.#world.tasks
+      .filter((task) => !hasEnded(task) && task.undo === null)
+      .flatMap((task) => task.approvals.filter(({ decided }) => !decided));
+    const waits = ({ expiresAtMs }: Approval): boolean => expiresAtMs === null || expiresAtMs > nowMs;
+    return open
+      .filter(waits)
+      .toSorted((a, b) => a.turn - b.turn)
+      .map(withoutTurn);
   }
 
   steer(items: readonly Steering[], nowMs: number): SteerReply {

@@ -112,8 +112,8 @@ export interface OperatorStore {
     items: readonly Decision[],
     nowMs: number,
   ): Promise<{ readonly outcomes: readonly SignalOutcome[]; readonly ready: readonly string[] }>;
-  /** Undecided ones of unfinished tasks, in order of asking. */
-  approvals(query: { readonly limit: number }): Promise<readonly Approval[]>;
+  /** Undecided ones of unfinished tasks, in order of asking; none that has expired by then, or whose task is being undone. */
+  approvals(query: { readonly limit: number; readonly nowMs: number }): Promise<readonly Approval[]>;
   steer(items: readonly Steering[], nowMs: number): Promise<SteerReply>;
   /** A paused kind is not claimed. Survives restarts. */
   pauseKinds(items: readonly { readonly kind: string; readonly paused: boolean }[]): Promise<void>;

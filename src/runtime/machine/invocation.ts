@@ -78,6 +78,7 @@ type RunPart = Pick<
   | 'mayAct'
   | 'mayRepeat'
   | 'note'
+  | 'noteAsked'
   | 'offspring'
   | 'opened'
   | 'operate'
@@ -301,6 +302,12 @@ export class Invocation implements Context, RunPart {
 
   note(place: string, value: number, kept: () => void): void {
     this.#run.note(place, value, () => {
+      if (!this.#stopped) kept();
+    });
+  }
+
+  noteAsked(place: string, hash: string, kept: () => void): void {
+    this.#run.noteAsked(place, hash, () => {
       if (!this.#stopped) kept();
     });
   }

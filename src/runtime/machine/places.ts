@@ -17,6 +17,8 @@ export class InvocationPlaces implements Pick<
   | 'stored'
   | 'askedPlace'
   | 'childName'
+  | 'approvalName'
+  | 'approvalsOfOthers'
   | 'recall'
   | 'has'
   | 'child'
@@ -80,6 +82,14 @@ export class InvocationPlaces implements Pick<
 
   askedPlace(place: string): string {
     return this.#memory.askedPlace(place);
+  }
+
+  approvalName(place: string): string {
+    return this.#memory.approvalName(place);
+  }
+
+  approvalsOfOthers(place: string): readonly string[] {
+    return this.#memory.approvalsOfOthers(place);
   }
 
   childName(name: string): string {

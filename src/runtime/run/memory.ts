@@ -4,7 +4,8 @@
  *     call:model#2      the second call of `model`             step:charge      a step, by its name
  *     ask:review#1@…    the first child of kind `review`       sleep#1          when it ends
  *     wait:paid#1       the event that it took                 until:…          when a wait ends
- *     approval:refund   what a person said                     state:stock#1    a row, as it was read
+ *     approval:refund   what a person said                     asked:…          what that person was asked
+ *     state:stock#1     a row, as it was read
  *     compensate:charge registered to be undone                undo:charge      undone
  *     over:sleep#1      seen to be over, beside another one
  *     call:model[m-7]   the call of `model` with that key: wherever it is in the run
@@ -168,6 +169,16 @@ export class RunMemory {
   }
 
   /** The name of a child within its parent. */
+  /** Under which name a person is asked what is asked at that place. */
+  approvalName(place: string): string {
+    return this.#mark.approval(place);
+  }
+
+  /** The names under which other versions have asked that, where this one has begun anew. */
+  approvalsOfOthers(place: string): readonly string[] {
+    return this.#mark.isNone ? [] : this.#mark.approvalsOfOthers(place, this.#items?.values() ?? []);
+  }
+
   childName(name: string): string {
     return this.#mark.childName(name);
   }
@@ -218,7 +229,10 @@ export class RunMemory {
   get hasComeByAll(): boolean {
     if (this.has('machine')) return true;
     const isOpen = ({ place }: { readonly place: string }): boolean =>
-      this.#found?.has(place) !== true && this.#mark.named(place) !== undefined && !/^(?:state|until)/.test(place) && !isInStep(place);
+      this.#found?.has(place) !== true &&
+      this.#mark.named(place) !== undefined &&
+      !/^(?:state|until|asked)/.test(place) &&
+      !isInStep(place);
     return ![...(this.#items?.values() ?? []), ...(this.#children?.values() ?? [])].some(isOpen);
   }
 
@@ -266,7 +280,7 @@ export class RunMemory {
   #plain(stored: string, keyed = false): string | undefined {
     const own = this.#mark.named(stored);
     if (own === undefined) return undefined;
-    const place = own.replace(/^(?:until|over):/, '');
+    const place = own.replace(/^(?:until|over|asked):/, '');
     return /^(?:ask|approval|call|compensate|state|step|wait):|^sleep#/.test(place) && (keyed || !isKeyed(place)) && !isInStep(place)
       ? place
       : undefined;

@@ -414,6 +414,11 @@ export abstract class RunOperations {
     remember(this, undefined, { place: this.memory.stored(place), hash: '', value: String(value) }, kept);
   }
 
+  /** What a person is about to be asked, by its hash. */
+  noteAsked(place: string, hash: string, kept: () => void): void {
+    remember(this, undefined, { place: this.memory.stored(place), hash, value: '' }, kept);
+  }
+
   #holding(): LoopHolder {
     this.#holder ??= { worker: this.worker, kind: this.task.kind, task: this.task.id };
     return this.#holder;

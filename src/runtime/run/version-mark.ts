@@ -13,6 +13,8 @@ import type { KindPlan } from '../../topology/fleet.ts';
 /** A child's place ends with the hash of what it was asked; no encoded version has a `@`. */
 const VERSION_ASKED = /@[\d.]+@[^@]*$/;
 
+const APPROVAL = 'approval:';
+
 export class VersionMark {
   /** `''`: places are as the run names them. */
   readonly text: string;
@@ -47,6 +49,21 @@ export class VersionMark {
   /** The place of a child as the store keeps it: where places have no mark, with the version that asked for it behind its hash. */
   asked(place: string, version: string | undefined): string {
     return this.isNone && version !== undefined ? `${place}@${encodeURIComponent(version)}` : this.stored(place);
+  }
+
+  /** Under which name a person is asked what is asked at that place: each version that begins anew asks anew. */
+  approval(place: string): string {
+    return place.slice(APPROVAL.length) + this.text;
+  }
+
+  /** The names under which versions that began otherwise have asked at that place. */
+  approvalsOfOthers(place: string, memory: Iterable<Remembered>): readonly string[] {
+    const own = this.stored(`asked:${place}`);
+    return Array.from(memory, (item) => item.place).flatMap((stored) => {
+      const mark = /^asked(@[^:]*)?:/.exec(stored);
+      if (mark === null || stored === own || stored.slice(mark[0].length) !== place) return [];
+      return [place.slice(APPROVAL.length) + (mark[1] ?? '')];
+    });
   }
 
   /** The name of a child within its parent. */

@@ -79,8 +79,6 @@ export function waitFor(run: Run, name: string, options: WaitOptions, resolve: S
   new EventWait(run, { place, hash: '', event: name, kind: 'event', options, taken, reject }).begin();
 }
 
-const APPROVAL = 'approval:';
-
 export function approval(run: Run, name: string, request: unknown, options: WaitOptions, resolve: Settle, reject: Settle): void {
   checkName('an approval', name);
   checkOutsideStep(run, `approval ${describe(name)}`);
@@ -93,9 +91,12 @@ export function approval(run: Run, name: string, request: unknown, options: Wait
     throw new ApprovalRejectedError({ id: run.task.id, name, by, note });
   };
   // Under its name, and its key if it has one: that is what a person decides, and what comes for it.
-  const named = place.slice(APPROVAL.length);
-  const ask = (expiresAtMs: number | null, asked: () => void): void => run.askPerson(named, text, expiresAtMs, asked);
-  new EventWait(run, { place, hash: hashText(text), event: place, kind: 'approval', options, taken, reject, ask }).begin();
+  const named = run.memory.approvalName(place);
+  const ask = (expiresAtMs: number | null, asked: () => void): void => {
+    run.engine.requests.withdrawApprovals(run, run.memory.approvalsOfOthers(place), () => {});
+    run.askPerson(named, text, expiresAtMs, asked);
+  };
+  new EventWait(run, { place, hash: hashText(text), event: `approval:${named}`, kind: 'approval', options, taken, reject, ask }).begin();
 }
 
 interface EventWaitOptions {
@@ -118,6 +119,8 @@ export class EventWait extends Pending {
   isTold = false;
   /** What it waits for is there, or over, and has yet to be seen in its order. */
   #isHeld = false;
+  /** An earlier run has asked the person this. */
+  #isAsked = false;
   readonly #run: Run;
   readonly #options: EventWaitOptions;
 
@@ -140,6 +143,8 @@ export class EventWait extends Pending {
       return run.inOrder(known.hash, () => this.#give((decode(known.value) as Taken).value));
     }
     if (!run.mayAct(reject)) return;
+    // A word that was given to another question is no answer to this one.
+    this.#isAsked = kind === 'approval' && run.memory.recall(`asked:${place}`, hash) !== undefined;
     const until = run.memory.recall(`until:${place}`, '');
     // Which event it gets follows from when it begins, so it begins at once, and is looked at all the same.
     if (run.memory.isBefore(place) && until === undefined && kind === 'event') run.holdBack(place, () => {}, reject);
@@ -163,11 +168,13 @@ export class EventWait extends Pending {
   /** The next one that nobody has taken, or waits for. Those that begin later wait for later ones. */
   #look(): void {
     const run = this.#run;
-    const { event, ask } = this.#options;
+    const { event, ask, place, hash } = this.#options;
     this.event = { name: event, n: run.events.claim(event, this) };
     if (run.events.valueOf(this.event) !== undefined || run.engine.nowMs() >= this.untilMs) return this.#holdBack();
     if (ask === undefined) return this.#await();
-    ask(this.untilMs === Infinity ? null : this.untilMs, () => this.#await());
+    const begin = (): void => ask(this.untilMs === Infinity ? null : this.untilMs, () => this.#await());
+    if (this.#isAsked) begin();
+    else run.noteAsked(`asked:${place}`, hash, begin);
   }
 
   /** An earlier run may have seen another end of the same race, and have gone on from there. */

@@ -2,7 +2,10 @@
 import type { Checker, Invariant } from './invariant.ts';
 import { markIn } from './marks.ts';
 
-/** `wait:paid#2` waits for `paid`, `approval:refund` for the decision of that name. */
+/**
+ * `wait:paid#2` waits for `paid`, `approval:refund` for the decision of that name,
+ * `approval@2:refund` for that of `refund@2`.
+ */
 const EVENT_OF = /^(?:wait(?:@[^:]*)?:(?<event>.*)(?:#\d+|\[.*\])|(?<approval>approval(?:@[^:]*)?:.*))$/s;
 
 /** Forgets what is known of a task when the store does: what has ended otherwise is kept, and may be put back. */
@@ -33,7 +36,7 @@ export const EVENTS: Invariant = {
       'store.remembered': ({ item: { id, place, value, failed } }) => {
         const groups = EVENT_OF.exec(place)?.groups;
         if (groups === undefined || failed === true || !value.startsWith('{')) return;
-        const its = of(id, groups['event'] ?? groups['approval']!.replace(/^approval@[^:]*/, 'approval'));
+        const its = of(id, groups['event'] ?? groups['approval']!.replace(/^approval(@[^:]*):(.*)$/s, 'approval:$2$1'));
         const { n, value: took } = JSON.parse(value) as { readonly n: number; readonly value: string };
         // A version that begins anew takes them anew.
         const event = `${n} ${markIn(place)}`;

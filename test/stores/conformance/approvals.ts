@@ -10,7 +10,8 @@ export function approving(makePlace: MakePlace): void {
       bench.store.askApproval([{ id: held.id, fence: held.fence, name, request: '"may I?"', expiresAtMs: null, ...changes }], bench.nowMs);
     const decide = async (id: string, name: string, decision = '"yes"') =>
       (await bench.store.decideApproval([{ id, name, decision }], bench.nowMs)).outcomes;
-    const asked = async (): Promise<string[]> => (await bench.store.approvals({ limit: 99 })).map(({ id, name }) => `${id} ${name}`);
+    const asked = async (): Promise<string[]> =>
+      (await bench.store.approvals({ limit: 99, nowMs: bench.nowMs })).map(({ id, name }) => `${id} ${name}`);
 
     test('what is asked is listed, in order of asking, with all that was said', async () => {
       const b = await bench.running('b');
@@ -18,11 +19,11 @@ export function approving(makePlace: MakePlace): void {
       expect(await ask(a, 'pay', { request: '"100 $"', expiresAtMs: 5_000 })).toEqual([true]);
       bench.nowMs += 1;
       await ask(b, 'send');
-      expect(await bench.store.approvals({ limit: 9 })).toEqual([
+      expect(await bench.store.approvals({ limit: 9, nowMs: bench.nowMs })).toEqual([
         { id: 'a', kind: 'triage', name: 'pay', request: '"100 $"', askedAtMs: bench.nowMs - 1, expiresAtMs: 5_000 },
         { id: 'b', kind: 'triage', name: 'send', request: '"may I?"', askedAtMs: bench.nowMs, expiresAtMs: null },
       ]);
-      expect(await bench.store.approvals({ limit: 1 })).toHaveLength(1);
+      expect(await bench.store.approvals({ limit: 1, nowMs: bench.nowMs })).toHaveLength(1);
     });
 
     test('a decision is told as an event, and wakes the task that waits for it', async () => {
@@ -51,7 +52,7 @@ export function approving(makePlace: MakePlace): void {
       const run = await bench.running('a');
       await ask(run, 'pay');
       expect(await ask(run, 'pay', { request: '"more?"' })).toEqual([true]);
-      expect(await bench.store.approvals({ limit: 9 })).toMatchObject([{ request: '"may I?"' }]);
+      expect(await bench.store.approvals({ limit: 9, nowMs: bench.nowMs })).toMatchObject([{ request: '"may I?"' }]);
       await decide('a', 'pay');
       expect(await ask(run, 'pay')).toEqual([true]);
       expect(await asked()).toEqual([]);
@@ -84,7 +85,7 @@ export function approving(makePlace: MakePlace): void {
       await withdraw(run, 'pay');
       await ask(run, 'pay', { request: '"more?"' });
       expect(await asked()).toEqual(['a send', 'a pay']);
-      expect((await bench.store.approvals({ limit: 9 }))[1]).toMatchObject({ request: '"more?"' });
+      expect((await bench.store.approvals({ limit: 9, nowMs: bench.nowMs }))[1]).toMatchObject({ request: '"more?"' });
       expect(await decide('a', 'pay')).toEqual([{ at: 'told', n: 0 }]);
     });
 
@@ -136,7 +137,25 @@ export function approving(makePlace: MakePlace): void {
       await bench.store.askApproval([{ ...run, name: 'pay', request: '1', expiresAtMs }], bench.nowMs);
       bench.nowMs = expiresAtMs;
       expect(await decide('a', 'pay')).toEqual([{ at: 'expired', expiresAtMs }]);
-      expect(await asked()).toEqual(['a pay']);
+    });
+
+    test('one that has expired is not listed, and hides none behind it', async () => {
+      const run = await bench.running('a');
+      await ask(run, 'quick', { expiresAtMs: bench.nowMs + 1_000 });
+      await ask(run, 'important');
+      expect(await asked()).toEqual(['a quick', 'a important']);
+      bench.nowMs += 1_000;
+      expect(await bench.store.approvals({ limit: 1, nowMs: bench.nowMs })).toMatchObject([{ name: 'important' }]);
+    });
+
+    test('one of a task that is being undone is not listed, and deciding it is refused', async () => {
+      const run = await bench.running('a');
+      await ask(run, 'pay');
+      await bench.store.remember([{ ...run, place: 'compensate:book', hash: '', value: '' }], bench.nowMs);
+      await bench.store.settle([{ id: run.id, fence: run.fence, outcome: { at: 'failed', error: '{}' } }], bench.nowMs);
+      expect(await bench.store.get(['a'])).toMatchObject([{ status: 'queued', undone: true }]);
+      expect(await asked()).toEqual([]);
+      expect(await decide('a', 'pay')).toEqual([{ at: 'not-asked' }]);
     });
 
     test('both questions and decisions outlive a crash', async () => {

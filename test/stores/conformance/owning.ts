@@ -246,7 +246,7 @@ export function owning(makePlace: MakePlace): void {
         store.askApproval([], 0),
         store.withdrawApproval([], 0),
         store.decideApproval([], 0),
-        store.approvals({ limit: 1 }),
+        store.approvals({ limit: 1, nowMs: 0 }),
         store.steer([], 0),
         store.pauseKinds([]),
         store.pausedKinds(),
