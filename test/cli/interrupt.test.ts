@@ -74,8 +74,8 @@ test('a second Ctrl-C stops at once, and the store can be resumed', async () => 
   expect(stderr).toContain('stopped at once; what ran begins again when small.db is run again');
 
   const resumed = startCli(['run', FLEET, '--tasks', 'tasks.jsonl', '--drain-ms', '0'], cwd);
-  await resumed.until(begun);
-  expect(resumed.stderr).toContain('store small.db with 1 unfinished task');
+  // What is resumed may begin before the command has said so.
+  await resumed.until((seen) => begun(seen) && seen.stderr.includes('store small.db with 1 unfinished task'));
   resumed.child.kill('SIGINT');
   expect((await resumed.ended).code).toBe(130);
 });
