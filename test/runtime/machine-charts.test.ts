@@ -181,6 +181,31 @@ describe('a machine within a machine', () => {
   });
 });
 
+describe('a name with a slash', () => {
+  test('is not taken for one of a machine within the machine', async () => {
+    await using bed = new Testbed();
+    const done: string[] = [];
+    const saves = (name: string) =>
+      operation(async (_: unknown, ctx) => {
+        await ctx.sleep(1_000);
+        return ctx.step(name, (place) => done.push(`${name} as ${place.idempotencyKey}`));
+      });
+    const one = <S extends string, T extends string>(src: S, target: T) => ({ invoke: { id: src, src, onDone: target } }) as const;
+    const letter = setup({ actors: { save: saves('save') } }).createMachine({
+      initial: 'save',
+      states: { save: one('save', 'done'), done: { type: 'final' } },
+    });
+    const machine = setup({ actors: { save: saves('save/letter'), letter } }).createMachine({
+      initial: 'letter',
+      states: { letter: one('letter', 'save'), save: one('save', 'done'), done: { type: 'final' } },
+    });
+    const fleet = await bed.start({ agents: { work: agent({ machine }) } });
+    const handle = await bed.drive(fleet.submit('work', undefined, { id: 'o' }));
+    await bed.drive(handle.result());
+    expect(done).toEqual(['save as o/step:save/letter/save#1', 'save/letter as o/step:save%2Fletter/save#1']);
+  });
+});
+
 describe('what an operation leaves for the end of the task', () => {
   const leaving = (how: { readonly ends: 'well' | 'badly' }) => {
     const heard: unknown[] = [];

@@ -4,6 +4,9 @@
  * invocation counts for itself, and its label ends every place.
  *
  *     call:model#1/summarise#2     the first call of `model` by the second `summarise`
+ *
+ * A `/` of a name is written `%2F`, as in a label: else the step `save/letter` of `save` and the step `save` of the `save`
+ * within `letter` would stand at one place, and what one has brought would be the other's.
  */
 import type { ChildRecord, Remembered } from '../../../actors/ports/store.ts';
 import type { RunMemory } from '../run/memory.ts';
@@ -69,7 +72,7 @@ export class InvocationPlaces implements Pick<
 
   /** A name within this invocation, as the run has it. */
   named(name: string): string {
-    return `${name}/${this.#label}`;
+    return `${name.replaceAll(/[%/]/g, encodeURIComponent)}/${this.#label}`;
   }
 
   once(operation: Parameters<RunMemory['once']>[0], name: string, key?: string): string {
