@@ -52,7 +52,8 @@ export class TaskHandle<Out = unknown> {
 
   /**
    * The task's result. One promise, however often it is asked for; made at the first asking, so a
-   * task that nobody waits for can fail without an unhandled rejection.
+   * task that nobody waits for can fail without an unhandled rejection. It tells the first end that this process has heard
+   * of: after `fleet.requeue` submit the same id again to wait on.
    *
    * @throws TaskFailedError when the task failed for good; its `detail.error` says why.
    * @throws TaskCancelledError when it was cancelled: by whom, and why.

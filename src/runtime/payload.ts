@@ -143,6 +143,11 @@ export function hashText(text: string): string {
   return `${a >>> 0}.${b >>> 0}`;
 }
 
+/** @throws PayloadInvalidError. Refused where it stands: what undoes is needed only when something has failed. */
+export function checkFunction(what: string, fn: unknown): void {
+  if (typeof fn !== 'function') throw new PayloadInvalidError(what, [{ path: '', message: 'expected a function' }], fn, false);
+}
+
 /** @throws PayloadInvalidError */
 export function checkQuality(quality: number): number {
   if (typeof quality === 'number' && quality >= 0 && quality <= 1) return quality;

@@ -177,8 +177,9 @@ export interface Context<U extends DependencyMap = DependencyMap, A extends Cont
   waitFor<N extends keyof E & string>(name: N, options?: WaitOptions): Promise<StandardSchemaV1.InferOutput<E[N]>>;
   /**
    * Asks a person (`fleet.approvals`, `fleet.approve`, `fleet.reject`) and waits, parked. `name` is unique within the run; with a
-   * `key` the two together, and it is listed and decided as `name[key]`; by a version
-   * that begins a task anew (`onVersionChange: 'restart'`) as `name@version`: a word given to another question counts for nothing.
+   * `key` the two together, and it is listed and decided as `name[key]`; in a statechart as `name/draft#2`, by its second `draft`
+   * (a `/` of the name is written `%2F`); by a version that begins a task anew (`onVersionChange: 'restart'`) as `name@version`:
+   * a word given to another question counts for nothing.
    *
    * @throws ApprovalRejectedError with who rejected it and why; WaitTimeoutError after `withinMs`.
    */

@@ -1,6 +1,6 @@
 /** Whatever enters the store as JSON is refused when it would come back as something else: no entrance is left out. */
 import { expect, test } from 'vitest';
-import { agent } from 'drover';
+import { agent, bulkhead } from 'drover';
 import type { Context } from 'drover';
 import { z } from 'zod';
 import { Testbed } from './harness.ts';
@@ -36,6 +36,22 @@ test.each([
       },
     },
   });
+});
+
+test.each([
+  ['step', 'step s', async (ctx: Context) => ctx.step('s', undefined as never)],
+  ['compensate', 'compensation s', async (ctx: Context) => ctx.compensate('s', 'undo' as never)],
+  ['hold', 'hold of room', async (ctx: Context) => ctx.hold('room', null as never)],
+  ['state.update', 'change of row', async (ctx: Context) => void (await ctx.state.update('row', 1 as never))],
+])('%s without a function is refused where it stands', async (_operation, what, run) => {
+  await using bed = new Testbed();
+  const uses = { room: bulkhead({ concurrency: 1, rank: 1 }) };
+  const work = agent({ uses, writes: ['row'], run: async (_input: null, ctx) => run(ctx as never) });
+  const fleet = await bed.start({ agents: { work } });
+  const handle = await bed.drive(fleet.submit('work', null));
+  const error = { code: 'DROVER_PAYLOAD_INVALID', message: expect.stringContaining(`${what}: expected a function`) as unknown };
+  expect(await bed.rejection(handle.result())).toMatchObject({ detail: { error } });
+  expect(await fleet.task(handle.id)).toMatchObject({ attempt: 1 });
 });
 
 test('an input, an event, a row from outside, the input of a schedule', async () => {

@@ -8,7 +8,7 @@ import { describe } from '../../../actors/kernel/errors.ts';
 import { childTask } from '../../runtime/child-task.ts';
 import { checkHold, checkNoHold, holding } from '../../runtime/holding.ts';
 import type { Held } from '../../runtime/holding.ts';
-import { checkQuality, decode, encode } from '../../runtime/payload.ts';
+import { checkFunction, checkQuality, decode, encode } from '../../runtime/payload.ts';
 import { Begins, newBegun } from '../../runtime/run/begun.ts';
 import { CompensateInStepError } from '../../runtime/run/errors.ts';
 import { errorsIn } from '../../runtime/run/failures.ts';
@@ -32,6 +32,8 @@ import { fromWire, toFacts, toWire } from '../wire.ts';
 import type { FromRun, Level, RunOrder, ToChild, WireError } from '../wire.ts';
 
 interface Operation {
+  /** `step:file it`. */
+  readonly what: string;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
   /** Of a step: what to do when no earlier run has done it. Of a change: what to make of a row. */
@@ -97,13 +99,14 @@ export class ChildRun implements Context {
       case 'rejected':
         return this.#reject(said.ticket, fromWire(said.error));
       case 'do-step':
-        return void this.#perform(said.ticket, this.#open.get(said.ticket)?.perform, said.idempotencyKey);
+        return this.#performOpen(said.ticket, said.idempotencyKey);
       case 'do-change':
-        return void this.#perform(said.ticket, this.#open.get(said.ticket)?.perform, decode(said.value));
+        return this.#performOpen(said.ticket, decode(said.value));
       case 'do-undo': {
         const undo = this.#undos?.get(said.name);
         return void this.#perform(
           said.ticket,
+          `undo:${said.name}`,
           undo && ((key) => inStep(this, `undo:${said.name}`, () => undo(this.#step(key)))),
           said.idempotencyKey,
         );
@@ -125,7 +128,10 @@ export class ChildRun implements Context {
     return this.operate(
       'step',
       name,
-      (ticket) => this.#post({ at: 'step', ticket, name, options }),
+      (ticket) => {
+        checkFunction(`step ${name}`, fn);
+        this.#post({ at: 'step', ticket, name, options });
+      },
       (key: string) => inStep(this, stepOf(placeOfKey(this.task.id, key)), () => fn(this.#step(key))),
     );
   }
@@ -137,6 +143,7 @@ export class ChildRun implements Context {
       name,
       (ticket) => {
         held = checkHold(this, this.#plan, name);
+        checkFunction(`hold of ${name}`, fn);
         this.#post({ at: 'hold', ticket, name, options });
       },
       (key: string) => holding(held!, () => fn(this.#step(key))),
@@ -182,6 +189,7 @@ export class ChildRun implements Context {
     return this.operate('compensate', name, (ticket) => {
       const step = stepAround(this);
       if (step !== undefined) throw new CompensateInStepError({ id: this.task.id, step, compensation: name });
+      checkFunction(`compensation ${name}`, undo);
       // A name that is used twice is refused by the fleet; the first one stays.
       this.#undos ??= new Map();
       if (!this.#undos.has(name)) this.#undos.set(name, undo);
@@ -230,7 +238,7 @@ export class ChildRun implements Context {
     const ticket = (this.#tickets += 1);
     const { promise, resolve, reject } = newBegun(operation, name);
     this.#begins.add(promise);
-    this.#open.set(ticket, { resolve, reject, perform });
+    this.#open.set(ticket, { what: `${operation}:${name}`, resolve, reject, perform });
     try {
       begin(ticket);
     } catch (error) {
@@ -239,11 +247,16 @@ export class ChildRun implements Context {
     return promise as Promise<T>;
   }
 
-  async #perform(ticket: number, perform: Perform | undefined, given: unknown): Promise<void> {
+  #performOpen(ticket: number, given: unknown): void {
+    const { what = '', perform } = this.#open.get(ticket) ?? {};
+    void this.#perform(ticket, what, perform, given);
+  }
+
+  async #perform(ticket: number, what: string, perform: Perform | undefined, given: unknown): Promise<void> {
     if (perform === undefined) return;
     try {
       const value: unknown = await perform(given);
-      this.#post({ at: 'step-done', ticket, value: encode(value, 'what a step brought', this.#bounds.payloadBytes) });
+      this.#post({ at: 'step-done', ticket, value: encode(value, `what ${what} brought`, this.#bounds.payloadBytes) });
     } catch (error) {
       this.#post({ at: 'step-failed', ticket, error: toWire(error), of: this.holding(error) });
     }

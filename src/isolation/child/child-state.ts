@@ -1,7 +1,7 @@
 /** Child state: `ctx.state` of a run in a thread or process. Rows are read and kept by the fleet; what `update` makes of one happens here. */
 import { StateInStepError } from '../../runtime/run/errors.ts';
 import { stepAround } from '../../runtime/run/in-step.ts';
-import { encode } from '../../runtime/payload.ts';
+import { checkFunction, encode } from '../../runtime/payload.ts';
 import type { State, StateValue } from '../../topology/context.ts';
 import type { FromRun } from '../wire.ts';
 import type { ChildRun } from './child-run.ts';
@@ -44,6 +44,7 @@ export class ChildState implements State {
       key,
       (ticket) => {
         this.#check('state.update');
+        checkFunction(`change of ${key}`, change);
         this.#post({ at: 'state-update', ticket, key });
       },
       change,

@@ -5,7 +5,7 @@ import type { Holding } from '../../topology/bulkhead.ts';
 import type { CallOptions, HoldOptions, StepContext } from '../../topology/context.ts';
 import { UndeclaredError } from '../errors.ts';
 import { checkHold, holding } from '../holding.ts';
-import { hashText, textOf } from '../payload.ts';
+import { checkFunction, hashText, textOf } from '../payload.ts';
 import type { Run, Settle } from '../run.ts';
 import { ReplayDivergedError } from './errors.ts';
 import { idempotencyKeyOf } from './idempotency-key.ts';
@@ -51,6 +51,7 @@ export function hold<T>(
   reject: Settle,
 ): void {
   const held = checkHold(run, run.plan, name);
+  checkFunction(`hold of ${name}`, fn);
   const place = run.memory.next(placedIn(run, `hold:${name}`), key);
   if (!run.mayRepeat()) return;
   const caller = new Calling(run, place, undefined, resolve, (error) => {

@@ -9,7 +9,7 @@ import type { StateRow, StateWrite } from '../../../actors/ports/store.ts';
 import type { State, StateValue } from '../../topology/context.ts';
 import { PayloadInvalidError } from '../errors.ts';
 import { isName } from '../new-task.ts';
-import { decode, encode, parse } from '../payload.ts';
+import { checkFunction, decode, encode, parse } from '../payload.ts';
 import type { Run, Settle } from '../run.ts';
 import { StateInStepError, UndeclaredWriteError, VersionConflictError } from './errors.ts';
 import { stepAround } from './in-step.ts';
@@ -61,6 +61,7 @@ export class RunState implements State {
     const run = this.#run;
     return run.operate('state.update', key, (resolve, reject) => {
       this.#checkWrite('state.update', key);
+      checkFunction(`change of ${key}`, change);
       const changeRow = (row: StateRow | undefined): void => this.#change(key, row, change as Change, resolve, reject);
       if (this.#writes.has(key)) changeRow(undefined);
       else this.#read(key, changeRow, reject);

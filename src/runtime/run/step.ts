@@ -2,6 +2,7 @@
 import type { KeyOptions, StepContext } from '../../topology/context.ts';
 import type { Run, Settle } from '../run.ts';
 import { PayloadInvalidError } from '../errors.ts';
+import { checkFunction } from '../payload.ts';
 import { idempotencyKeyOf } from './idempotency-key.ts';
 import { inStep, placedIn, stepOf } from './in-step.ts';
 import { Pending } from './operation.ts';
@@ -17,6 +18,7 @@ export function step<T>(
   reject: Settle,
 ): void {
   checkName('a step', name);
+  checkFunction(`step ${name}`, fn);
   const place = run.memory.once('step', placedIn(run, name), key);
   const known = run.memory.recall(place, '');
   if (known !== undefined) return run.give(known, resolve, reject);

@@ -13,6 +13,7 @@ import { toErrorRecord } from '../../../actors/kernel/errors.ts';
 import type { ErrorRecord } from '../../../actors/kernel/errors.ts';
 import type { StepContext } from '../../topology/context.ts';
 import type { Rest } from '../engine/settlements.ts';
+import { checkFunction } from '../payload.ts';
 import type { Run, Settle } from '../run.ts';
 import { readErrorRecord } from '../task-error.ts';
 import { CompensateInStepError, CompensationFailedError, FailureForgottenError } from './errors.ts';
@@ -37,6 +38,7 @@ const ISOLATED_QUIET_MS = 250;
 /** `ctx.compensate`. */
 export function compensate(run: Run, name: string, undo: UndoFunction, resolve: Settle, reject: Settle): void {
   checkName('a compensation', name);
+  checkFunction(`compensation ${name}`, undo);
   const step = stepAround(run);
   if (step !== undefined) throw new CompensateInStepError({ id: run.task.id, step, compensation: name });
   const place = run.memory.once('compensate', name);
