@@ -504,6 +504,39 @@ describe('a machine that is changed while a task is in it', () => {
     expect(await former.task('o')).toMatchObject({ status: 'completed' });
   });
 
+  test('that was a function, or becomes one, under one version has gone another way: nothing is made twice', async () => {
+    const paid: string[] = [];
+    const pays = operation(async (_: unknown, ctx) => {
+      await ctx.step('pay', () => paid.push('machine'));
+      await ctx.sleep(60_000);
+    });
+    const machine = setup({ actors: { pays } }).createMachine({
+      initial: 'paying',
+      states: { paying: { invoke: { src: 'pays', onDone: 'done' } }, done: { type: 'final' } },
+    });
+    const asMachine = agent({ machine });
+    const asFunction = agent({
+      run: async (_: undefined, ctx) => {
+        await ctx.step('pay', () => paid.push('function'));
+        await ctx.sleep(60_000);
+      },
+    });
+    for (const [before, after] of [
+      [asFunction, asMachine],
+      [asMachine, asFunction],
+    ] as const) {
+      await using bed = new Testbed();
+      const fleet = await bed.start({ agents: { work: before as typeof asFunction } });
+      await bed.drive(fleet.submit('work', undefined, { id: 'o' }));
+      await bed.advance(30_000);
+      await bed.close(fleet);
+      const next = await bed.start({ agents: { work: after as typeof asFunction } });
+      const error = await bed.rejection((await bed.drive(next.submit('work', undefined, { id: 'o' }))).result());
+      expect(error).toMatchObject({ detail: { error: { code: 'DROVER_REPLAY_DIVERGED' } } });
+    }
+    expect(paid).toEqual(['function', 'machine']);
+  });
+
   test('begins again with `restart`, and is refused with `refuse`', async () => {
     await using bed = new Testbed();
     const { handle } = await changed(bed, 'restart');

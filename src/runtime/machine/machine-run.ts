@@ -48,10 +48,14 @@ function runOf(ctx: Context): Run {
   return ctx instanceof Run ? ctx : (ctx as unknown as { readonly run: Run }).run;
 }
 
-/** @throws MachineChangedError */
+/** @throws MachineChangedError, ReplayDivergedError */
 function recordOf(run: Run, machine: AnyStateMachine): MachineRecord | undefined {
   const known = run.memory.recall(PLACE, '');
-  if (known === undefined) return undefined;
+  if (known === undefined) {
+    // A machine does nothing before its record is safe: what is remembered is that of a function.
+    if (run.memory.isBefore(PLACE)) throw run.memory.divergence(PLACE);
+    return undefined;
+  }
   const record = decode(known.value) as MachineRecord;
   const missing = missingIn(machine, record.snapshot);
   if (missing === undefined) return record;

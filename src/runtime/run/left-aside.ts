@@ -31,8 +31,6 @@ export class LeftAside {
     for (const { place, version = begun } of items) {
       // Rows that were read carry no version.
       if (place.startsWith('state:')) continue;
-      // A statechart is restored where it was.
-      if (place.startsWith('machine')) return undefined;
       if (version === present) {
         isFirst = false;
         continue;

@@ -49,6 +49,7 @@ export class RunMemory {
   /** Of the code that runs now, where that is not the one that the task was begun under. */
   readonly version: string | undefined;
   readonly #begun: string;
+  readonly #isMachine: boolean;
   readonly #mark: VersionMark;
   readonly #items: ReadonlyMap<string, Remembered> | undefined;
   readonly #children: ReadonlyMap<string, AskedChild> | undefined;
@@ -68,6 +69,7 @@ export class RunMemory {
     const { memory, children, events } = known;
     this.#id = id;
     this.#begun = version;
+    this.#isMachine = (plan.agent.spec.machine as unknown) !== undefined;
     this.version = plan.version === version ? undefined : plan.version;
     this.#mark = new VersionMark(plan, version, known);
     this.#items = memory.length === 0 ? undefined : new Map(memory.map((item) => [item.place, item]));
@@ -80,8 +82,9 @@ export class RunMemory {
     }
     if (memory.length > 0 || children.length > 0) this.#left = this.#leftOf(known);
     // Who begins again does so over nothing, and who is undone goes only as far as it must.
-    if (memory.length > 0 && plan.onVersionChange === 'replay' && known.undo === null)
-      this.leftAside = LeftAside.of(memory, version, plan.version, (place) => this.#plain(place, true));
+    if (memory.length === 0 || plan.onVersionChange !== 'replay' || known.undo !== null) return;
+    const isRestored = this.#isMachine && items?.has('machine') === true;
+    if (!isRestored) this.leftAside = LeftAside.of(memory, version, plan.version, (place) => this.#plain(place, true));
   }
 
   /** Nothing has been brought, asked for or told. */
@@ -227,7 +230,7 @@ export class RunMemory {
    * for another version. A statechart has, being restored where it was.
    */
   get hasComeByAll(): boolean {
-    if (this.has('machine')) return true;
+    if (this.#isMachine && this.has('machine')) return true;
     const isOpen = ({ place }: { readonly place: string }): boolean =>
       this.#found?.has(place) !== true &&
       this.#mark.named(place) !== undefined &&
@@ -257,7 +260,7 @@ export class RunMemory {
    *   - after a failed attempt: what it has ended with is tried anew, and what follows from that may be another way;
    *   - over what another version of the code has brought;
    *   - when the task is undone, which goes only as far as it must;
-   *   - of a statechart, which is restored where it was.
+   *   - of a statechart, which is restored where it was, while it is one.
    */
   #leftOf({ attempt, losses, undo }: Known): Set<string> | undefined {
     if (attempt - losses > 1 || undo !== null) return undefined;
@@ -269,7 +272,7 @@ export class RunMemory {
       if (plain !== undefined) left.add(plain);
     };
     for (const { place, version } of this.#items?.values() ?? []) {
-      if (place.startsWith('machine')) return undefined;
+      if (this.#isMachine && place.startsWith('machine')) return undefined;
       add(place, version);
     }
     for (const [place, { version }] of this.#children ?? []) add(place, version);
