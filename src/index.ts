@@ -33,7 +33,7 @@ export type { ByOptions, SignalOptions, Steered, TaskHandle } from './runtime/ha
 export type { DrainOptions, MailboxOptions, UnknownKind } from './runtime/kinds.ts';
 export type { ScheduleLook } from './runtime/schedules.ts';
 export type { SharedState, StateEntry, StateQuery } from './runtime/shared-state.ts';
-export type { ApprovalLook, DecideOptions } from './runtime/signals.ts';
+export type { ApprovalLook, ApprovalsOptions, DecideOptions } from './runtime/signals.ts';
 export type { TaskQuery } from './runtime/task-query.ts';
 export type { StoryDecision, TaskStory } from './runtime/tasks.ts';
 export type { ScheduleSpec } from './topology/schedule.ts';

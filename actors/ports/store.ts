@@ -61,6 +61,7 @@ import type { ShareStore } from './store/shares.ts';
 export { MOST_EVENTS } from './store/operator.ts';
 export type {
   Approval,
+  ApprovalQuery,
   ApprovalRequest,
   ApprovalWithdrawal,
   Decision,

@@ -20,7 +20,7 @@ import { checkStart, defaultLogger } from './options.ts';
 import type { FleetOptions } from './options.ts';
 import type { ScheduleLook } from './schedules.ts';
 import type { SharedState } from './shared-state.ts';
-import type { ApprovalLook, DecideOptions } from './signals.ts';
+import type { ApprovalLook, ApprovalsOptions, DecideOptions } from './signals.ts';
 import type { BudgetLook } from './spending.ts';
 import type { SubmitItem, SubmitOptions } from './submissions.ts';
 import { checkTaskId } from './task-id.ts';
@@ -237,8 +237,8 @@ export class Fleet<K extends AgentMap = AgentMap> {
     return this.#machinery.open().signals.signal(id, name, payload, options);
   }
 
-  /** What runs ask persons (`ctx.approval`) and nobody has decided, oldest first. `limit`: at most 1,000, default 100. */
-  async approvals(options: { readonly limit?: number } = {}): Promise<readonly ApprovalLook[]> {
+  /** What runs ask persons (`ctx.approval`) and nobody has decided, oldest first: page by page. @throws OperatorInputError */
+  async approvals(options: ApprovalsOptions = {}): Promise<readonly ApprovalLook[]> {
     return this.#machinery.signals.approvals(options);
   }
 

@@ -42,6 +42,15 @@ export interface ApprovalLook {
   readonly askedAtMs: number;
   /** Then it gives up waiting; null: it does not. */
   readonly expiresAtMs: number | null;
+  /** That of the last one, as `after`, brings the next page. */
+  readonly cursor: number;
+}
+
+export interface ApprovalsOptions {
+  /** At most 1,000. Default 100. */
+  readonly limit?: number;
+  /** Only what was asked after the one with this `cursor`, which may be gone. Default: from the first. */
+  readonly after?: number;
 }
 
 /** A person's word. */
@@ -93,14 +102,15 @@ export class Signals {
     this.#emit('task.signalled', () => ({ id, kind, atMs: nowMs, name }));
   }
 
-  async approvals(options: { readonly limit?: number }): Promise<readonly ApprovalLook[]> {
-    checkFields(options, 'options', ['limit']);
-    const { limit = USUAL_APPROVALS } = options;
+  async approvals(options: ApprovalsOptions): Promise<readonly ApprovalLook[]> {
+    checkFields(options, 'options', ['limit', 'after']);
+    const { limit = USUAL_APPROVALS, after = 0 } = options;
     if (!Number.isSafeInteger(limit) || limit < 1 || limit > MOST_APPROVALS) {
       throw new OperatorInputError('limit', `a whole number from 1 to ${MOST_APPROVALS}`, limit);
     }
+    if (!Number.isSafeInteger(after) || after < 0) throw new OperatorInputError('after', 'the cursor of an approval', after);
     const { store, engine } = this.#options;
-    const asked = await store.approvals({ limit, nowMs: engine.nowMs() });
+    const asked = await store.approvals({ limit, nowMs: engine.nowMs(), after });
     return asked.map((approval) => ({ ...approval, request: decode(approval.request) }));
   }
 

@@ -24,7 +24,7 @@ import { StoreInputError, checkTime, checkText, checkLimit, checkId, checkBound,
 import { checkWrites } from './checks-shared.ts';
 import { STATUSES } from './task-status.ts';
 
-export { checkLimit, checkTime, LONGEST_ID, StoreInputError } from './check-values.ts';
+export { checkTime, LONGEST_ID, StoreInputError } from './check-values.ts';
 export * from './checks-shared.ts';
 
 // Each throws a `StoreInputError` for the first thing that is wrong.
@@ -208,6 +208,13 @@ export function checkFirings(items: readonly Firing[], nowMs: number): void {
     checkTime(nextAtMs, 'nextAtMs');
     for (const task of tasks) checkTask(task);
   }
+}
+
+/** `approvals`. */
+export function checkApprovalQuery({ limit, nowMs, after = 0 }: Parameters<Store['approvals']>[0]): void {
+  checkLimit(limit);
+  checkTime(nowMs, 'nowMs');
+  checkCount(after, 0, 'after');
 }
 
 /** `get`. */

@@ -1,5 +1,5 @@
 /** MemoryApprovals: what is asked of people and not decided, over all tasks, in order of asking. */
-import type { Approval } from '../../actors/ports/store.ts';
+import type { Approval, ApprovalQuery } from '../../actors/ports/store.ts';
 import type { MemoryApproval, MemoryTold } from './memory-events.ts';
 import type { MemoryTask } from './memory-task.ts';
 
@@ -37,12 +37,12 @@ export class MemoryApprovals {
     if (this.#open.size > before) this.#open = new Map([...this.#open].toSorted(([a], [b]) => a.n - b.n));
   }
 
-  list(limit: number, nowMs: number): readonly Approval[] {
+  list({ limit, nowMs, after = 0 }: ApprovalQuery): readonly Approval[] {
     const found: Approval[] = [];
-    for (const [{ name, request, askedAtMs, expiresAtMs }, { id, kind, more }] of this.#open) {
+    for (const [{ n: cursor, name, request, askedAtMs, expiresAtMs }, { id, kind, more }] of this.#open) {
       if (found.length >= Math.floor(limit)) break;
-      if (more?.undo !== undefined || (expiresAtMs !== null && expiresAtMs <= nowMs)) continue;
-      found.push({ id, kind: kind.name, name, request, askedAtMs, expiresAtMs });
+      if (cursor <= after || more?.undo !== undefined || (expiresAtMs !== null && expiresAtMs <= nowMs)) continue;
+      found.push({ id, kind: kind.name, name, request, askedAtMs, expiresAtMs, cursor });
     }
     return found;
   }

@@ -5,6 +5,7 @@
  */
 import type {
   Approval,
+  ApprovalQuery,
   ApprovalRequest,
   ApprovalWithdrawal,
   ClaimCommand,
@@ -200,8 +201,8 @@ export class MemoryTasks {
     return decideApproval(this.#moves, items, nowMs);
   }
 
-  approvals(limit: number, nowMs: number): readonly Approval[] {
-    return this.#moves.approvals.list(limit, nowMs);
+  approvals(query: ApprovalQuery): readonly Approval[] {
+    return this.#moves.approvals.list(query);
   }
 
   steer(items: readonly Steering[], nowMs: number): SteerReply {

@@ -127,10 +127,9 @@ export function memoryStore(disk: MemoryDisk = new MemoryDisk()): Store {
       check.checkDecisions(items, nowMs);
       return tasks().decideApproval(items, nowMs);
     },
-    async approvals({ limit, nowMs }) {
-      check.checkLimit(limit);
-      check.checkTime(nowMs, 'nowMs');
-      return tasks().approvals(limit, nowMs);
+    async approvals(query) {
+      check.checkApprovalQuery(query);
+      return tasks().approvals(query);
     },
     async steer(items, nowMs) {
       check.checkSteerings(items, nowMs);

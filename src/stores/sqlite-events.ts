@@ -1,12 +1,28 @@
 /** SqliteEvents: what tasks are told from outside, and what they ask of people. */
 import { MOST_EVENTS } from '../../actors/ports/store.ts';
-import type { Approval, ApprovalRequest, ApprovalWithdrawal, Decision, Signal, SignalOutcome } from '../../actors/ports/store.ts';
+import type {
+  Approval,
+  ApprovalQuery,
+  ApprovalRequest,
+  ApprovalWithdrawal,
+  Decision,
+  Signal,
+  SignalOutcome,
+} from '../../actors/ports/store.ts';
 import type { Endings } from './sqlite-endings.ts';
 import type { OfRow } from './sqlite-held.ts';
 import type { Known } from './sqlite-known.ts';
 import { APPROVAL_EVENT, FIRST_TERMINAL, statusOf } from './task-status.ts';
 
-type ApprovalRow = readonly [id: string, kind: string, name: string, request: string, askedAtMs: number, expiresAtMs: number | null];
+type ApprovalRow = readonly [
+  id: string,
+  kind: string,
+  name: string,
+  request: string,
+  askedAtMs: number,
+  expiresAtMs: number | null,
+  cursor: number,
+];
 
 const UNKNOWN: SignalOutcome = { at: 'unknown' };
 
@@ -56,9 +72,17 @@ export class SqliteEvents {
     });
   }
 
-  approvals(limit: number, nowMs: number): Approval[] {
-    const rows = this.#known.sql.approvals.all(nowMs, limit) as unknown as ApprovalRow[];
-    return rows.map(([id, kind, name, request, askedAtMs, expiresAtMs]) => ({ id, kind, name, request, askedAtMs, expiresAtMs }));
+  approvals({ limit, nowMs, after }: Required<ApprovalQuery>): Approval[] {
+    const rows = this.#known.sql.approvals.all(after, nowMs, limit) as unknown as ApprovalRow[];
+    return rows.map(([id, kind, name, request, askedAtMs, expiresAtMs, cursor]) => ({
+      id,
+      kind,
+      name,
+      request,
+      askedAtMs,
+      expiresAtMs,
+      cursor,
+    }));
   }
 
   #find(id: string): { readonly seq: number; readonly status: number } | undefined {

@@ -213,7 +213,7 @@ function run(tasks: SqliteTasks, request: Request): Replies[keyof Replies] {
     case 'decide-approval':
       return tasks.decideApproval(request.items, request.nowMs);
     case 'approvals':
-      return tasks.events.approvals(rowLimit(request.limit), request.nowMs);
+      return tasks.events.approvals({ ...request.query, limit: rowLimit(request.query.limit) });
     case 'steer':
       return tasks.steer(request.items, request.nowMs);
     case 'pause-kinds':

@@ -65,8 +65,8 @@ export function prepareBesideStatements(db: DatabaseSync, rows: PrepareRows) {
     expiredApproval: rows(`select expires_ms from approval where task = ? and name = ? and state = 1 and expires_ms <= ?
       and not exists (select 1 from task t where t.seq = approval.task and t.undo is not null)`),
     anyApproval: rows('select exists (select 1 from approval)'),
-    approvals: rows(`select t.id, t.kind, a.name, a.request, a.asked_ms, a.expires_ms
-      from approval a indexed by approval_open join task t on t.seq = a.task where a.state = 1 and t.undo is null and (a.expires_ms is null or a.expires_ms > ?) order by a.seq limit ?`),
+    approvals: rows(`select t.id, t.kind, a.name, a.request, a.asked_ms, a.expires_ms, a.seq
+      from approval a indexed by approval_open join task t on t.seq = a.task where a.state = 1 and a.seq > ? and t.undo is null and (a.expires_ms is null or a.expires_ms > ?) order by a.seq limit ?`),
     closeApprovals: new RowsStatement(db, '?', (seqs) => `update approval set state = 2 where state = 1 and task in (${seqs})`),
     openApprovals: db.prepare('update approval set state = 1 where state = 2 and task = ?'),
     forgetApprovals: new RowsStatement(db, '?', (seqs) => `delete from approval where task in (${seqs})`),

@@ -4,6 +4,7 @@
  */
 import type {
   Approval,
+  ApprovalQuery,
   ApprovalRequest,
   ApprovalWithdrawal,
   BudgetGrant,
@@ -61,7 +62,7 @@ export type Request =
   | { readonly op: 'ask-approval'; readonly items: readonly OfRow<ApprovalRequest>[]; readonly nowMs: number }
   | { readonly op: 'withdraw-approval'; readonly items: readonly OfRow<ApprovalWithdrawal>[] }
   | { readonly op: 'decide-approval'; readonly items: readonly Decision[]; readonly nowMs: number }
-  | { readonly op: 'approvals'; readonly limit: number; readonly nowMs: number }
+  | { readonly op: 'approvals'; readonly query: Required<ApprovalQuery> }
   | { readonly op: 'steer'; readonly items: readonly Steering[]; readonly nowMs: number }
   | { readonly op: 'pause-kinds'; readonly items: Parameters<Store['pauseKinds']>[0] }
   | { readonly op: 'paused-kinds' }

@@ -14,6 +14,7 @@ import { StoreClosedError, StoreOwnedError } from '../../actors/ports/store-erro
 import { isTerminal } from '../../actors/ports/store.ts';
 import type {
   Approval,
+  ApprovalQuery,
   ApprovalRequest,
   ApprovalWithdrawal,
   BudgetGrant,
@@ -251,10 +252,10 @@ export class SqliteStore implements Store {
     return this.#thread().call({ op: 'decide-approval', items: decisions, nowMs }, items.length);
   }
 
-  async approvals({ limit, nowMs }: { readonly limit: number; readonly nowMs: number }): Promise<readonly Approval[]> {
-    checks.checkLimit(limit);
-    checks.checkTime(nowMs, 'nowMs');
-    return this.#thread().call({ op: 'approvals', limit, nowMs }, limit);
+  async approvals({ limit, nowMs, after = 0 }: ApprovalQuery): Promise<readonly Approval[]> {
+    const query = { limit, nowMs, after };
+    checks.checkApprovalQuery(query);
+    return this.#thread().call({ op: 'approvals', query }, limit);
   }
 
   async steer(items: readonly Steering[], nowMs: number): Promise<SteerReply> {

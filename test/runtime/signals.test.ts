@@ -228,5 +228,6 @@ describe('an approval', () => {
     expect(await bed.rejection(next.reject('first', 'spend'))).toMatchObject({ code: 'DROVER_TASK_ENDED' });
     expect(await bed.rejection(next.approve('nobody', 'spend'))).toMatchObject({ code: 'DROVER_UNKNOWN_TASK' });
     expect(await bed.rejection(next.approvals({ limit: 0 }))).toMatchObject({ code: 'DROVER_OPERATOR_INPUT' });
+    expect(await bed.rejection(next.approvals({ after: -1 }))).toMatchObject({ code: 'DROVER_OPERATOR_INPUT' });
   });
 });

@@ -111,7 +111,10 @@ export class Comparison {
   }
 
   async end(): Promise<void> {
-    this.same(this.model.approvals(0), await this.store.approvals({ limit: 100, nowMs: 0 }));
+    const asked = await this.store.approvals({ limit: 100, nowMs: 0 });
+    this.same(this.model.approvals(0), asked, ['cursor']);
+    for (const [at, { cursor }] of asked.entries())
+      this.same(asked.slice(at + 1), await this.store.approvals({ limit: 100, nowMs: 0, after: cursor }));
     this.same(this.model.pausedKinds(), (await this.store.pausedKinds()).toSorted());
     this.same(
       this.model.schedules.all(),

@@ -230,7 +230,7 @@ export class Model {
       if (task.approvals.some((asked) => asked.name === name)) return true;
       this.#turns += 1;
       const asked = { id, kind: task.task.kind, name, request, askedAtMs: nowMs, expiresAtMs };
-      task.approvals.push({ ...asked, turn: this.#turns, decided: false });
+      task.approvals.push({ ...asked, cursor: this.#turns, decided: false });
       return true;
     });
   }
@@ -267,8 +267,8 @@ export class Model {
     const waits = ({ expiresAtMs }: Approval): boolean => expiresAtMs === null || expiresAtMs > nowMs;
     return open
       .filter(waits)
-      .toSorted((a, b) => a.turn - b.turn)
-      .map(withoutTurn);
+      .toSorted((a, b) => a.cursor - b.cursor)
+      .map(plainApproval);
   }
 
   steer(items: readonly Steering[], nowMs: number): SteerReply {
@@ -395,8 +395,8 @@ export class Model {
   }
 }
 
-function withoutTurn({ id, kind, name, request, askedAtMs, expiresAtMs }: Approval): Approval {
-  return { id, kind, name, request, askedAtMs, expiresAtMs };
+function plainApproval({ id, kind, name, request, askedAtMs, expiresAtMs, cursor }: Approval): Approval {
+  return { id, kind, name, request, askedAtMs, expiresAtMs, cursor };
 }
 
 function withoutRow(entry: ModelTask['memory'][number]): Remembered {

@@ -54,6 +54,15 @@ export interface Approval {
   readonly request: string;
   readonly askedAtMs: number;
   readonly expiresAtMs: number | null;
+  /** From 1; what is asked later has a greater one. That of one which is gone may be given again. */
+  readonly cursor: number;
+}
+
+export interface ApprovalQuery {
+  readonly limit: number;
+  readonly nowMs: number;
+  /** Only what stands behind that cursor. Absent: from the first. */
+  readonly after?: number;
 }
 
 /**
@@ -113,7 +122,7 @@ export interface OperatorStore {
     nowMs: number,
   ): Promise<{ readonly outcomes: readonly SignalOutcome[]; readonly ready: readonly string[] }>;
   /** Undecided ones of unfinished tasks, in order of asking; none that has expired by then, or whose task is being undone. */
-  approvals(query: { readonly limit: number; readonly nowMs: number }): Promise<readonly Approval[]>;
+  approvals(query: ApprovalQuery): Promise<readonly Approval[]>;
   steer(items: readonly Steering[], nowMs: number): Promise<SteerReply>;
   /** A paused kind is not claimed. Survives restarts. */
   pauseKinds(items: readonly { readonly kind: string; readonly paused: boolean }[]): Promise<void>;

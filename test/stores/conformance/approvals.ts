@@ -20,10 +20,23 @@ export function approving(makePlace: MakePlace): void {
       bench.nowMs += 1;
       await ask(b, 'send');
       expect(await bench.store.approvals({ limit: 9, nowMs: bench.nowMs })).toEqual([
-        { id: 'a', kind: 'triage', name: 'pay', request: '"100 $"', askedAtMs: bench.nowMs - 1, expiresAtMs: 5_000 },
-        { id: 'b', kind: 'triage', name: 'send', request: '"may I?"', askedAtMs: bench.nowMs, expiresAtMs: null },
+        { id: 'a', kind: 'triage', name: 'pay', request: '"100 $"', askedAtMs: bench.nowMs - 1, expiresAtMs: 5_000, cursor: 1 },
+        { id: 'b', kind: 'triage', name: 'send', request: '"may I?"', askedAtMs: bench.nowMs, expiresAtMs: null, cursor: 2 },
       ]);
       expect(await bench.store.approvals({ limit: 1, nowMs: bench.nowMs })).toHaveLength(1);
+    });
+
+    test('page by page, also behind one that has gone meanwhile', async () => {
+      const runs = await Promise.all(['a', 'b', 'c', 'd'].map((id) => bench.running(id)));
+      for (const run of runs) await ask(run, 'pay');
+      const page = async (after?: number) =>
+        await bench.store.approvals({ limit: 2, nowMs: bench.nowMs, ...(after === undefined ? {} : { after }) });
+      const first = await page();
+      expect(first.map(({ id }) => id)).toEqual(['a', 'b']);
+      await decide('b', 'pay');
+      expect((await page(first[1]!.cursor)).map(({ id }) => id)).toEqual(['c', 'd']);
+      expect(await page((await page(first[1]!.cursor))[1]!.cursor)).toEqual([]);
+      for (const after of [-1, 1.5, Number.NaN]) await expect(page(after)).rejects.toThrow('after');
     });
 
     test('a decision is told as an event, and wakes the task that waits for it', async () => {
