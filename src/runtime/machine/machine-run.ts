@@ -136,6 +136,10 @@ class MachineRun {
   }
 
   start(): void {
+    this.#whole(() => this.#start());
+  }
+
+  #start(): void {
     const { record } = this.#options;
     this.#isRestoring = record !== undefined;
     this.#run.within(() => this.#root.start());
@@ -235,8 +239,24 @@ class MachineRun {
   /** One thing happens to the machine. */
   #turn(act: () => void): void {
     if (this.#isOver || this.#run.over !== undefined) return;
-    this.#run.within(act);
-    this.#settle();
+    this.#whole(() => {
+      this.#run.within(act);
+      this.#settle();
+    });
+  }
+
+  /**
+   * What is left is given up before it is safe what was entered: no run parks in between, it would wait for what the store
+   * does not know. One that is over has its end before it.
+   */
+  #whole(turn: () => void): void {
+    const { parks } = this.#run;
+    parks.hold();
+    try {
+      turn();
+    } finally {
+      if (!this.#isOver) parks.release();
+    }
   }
 
   #settle(): void {

@@ -21,6 +21,8 @@ export class RunParks {
   #cancelYield: (() => void) | undefined;
   /** What to do then, in place of parking. */
   #letGo: (() => void) | undefined;
+  /** It is in the midst of something: what is open now is not all that it will wait for. */
+  #held = 0;
 
   constructor(run: Run, open: readonly RunOperation[]) {
     this.#run = run;
@@ -30,6 +32,16 @@ export class RunParks {
   /** It is to park, and nothing is in flight: every operation that is open only waits. */
   get isDue(): boolean {
     return this.#cancelYield !== undefined && this.#isSafe();
+  }
+
+  /** No safe point until `release`, whatever ends meanwhile. */
+  hold(): void {
+    this.#held += 1;
+  }
+
+  release(): void {
+    this.#held -= 1;
+    if (this.#run.over === undefined && this.isDue) this.now();
   }
 
   cancel(): void {
@@ -128,6 +140,6 @@ export class RunParks {
   }
 
   #isSafe(): boolean {
-    return this.#open.every(({ waitsFor }) => waitsFor !== undefined);
+    return this.#held === 0 && this.#open.every(({ waitsFor }) => waitsFor !== undefined);
   }
 }
