@@ -271,6 +271,29 @@ describe('what an operation leaves for the end of the task', () => {
     expect(heard).toEqual([]);
   });
 
+  test('is undone though an operation stands until its state is left, which it never is', async () => {
+    await using bed = new Testbed();
+    const undone: string[] = [];
+    const pays = (who: string, stands: boolean) =>
+      operation(async (_input: undefined, ctx) => {
+        await ctx.compensate(who, () => void undone.push(who));
+        await ctx.step(who, () => null);
+        if (stands) await new Promise((_, reject) => ctx.signal.addEventListener('abort', reject));
+      });
+    const machine = setup({ actors: { a: pays('a', true), b: pays('b', false) } }).createMachine({
+      initial: 'paying',
+      states: { paying: { invoke: [{ src: 'a' }, { src: 'b' }], after: { 3_600_000: 'done' } }, done: { type: 'final' } },
+    });
+    const fleet = await bed.start({ agents: { work: agent({ machine }) } });
+    const handle = await bed.drive(fleet.submit('work', undefined, { id: 'o' }));
+    await bed.advance(1_000);
+    await bed.drive(fleet.cancel('o'));
+    await bed.advance(1_000);
+    expect(await fleet.task('o')).toMatchObject({ status: 'cancelled' });
+    expect(await bed.rejection(handle.result())).toMatchObject({ code: 'DROVER_TASK_CANCELLED' });
+    expect(undone).toEqual(['b', 'a']);
+  });
+
   test('is undone in reverse over operations that ran side by side, by another process too', async () => {
     const ends = async (killsProcess: boolean): Promise<readonly string[]> => {
       await using bed = new Testbed();

@@ -258,6 +258,28 @@ describe('a compensation', () => {
     expect(bank.done).toEqual(['cancel x/undo:book']);
   });
 
+  test('that the run does not get to any more, because it waits for ever, keeps none of the others from being undone', async () => {
+    await using bed = new Testbed();
+    const bank = new Bank();
+    let runs = 0;
+    const work = agent({
+      attempts: 2,
+      backoff: () => 10,
+      stallMs: 5_000,
+      async run(_input: null, ctx) {
+        await ctx.compensate('book', bank.note('cancel'));
+        if ((runs += 1) > 1) await new Promise(() => {});
+        await ctx.compensate('charge', bank.note('refund'));
+        throw Object.assign(new Error('no'), { retryable: false });
+      },
+    });
+    const fleet = await bed.start({ agents: { work } });
+    const error = await bed.rejection((await bed.drive(fleet.submit('work', null, { id: 'x' }))).result());
+    expect(error).toMatchObject({ detail: { status: 'dead', error: { code: 'DROVER_COMPENSATION_FAILED' } } });
+    expect(error.message).toMatch(/"charge".*left: charge;/);
+    expect(bank.done).toEqual(['cancel x/undo:book']);
+  });
+
   test('has no operations of the run: it is told so at once', async () => {
     await using bed = new Testbed();
     const service = bed.service();

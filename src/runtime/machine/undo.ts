@@ -1,8 +1,8 @@
 /**
  * Undo: what the operations of a machine have registered is come by again. The machine itself is not run:
  * each operation that registered something, or was under way, is performed once more over what is
- * remembered, in the order in which they came to it, as far as an earlier run went. Then it is undone in the order of the
- * numbers under which it was registered, whichever operation it is of.
+ * remembered, as far as an earlier run went: all of them side by side, for one may have stood until its state was left. Then it
+ * is undone in the order of the numbers under which it was registered, whichever operation it is of.
  */
 import type { AnyStateMachine } from 'xstate';
 import { isOperation } from '../../topology/operation.ts';
@@ -17,7 +17,7 @@ export async function performAgain(run: Run, machine: AnyStateMachine, record: M
   if (record !== undefined) {
     const labels = new Set(record.undoable.map(({ label }) => label));
     const others = [...underWay(machine, record)].filter(({ label }) => !labels.has(label));
-    for (const kept of [...record.undoable, ...others]) await performOnce(run, machine, kept);
+    await Promise.all([...record.undoable, ...others].map((kept) => performOnce(run, machine, kept)));
   }
   // There is nothing more that an earlier run has done.
   run.mayAct();

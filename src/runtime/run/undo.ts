@@ -117,7 +117,7 @@ export class Undo {
     else this.#freeze();
   }
 
-  /** `number`: in what order it was registered beside others. The operations of a statechart are come by one after the other. */
+  /** `number`: in what order it was registered beside others, whoever comes by it first now. */
   register(name: string, undo: UndoFunction, number: number | undefined): void {
     const later = number === undefined ? -1 : this.#registered.findIndex((other) => other.number !== undefined && other.number > number);
     this.#registered.splice(later < 0 ? this.#registered.length : later, 0, { name, undo, number });
@@ -148,11 +148,20 @@ export class Undo {
     this.#cancelLook?.();
   }
 
-  /** What is being undone now takes too long. Whether the run goes on without it: there are no more tries. */
+  /**
+   * What is being undone now takes too long, or what the run has yet to come by. Whether it goes on without that: there are
+   * no more tries.
+   */
   goesOnWithout(error: Error): boolean {
-    if (this.#current === undefined || this.rest.at === 'again') return false;
+    const current = this.#current;
+    if (this.rest.at === 'again' || (this.#isFrozen && current === undefined)) return false;
     this.#sinceMs = this.#run.engine.nowMs();
-    this.#current.giveUp(error);
+    if (current !== undefined) current.giveUp(error);
+    else {
+      // It has its time from now on.
+      this.#run.sign();
+      this.ended(error);
+    }
     return true;
   }
 
