@@ -17,8 +17,15 @@ export interface Odd {
 
 /** The first thing in it that JSON would change, or that is nested too deep; undefined: nothing. A cycle is one that is too deep. */
 export function changedByJson(value: unknown): Odd | undefined {
-  return value === undefined || isPlain(value, DEEPEST) ? undefined : find(value, '', DEEPEST);
+  return value === undefined || isPlain(value, DEEPEST) ? undefined : find(value, '', DEEPEST, NOTHING);
 }
+
+/** As `changedByJson`, of something that stands at a path, but for what `passes`. */
+export function changedAt(value: unknown, path: string, passes: (value: object) => boolean = NOTHING): Odd | undefined {
+  return value === undefined ? undefined : find(value, path, DEEPEST, passes);
+}
+
+const NOTHING = (): boolean => false;
 
 /** One walk without paths: nearly every value is plain. `room`: so many levels there may still be. */
 function isPlain(value: unknown, room: number): boolean {
@@ -72,7 +79,8 @@ function symbolIn(object: object): symbol | undefined {
   return symbols.length === 0 ? undefined : symbols.find((symbol) => Object.prototype.propertyIsEnumerable.call(object, symbol));
 }
 
-function find(value: unknown, path: string, room: number): Odd | undefined {
+function find(value: unknown, path: string, room: number, passes: (value: object) => boolean): Odd | undefined {
+  if (typeof value === 'object' && value !== null && passes(value)) return undefined;
   const isHolder = typeof value === 'object' && value !== null && (Array.isArray(value) || isRecord(value));
   if (!isHolder) return value !== undefined && isPlain(value, room) ? undefined : { path, found: oddInWords(value) };
   if (room === 0) return { path: startOf(path), found: TOO_DEEP };
@@ -80,7 +88,7 @@ function find(value: unknown, path: string, room: number): Odd | undefined {
     for (let at = 0; at < value.length; at += 1) {
       const inner: unknown = value[at];
       if (inner === undefined && !(at in value)) return { path: `${path}[${at}]`, found: 'a hole, which comes back as null; give null' };
-      const odd = inner === undefined ? undefined : find(inner, `${path}[${at}]`, room - 1);
+      const odd = inner === undefined ? undefined : find(inner, `${path}[${at}]`, room - 1, passes);
       if (odd !== undefined) return odd;
     }
     return undefined;
@@ -88,7 +96,7 @@ function find(value: unknown, path: string, room: number): Odd | undefined {
   const symbol = symbolIn(value);
   if (symbol !== undefined) return { path: `${path}[${String(symbol)}]`, found: 'a field under a symbol, which vanishes; give it a name' };
   for (const [name, inner] of Object.entries(value)) {
-    const odd = inner === undefined ? undefined : find(inner, below(path, name), room - 1);
+    const odd = inner === undefined ? undefined : find(inner, below(path, name), room - 1, passes);
     if (odd !== undefined) return odd;
   }
   return undefined;

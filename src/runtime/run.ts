@@ -31,6 +31,7 @@ import { checkQuality } from './payload.ts';
 import { ask, sent } from './run/ask.ts';
 import { call, hold } from './run/call.ts';
 import { VersionRefusedError } from './run/errors.ts';
+import type { DroverError } from '../../actors/kernel/errors.ts';
 import { execute } from './run/execution.ts';
 import { Pending, waitingOf } from './run/operation.ts';
 import { checkOptions } from './run/options.ts';
@@ -108,7 +109,10 @@ export class Run extends RunOperations implements Context {
     const { plan, claimed, memory, undoing } = this;
     if (undoing !== undefined) return undoing.begin(() => execute(this));
     const begun = plan.onVersionChange === 'refuse' ? memory.otherVersion : undefined;
-    if (begun !== undefined) return this.#refused(begun);
+    if (begun !== undefined) {
+      const { id, kind } = this.task;
+      return this.refuse(new VersionRefusedError({ id, kind, begun, version: plan.version }));
+    }
     const { deadlineMs } = claimed;
     // Who is to be undone is done with deadlines.
     if (deadlineMs !== null) this.cancelDeadline = this.engine.alarm(deadlineMs - this.startedMs, () => this.engine.deadlinePassed(this));
@@ -119,9 +123,7 @@ export class Run extends RunOperations implements Context {
    * Nothing of it is run, and nothing undone: the code that could go on, or undo, is that of the version it was begun under.
    * No failure of the worker's, nor of the run's.
    */
-  #refused(begun: string): void {
-    const { id, kind } = this.task;
-    const error = new VersionRefusedError({ id, kind, begun, version: this.plan.version });
+  refuse(error: DroverError): void {
     this.end({ at: 'failed', error: writeErrorRecord(error), keeps: true });
   }
 

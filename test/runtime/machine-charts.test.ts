@@ -8,6 +8,12 @@ import type { Service } from './harness.ts';
 
 const approval = z.object({ by: z.string() });
 
+function cyclic(): object {
+  const at: { me?: unknown } = {};
+  at.me = at;
+  return { at };
+}
+
 /** Waits for a word of somebody, then rests, then says who it was. */
 function approvedMachine() {
   return setup({
@@ -402,6 +408,23 @@ describe('a machine in error', () => {
     ],
     ['nothing that could move it', {}, { code: 'DROVER_MACHINE_STUCK' }],
     ['a context that is not JSON', { entry: assign({ at: () => new Date(0) }), after: { 10: 'done' } }, { code: 'DROVER_MACHINE_CONTEXT' }],
+    ['a cycle in its context', { entry: assign(cyclic), after: { 10: 'done' } }, { code: 'DROVER_MACHINE_CONTEXT' }],
+    [
+      'a hole in its context',
+      { entry: assign({ at: () => Object.assign([], { 0: 1, 2: 1 }) }), after: { 10: 'done' } },
+      { code: 'DROVER_MACHINE_CONTEXT', message: expect.stringContaining('context.at[1] is remembered') as unknown },
+    ],
+    [
+      'a symbol in its context',
+      { entry: assign({ at: () => ({ [Symbol('s')]: 1 }) }), after: { 10: 'done' } },
+      { code: 'DROVER_MACHINE_CONTEXT' },
+    ],
+    ['a delay without an end', { entry: raise({ type: 'x' }, { delay: Infinity }), on: { x: 'done' } }, { code: 'DROVER_PAYLOAD_INVALID' }],
+    [
+      'a delay that is no number',
+      { entry: raise({ type: 'x' }, { delay: Number.NaN }), on: { x: 'done' } },
+      { code: 'DROVER_PAYLOAD_INVALID' },
+    ],
     [
       'an actor without a name',
       {
@@ -525,6 +548,67 @@ describe('a machine that is changed while a task is in it', () => {
     await bed.drive(former.requeue('o'));
     await bed.advance(1_000);
     expect(await former.task('o')).toMatchObject({ status: 'completed' });
+  });
+
+  const delays = (after: object, extra: object = {}) =>
+    createMachine({
+      id: 'm',
+      initial: 'resting',
+      states: {
+        resting: { after, ...extra },
+        soon: { type: 'final', output: 'soon' },
+        late: { type: 'final', output: 'late' },
+      },
+      output: ({ event }: { event: { output?: unknown } }) => event.output,
+    } as never) as never;
+
+  test.each([
+    ['whose length is changed brings the other one, when it was set for', { 60_000: 'soon' }, { 90_000: 'soon' }, 'soon', 60_000],
+    ['that is one of two finds the nearer one', { 60_000: 'soon', 80_000: 'late' }, { 50_000: 'soon', 80_000: 'late' }, 'soon', 60_000],
+    ['that gets a name finds it', { 60_000: 'soon' }, { timeout: 'soon' }, 'soon', 60_000],
+    ['that is there no more lets the others come', { 60_000: 'soon', 80_000: 'late' }, { 80_000: 'late' }, 'late', 80_000],
+  ])('a delay under way %s', async (_what, before, after, output, dueMs) => {
+    await using bed = new Testbed();
+    const from = bed.nowMs;
+    const fleet = await bed.start({ agents: { work: agent({ version: '1', machine: delays(before) }) } });
+    await bed.drive(fleet.submit('work', undefined, { id: 'o' }));
+    await bed.advance(30_000);
+    await bed.close(fleet);
+    const next = await bed.start({ agents: { work: agent({ version: '2', machine: delays(after) }) } });
+    const handle = await bed.drive(next.submit('work', undefined, { id: 'o' }));
+    expect(await bed.drive(handle.result())).toBe(output);
+    expect(bed.nowMs - from).toBeGreaterThanOrEqual(dueMs);
+    expect(bed.nowMs - from).toBeLessThan(dueMs + 1_000);
+  });
+
+  test('what was registered is undone though its state is there no more, once it is cancelled', async () => {
+    await using bed = new Testbed();
+    const undone: string[] = [];
+    const pays = operation(async (_input: undefined, ctx) => {
+      await ctx.compensate('pay', () => void undone.push('pay'));
+      await ctx.step('pay', () => null);
+    });
+    const booking = (rest: string) =>
+      createMachine({
+        initial: 'booking',
+        states: { booking: { invoke: { src: 'pays', onDone: rest } }, [rest]: { after: { 60_000: 'done' } }, done: { type: 'final' } },
+      } as never).provide({ actors: { pays } }) as never;
+    const fleet = await bed.start({ agents: { work: agent({ version: '1', machine: booking('resting') }) } });
+    await bed.drive(fleet.submit('work', undefined, { id: 'o' }));
+    await bed.advance(30_000);
+    await bed.close(fleet);
+    const next = await bed.start({ agents: { work: agent({ version: '2', machine: booking('sleeping') }) } });
+    await bed.advance(60_000);
+    expect(await next.task('o')).toMatchObject({
+      status: 'failed',
+      kept: true,
+      error: expect.stringContaining('DROVER_MACHINE_CHANGED') as unknown,
+    });
+    expect(undone).toEqual([]);
+    await bed.drive(next.cancel('o'));
+    await bed.advance(1_000);
+    expect(await next.task('o')).toMatchObject({ status: 'cancelled' });
+    expect(undone).toEqual(['pay']);
   });
 
   test('that was a function, or becomes one, under one version has gone another way: nothing is made twice', async () => {

@@ -1,7 +1,10 @@
 /** What a task whose agent is a statechart may meet beside what every run may. */
 import { describe, DroverError } from '../../../actors/kernel/errors.ts';
 
-/** What is remembered of the machine does not fit the machine that there is now. Nothing has been changed: put the task back when the former version runs. */
+/**
+ * What is remembered of the machine does not fit the machine that there is now. The task is kept as it stands, nothing is
+ * undone: put it back when the former version runs, or cancel it.
+ */
 export class MachineChangedError extends DroverError {
   readonly code = 'DROVER_MACHINE_CHANGED';
   readonly retryable = false;
@@ -25,9 +28,10 @@ export class MachineContextError extends DroverError {
   readonly code = 'DROVER_MACHINE_CONTEXT';
   readonly retryable = false;
   override readonly detail: { readonly id: string; readonly machine: string; readonly path: string };
-  constructor(detail: MachineContextError['detail'], value: unknown) {
+  /** `found`: what is there, in words. */
+  constructor(detail: MachineContextError['detail'], found: string) {
     const { id, machine, path } = detail;
-    super(`task ${id}: machine ${machine}: ${path} is remembered and must be JSON, got ${describe(value)}`);
+    super(`task ${id}: machine ${machine}: ${path} is remembered and must be JSON; it is ${found}`);
     this.detail = detail;
   }
 }

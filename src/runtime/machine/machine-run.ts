@@ -38,8 +38,14 @@ const PLACE = 'machine';
 /** Runs a machine for the run that `ctx` is of. Resolves with its output; rejects with the error that it ends in. */
 export function runMachine(machine: AnyStateMachine, input: unknown, ctx: Context): Promise<unknown> {
   const run = runOf(ctx);
-  const record = recordOf(run, machine);
+  const record = recordOf(run);
+  // What operations have registered is undone wherever the machine was, and whatever has become of that.
   if (run.undoing !== undefined) return performAgain(run, machine, record);
+  const changed = record === undefined ? undefined : changeOf(run, machine, record.snapshot);
+  if (changed !== undefined) {
+    run.refuse(changed);
+    return new Promise(() => {});
+  }
   return new Promise((resolve, reject) => new MachineRun({ run, machine, record, input, resolve, reject }).start());
 }
 
@@ -48,18 +54,23 @@ function runOf(ctx: Context): Run {
   return ctx instanceof Run ? ctx : (ctx as unknown as { readonly run: Run }).run;
 }
 
-/** @throws MachineChangedError, ReplayDivergedError */
-function recordOf(run: Run, machine: AnyStateMachine): MachineRecord | undefined {
+/** @throws ReplayDivergedError */
+function recordOf(run: Run): MachineRecord | undefined {
   const known = run.memory.recall(PLACE, '');
   if (known === undefined) {
     // A machine does nothing before its record is safe: what is remembered is that of a function.
     if (run.memory.isBefore(PLACE)) throw run.memory.divergence(PLACE);
     return undefined;
   }
-  const record = decode(known.value) as MachineRecord;
-  const missing = missingIn(machine, record.snapshot);
-  if (missing === undefined) return record;
-  throw new MachineChangedError({ id: run.task.id, machine: machine.id, missing, version: known.version ?? run.claimed.version });
+  return decode(known.value) as MachineRecord;
+}
+
+/** Why the machine cannot go on where the task is; undefined: it can. */
+function changeOf(run: Run, machine: AnyStateMachine, snapshot: KeptSnapshot): MachineChangedError | undefined {
+  const missing = missingIn(machine, snapshot);
+  if (missing === undefined) return undefined;
+  const version = run.memory.recall(PLACE, '')?.version ?? run.claimed.version;
+  return new MachineChangedError({ id: run.task.id, machine: machine.id, missing, version });
 }
 
 interface MachineRunOptions {
@@ -294,8 +305,9 @@ class MachineRun {
     const machine = this.#options.machine.id;
     for (const ref of below(this.#root)) if (!hasName(ref)) throw new MachineActorError({ id, machine, actor: ref.id });
     const snapshot = this.#root.getSnapshot() as AnyMachineSnapshot;
+    if (this.#timers.refused !== undefined) throw this.#timers.refused;
     const odd = notJsonIn(snapshot) ?? notJsonLater(this.#timers.kept());
-    if (odd !== undefined) throw new MachineContextError({ id, machine, path: odd.path }, odd.value);
+    if (odd !== undefined) throw new MachineContextError({ id, machine, path: odd.path }, odd.found);
     if (this.#active.size > 0 || this.#timers.size > 0 || this.#inbox.isAwaited(this.#root)) return;
     throw new MachineStuckError({ id, machine, state: JSON.stringify(snapshot.value) });
   }

@@ -2,6 +2,8 @@
 import type { AnyStateMachine, Snapshot } from 'xstate';
 import { isOperation } from '../../topology/operation.ts';
 import { isMachine, logicOf, nodesOf } from '../../topology/machine.ts';
+import { changedAt } from '../plain-json.ts';
+import type { Odd } from '../plain-json.ts';
 import { logicAt } from './actors.ts';
 import type { ActorPath } from './actors.ts';
 
@@ -89,12 +91,6 @@ function missingState(node: AnyStateMachine['root'], value: KeptValue): string |
   return undefined;
 }
 
-/** Something that is to be remembered and is not JSON, and the path to it. */
-interface NotJson {
-  readonly path: string;
-  readonly value: unknown;
-}
-
 /** What an actor of a machine shows of itself, as far as it is remembered: a machine its context, an operation its input. */
 interface Shown {
   readonly context?: unknown;
@@ -102,9 +98,12 @@ interface Shown {
   readonly children?: Readonly<Record<string, { readonly getSnapshot: () => Shown } | undefined>>;
 }
 
-/** The first of what a machine and the actors below it show that would not be the same in the next run: `context.at`, `children.fetch.input.at`. */
-export function notJsonIn({ context, input, children = {} }: Shown, path = ''): NotJson | undefined {
-  const odd = notJson(context, `${path}context`, true) ?? notJson(input, `${path}input`, false);
+/**
+ * The first of what a machine and the actors below it show that would not be the same in the next run: `context.at`,
+ * `children.fetch.input.at`. Other actors in a context are remembered by their ids, and are there again then.
+ */
+export function notJsonIn({ context, input, children = {} }: Shown, path = ''): Odd | undefined {
+  const odd = changedAt(context, `${path}context`, isActor) ?? changedAt(input, `${path}input`);
   if (odd !== undefined) return odd;
   for (const [id, child] of Object.entries(children)) {
     const found = child === undefined ? undefined : notJsonIn(child.getSnapshot(), `${path}children.${id}.`);
@@ -114,37 +113,16 @@ export function notJsonIn({ context, input, children = {} }: Shown, path = ''): 
 }
 
 /** As `notJsonIn`, of events that come later: `delayed.remind.at`. */
-export function notJsonLater(timers: readonly KeptTimer[]): NotJson | undefined {
+export function notJsonLater(timers: readonly KeptTimer[]): Odd | undefined {
   for (const { source, event } of timers) {
-    const found = notJson(event, [...source.flatMap((id) => ['children', id]), 'delayed', event.type].join('.'), false);
+    const found = changedAt(event, [...source.flatMap((id) => ['children', id]), 'delayed', event.type].join('.'));
     if (found !== undefined) return found;
   }
   return undefined;
 }
 
-/** `revives`: other actors in it are remembered by their ids, and are there again in the next run. */
-function notJson(value: unknown, path: string, revives: boolean): NotJson | undefined {
-  switch (typeof value) {
-    case 'string':
-    case 'boolean':
-    case 'undefined':
-      return undefined;
-    case 'number':
-      return Number.isFinite(value) ? undefined : { path, value };
-    case 'object': {
-      if (value === null) return undefined;
-      if ('sessionId' in value && 'send' in value) return revives ? undefined : { path, value };
-      const prototype: unknown = Object.getPrototypeOf(value);
-      if (!Array.isArray(value) && prototype !== Object.prototype && prototype !== null) return { path, value };
-      for (const [key, inner] of Object.entries(value)) {
-        const found = notJson(inner, `${path}.${key}`, revives);
-        if (found !== undefined) return found;
-      }
-      return undefined;
-    }
-    default:
-      return { path, value };
-  }
+function isActor(value: object): boolean {
+  return 'sessionId' in value && 'send' in value;
 }
 
 /** Operations that were under way. */

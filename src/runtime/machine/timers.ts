@@ -5,8 +5,11 @@
  */
 import type { AnyActorRef } from 'xstate';
 import type { Run } from '../run.ts';
+import { PayloadInvalidError } from '../errors.ts';
 import { Pending } from '../run/operation.ts';
+import { LONGEST_SLEEP_MS } from '../run/waits.ts';
 import { actorAt, pathOf } from './actors.ts';
+import { presentDelays } from './after.ts';
 import type { KeptTimer } from './record.ts';
 
 interface Timer extends Pick<KeptTimer, 'id' | 'event' | 'dueMs'> {
@@ -38,6 +41,7 @@ export class MachineTimers {
   /** In the order in which they were set. */
   readonly #timers = new Set<Timer>();
   #unnamed = 0;
+  #refused: PayloadInvalidError | undefined;
 
   constructor(options: TimersOptions) {
     this.#run = options.run;
@@ -48,9 +52,17 @@ export class MachineTimers {
     return this.#timers.size;
   }
 
+  /** Why the machine cannot go on: a delay that is none. */
+  get refused(): PayloadInvalidError | undefined {
+    return this.#refused;
+  }
+
   /** Takes the place of the scheduler of a system. */
   takeOver({ scheduler }: { readonly scheduler: Scheduler }): void {
     scheduler.schedule = (source, target, event, delay, id) => {
+      // Thrown here it would be an error of the actor alone, which it may catch.
+      this.#refused ??= refusalOf(delay, event.type);
+      if (this.#refused !== undefined) return;
       const name = id ?? this.#freeName();
       this.#cancel((timer) => timer.source === source && timer.id === name);
       this.#set({ source, target, event, id: name, dueMs: this.#run.engine.nowMs() + Math.max(0, delay) });
@@ -72,7 +84,7 @@ export class MachineTimers {
 
   /** Sets those that were kept. What is overdue comes at once, in the order in which it was due. */
   restore(root: AnyActorRef, kept: readonly KeptTimer[]): void {
-    for (const { source, target, ...timer } of kept.toSorted((a, b) => a.dueMs - b.dueMs)) {
+    for (const { source, target, ...timer } of presentDelays(root, kept).toSorted((a, b) => a.dueMs - b.dueMs)) {
       const from = actorAt(root, source);
       const to = actorAt(root, target);
       if (from !== undefined && to !== undefined) this.#set({ ...timer, source: from, target: to });
@@ -137,4 +149,11 @@ export class MachineTimers {
     while ([...this.#timers].some(({ id }) => id === name));
     return name;
   }
+}
+
+/** A delay that is over already comes at once, as XState has it. */
+function refusalOf(delay: number, event: string): PayloadInvalidError | undefined {
+  if (delay <= LONGEST_SLEEP_MS) return undefined;
+  const message = 'expected milliseconds of at most a hundred years; to wait for ever, wait for an event';
+  return new PayloadInvalidError(`delay of ${event}`, [{ path: '', message }], delay, false);
 }

@@ -24,7 +24,7 @@ import { Pending } from './operation.ts';
 import { checkName } from './step.ts';
 
 /** A hundred years. */
-const LONGEST_SLEEP_MS = 3_155_760_000_000;
+export const LONGEST_SLEEP_MS = 3_155_760_000_000;
 
 export function sleep(run: Run, until: number | Date, { key }: KeyOptions, resolve: Settle, reject: Settle): void {
   checkOutsideStep(run, 'sleep');
