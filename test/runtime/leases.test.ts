@@ -228,6 +228,40 @@ describe('a process that stood still for longer than the lease', () => {
     expect(service.calls.map(({ request }) => request)).toEqual([2]);
   });
 
+  test('makes nothing that a run had held back until it had come by what is remembered', async () => {
+    await using bed = new Testbed();
+    const service = bed.service({}, () => ({ afterMs: 500, reply: 'done' }));
+    const effects: number[] = [];
+    let runs = 0;
+    const stalled = agent({
+      uses: { service: service.dependency },
+      leaseMs: 3_000,
+      async run(_input: null, ctx) {
+        runs += 1;
+        const late = async (): Promise<void> => {
+          await bed.sleep(10);
+          if (runs === 2) bed.clock.stall(10_000);
+          await ctx.step('known', () => null);
+        };
+        const effect = async (): Promise<void> => {
+          effects.push(ctx.task.fence);
+          await bed.sleep(500);
+        };
+        await Promise.all([ctx.step('effect', effect), ctx.call('service', 1), late()]);
+      },
+    });
+    const fleet = await bed.start({ agents: { stalled } });
+    await bed.drive(fleet.submit('stalled', null, { id: 'x' }));
+    await bed.advance(100);
+    bed.kill();
+    const next = await bed.start({ agents: { stalled } });
+    const handle = await bed.drive(next.submit('stalled', null, { id: 'x' }));
+    await bed.drive(handle.result());
+    expect(runs).toBe(3);
+    expect(effects).toEqual([1, 3]);
+    expect(service.calls).toHaveLength(2);
+  });
+
   test('loses the runs of others as well, and their permits come home', async () => {
     await using bed = new Testbed();
     const service = bed.service({ limits: { concurrency: 2 } }, () => ({ afterMs: 1_000, reply: 'done' }));

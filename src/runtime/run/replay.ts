@@ -95,7 +95,8 @@ export class ReplayCheck {
     queueMicrotask(() => {
       // Beside each other they are as they were begun.
       if (this.#run.over !== undefined) return;
-      for (const { go } of this.#held.splice(0)) go();
+      // Each may be what ends the run: it finds that its lease is over.
+      for (const { go } of this.#held.splice(0)) if (this.#run.over === undefined) go();
       this.#run.done(guard);
     });
   }
