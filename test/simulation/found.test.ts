@@ -120,3 +120,25 @@ test('a half-open breaker of a limiter that crashed, and has been open meanwhile
   expect(violations).toEqual([]);
   expect(statistics.completed).toBe(3);
 });
+
+test('a worker that is suspended begins nothing, though its queue has yet to hear of it', async () => {
+  const work = agent({
+    replicas: 2,
+    onRejection: 'restart',
+    run: async (input: number, ctx) => {
+      await ctx.sleep(20);
+      if (input % 2 === 0) throw new Error('no');
+    },
+  });
+  let suspended = 0;
+  for (let seed = 1; seed <= 60; seed += 1) {
+    const { violations, statistics } = await simulated(defineFleet({ name: 'suspended', agents: { work } }), {
+      seed,
+      workload: Array.from({ length: 200 }, (_, at) => ({ kind: 'work', id: `t${at}`, input: at, atMs: at * 10 })),
+      faults: { suspensions: 6, workerCrashes: 6, messages: { delayed: 0.1, delayMs: 2_000 }, store: { delayMs: 50 } },
+    });
+    suspended += statistics.faults['worker-suspend'] ?? 0;
+    expect(violations).toEqual([]);
+  }
+  expect(suspended).toBeGreaterThan(60);
+});
