@@ -98,9 +98,9 @@ export function hasBox({ fetches }: QueueState, { worker, spilled }: Slot): bool
   return spilled > 0 || fetches.some(({ box }) => box === worker);
 }
 
-/** What waits in the box of a worker is for everybody again. */
-export function unbox({ state, effects }: Turn, slot: Slot): void {
-  if (hasBox(state, slot)) effects.push({ type: 'queue.unbox', worker: slot.worker });
+/** What waits in the box of a worker is for everybody again. Also where nothing is known of it: a kind that is paused answers as an empty box does. */
+export function unbox({ effects }: Turn, { worker }: Slot): void {
+  effects.push({ type: 'queue.unbox', worker });
 }
 
 /** Up to so many are compared one by one: that costs less than an index of them. */

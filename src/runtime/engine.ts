@@ -216,7 +216,7 @@ export class RunEngine {
         for (const task of effect.tasks) this.#starts.release(task);
         return;
       case 'queue.spill':
-        return this.#starts.spill(effect.worker, effect.tasks);
+        return this.#starts.spill(plan, effect.worker, effect.tasks);
       case 'queue.unbox':
         return this.#starts.unbox(plan, effect.worker);
       case 'queue.orphan':
@@ -240,6 +240,7 @@ export class RunEngine {
   queueRestarted(plan: KindPlan): void {
     const core = this.#core;
     if (core.isClosing) core.tellQueue(plan.kind, { type: 'queue.drain' }, 'control');
+    this.#starts.unboxAll(plan);
     for (const lease of [...core.leases]) {
       if (lease.plan !== plan) continue;
       if (lease.run === undefined) this.#starts.release(lease.task);

@@ -250,3 +250,37 @@ test('whoever is in the way of an urgent one goes ahead, also where it has been 
   await bed.until(() => started.some(({ id }) => id === 'urgent'));
   expect(started.map(({ id }) => id).indexOf('wanted')).toBeLessThanOrEqual(2);
 });
+
+test('what was spilled for a worker that is scaled away comes back, though a paused kind answered as an empty box does', async () => {
+  await using bed = new Testbed();
+  const sorter = agent({
+    replicas: 2,
+    mailbox: { mode: 'dedicated', capacity: 1 },
+    // That of the second worker.
+    affinity: () => 'carl',
+    async run(_input: number) {
+      await bed.sleep(100);
+    },
+  });
+  const fleet = await bed.start({ agents: { sorter } });
+  const started = bed.record(fleet, 'task.started');
+  await bed.drive(
+    fleet.submitMany(
+      'sorter',
+      Array.from({ length: 12 }, (_, at) => ({ input: at, id: `t${at}` })),
+    ),
+  );
+  await bed.advance(50);
+  expect(started).toMatchObject([{ worker: 'test/agents/sorter/1' }]);
+  // The store has paused the kind, and the fleet does not know it yet.
+  bed.faults.fault = (command) => (command === 'pauseKinds' ? 'after' : undefined);
+  const pausing = fleet.pauseKind('sorter').catch(() => {});
+  await bed.advance(500);
+  await bed.drive(fleet.scale('sorter', 1));
+  bed.faults.fault = undefined;
+  await bed.drive(pausing);
+  expect((await fleet.counts())['sorter']).toMatchObject({ queued: 10 });
+  await bed.drive(fleet.unpauseKind('sorter'));
+  await bed.advance(60_000);
+  expect((await fleet.counts())['sorter']).toMatchObject({ completed: 12 });
+});

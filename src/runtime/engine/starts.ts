@@ -39,6 +39,9 @@ export class Starts {
   /** Boxes into which something is being spilled: how much of it the store has not answered, and what waits for that. */
   readonly #spilling = new Map<ActorId, { left: number; readonly afterwards: (() => void)[] }>();
 
+  /** Boxes that may hold something, and of which kind that is. */
+  readonly #boxes = new Map<ActorId, KindPlan>();
+
   constructor(engine: RunEngine, core: EngineCore, batching: BatcherOptions, settlements: Settlements, upkeep: Upkeep) {
     this.#engine = engine;
     this.#core = core;
@@ -110,7 +113,8 @@ export class Starts {
     this.#settlements.settle(task, outcome, undefined, settled);
   }
 
-  spill(worker: ActorId, tasks: readonly ClaimedTask[]): void {
+  spill(plan: KindPlan, worker: ActorId, tasks: readonly ClaimedTask[]): void {
+    this.#boxes.set(worker, plan);
     const spilling = this.#spilling.get(worker) ?? { left: 0, afterwards: [] };
     this.#spilling.set(worker, spilling);
     spilling.left += tasks.length;
@@ -124,7 +128,14 @@ export class Starts {
     }
   }
 
+  /** The queue of the kind has forgotten in whose boxes something is, also of those who have left. */
+  unboxAll(plan: KindPlan): void {
+    for (const [box, of] of [...this.#boxes]) if (of === plan) this.unbox(plan, box);
+  }
+
+  /** Nothing to do where nothing has been spilled: what a former process has was opened with the store. */
   unbox({ kind }: KindPlan, box: ActorId): void {
+    if (!this.#boxes.delete(box)) return;
     const unbox = (): void => {
       this.#core.store.unbox([{ kind, box }]).then(
         () => this.#core.ready([kind]),
