@@ -30,6 +30,7 @@ import type { RunEngine } from './engine.ts';
 import { checkQuality } from './payload.ts';
 import { ask, sent } from './run/ask.ts';
 import { call, hold } from './run/call.ts';
+import { PayloadInvalidError } from './errors.ts';
 import { VersionRefusedError } from './run/errors.ts';
 import type { DroverError } from '../../actors/kernel/errors.ts';
 import { execute } from './run/execution.ts';
@@ -125,6 +126,16 @@ export class Run extends RunOperations implements Context {
    */
   refuse(error: DroverError): void {
     this.end({ at: 'failed', error: writeErrorRecord(error), keeps: true });
+  }
+
+  /**
+   * Something that is stored does not fit a schema of the present code: the task is kept as it stands until one is back that
+   * it fits. False: that is not what the error says; or it is being undone, and has to do without.
+   */
+  misfits(error: unknown): boolean {
+    if (!(error instanceof PayloadInvalidError) || this.undoing !== undefined) return false;
+    this.refuse(error);
+    return true;
   }
 
   /** The agent's function has returned: `result` is its JSON. */

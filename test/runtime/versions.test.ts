@@ -255,3 +255,44 @@ test('`replay` is silent where all that another version has brought is come by',
   await using bed = new Testbed();
   expect(await charged(bed, ['charge', 'receipt'])).toEqual([]);
 });
+
+test.each(['input', 'event', 'answer'] as const)(
+  'a task whose %s does not fit a schema of the code that runs now is kept as it stands, and goes on when the old one is back',
+  async (what) => {
+    await using bed = new Testbed();
+    const done: string[] = [];
+    const agents = (changed: boolean) => {
+      const shape = (name: string) =>
+        (changed && name === what ? z.object({ n: z.string() }) : z.object({ n: z.number() })) as z.ZodType<{ n: number }>;
+      const child = agent({ output: shape('answer'), run: async (_input: null) => ({ n: 2 }) });
+      const parent = agent({
+        input: shape('input'),
+        events: { go: shape('event') },
+        asks: { child },
+        async run({ n }, ctx) {
+          await ctx.compensate('pay', () => void done.push('undone'));
+          await ctx.step('pay', () => void done.push('paid'));
+          const { n: answer } = await ctx.ask('child', null);
+          await ctx.sleep(10_000);
+          return n + answer + (await ctx.waitFor('go')).n;
+        },
+      });
+      return { child, parent };
+    };
+    const old = await bed.start({ agents: agents(false) });
+    await bed.drive(old.submit('parent', { n: 1 }, { id: 'x' }));
+    await bed.drive(old.signal('x', 'go', { n: 3 }));
+    await bed.advance(2_000);
+    await bed.close(old);
+    const changed = await bed.start({ agents: agents(true) });
+    await bed.advance(20_000);
+    expect(await changed.task('x')).toMatchObject({ status: 'failed', kept: true, undone: false });
+    expect((await changed.task('x'))!.error).toContain('DROVER_PAYLOAD_INVALID');
+    await bed.close(changed);
+    const back = await bed.start({ agents: agents(false) });
+    await bed.drive(back.requeue('x'));
+    const handle = await bed.drive(back.submit('parent', { n: 1 }, { id: 'x' }));
+    expect(await bed.drive(handle.result())).toBe(6);
+    expect(done).toEqual(['paid']);
+  },
+);

@@ -138,9 +138,18 @@ export class Inbox {
 
   #eventOf({ name, value }: TaskEvent): MachineEvent {
     const schemas = this.#run.plan.agent.spec.events as Readonly<Record<string, Schema>>;
-    const payload: unknown = parse(schemas[name], decode(value), `event ${name}`);
+    const payload = this.#parsed(schemas[name], name, value);
     if (typeof payload === 'object' && payload !== null && !Array.isArray(payload)) return { ...payload, type: name };
     return { ...(payload === undefined ? {} : { value: payload }), type: name };
+  }
+
+  #parsed(schema: Schema | undefined, name: string, value: string): unknown {
+    try {
+      return parse(schema, decode(value), `event ${name}`);
+    } catch (error) {
+      this.#run.misfits(error);
+      throw error;
+    }
   }
 
   /** For these names, and no others. */

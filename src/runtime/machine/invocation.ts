@@ -77,6 +77,7 @@ type RunPart = Pick<
   | 'locks'
   | 'mayAct'
   | 'mayRepeat'
+  | 'misfits'
   | 'note'
   | 'noteAsked'
   | 'offspring'
@@ -358,6 +359,10 @@ export class Invocation implements Context, RunPart {
   unseen(place: string, deliver: () => void): void {
     this.#keeping += 1;
     this.#run.unseen(place, this.#given(deliver));
+  }
+
+  misfits(error: unknown): boolean {
+    return this.#run.misfits(error);
   }
 
   within<T>(act: () => T): T {

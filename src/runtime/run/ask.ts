@@ -49,7 +49,7 @@ function giveAnswer(run: Run, kind: string, result: string | null, resolve: Sett
     // Who is undone goes the way that was gone with it.
     resolve(run.undoing === undefined ? answerOf(run.engine.planOf(kind), result) : decode(result));
   } catch (error) {
-    reject(error);
+    if (!run.misfits(error)) reject(error);
   }
 }
 

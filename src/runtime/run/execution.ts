@@ -10,9 +10,14 @@ export function execute(run: Run): void {
   const { agent, names, isolation } = run.plan;
   const { maxBytes } = run.engine;
   const isolated = isolation === 'inline' ? undefined : run.engine.isolation;
+  let input: unknown;
+  try {
+    input = parse(agent.input, decode(run.claimed.input), names.input);
+  } catch (error) {
+    return run.misfits(error) ? undefined : run.threw(error);
+  }
   try {
     if (isolated !== undefined) return executeIsolated(run, isolated);
-    const input = parse(agent.input, decode(run.claimed.input), names.input);
     Promise.resolve(run.within(() => joining.run(undefined, () => agent.spec.run(input, run) as unknown))).then(
       (value) => {
         if (run.over !== undefined) return;

@@ -267,7 +267,7 @@ export class EventWait extends Pending {
     try {
       this.#options.taken(value);
     } catch (error) {
-      this.#options.reject(error);
+      if (!this.#run.misfits(error)) this.#options.reject(error);
     }
   }
 }
