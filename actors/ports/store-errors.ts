@@ -95,7 +95,7 @@ export class StoreOwnedError extends DroverError {
   readonly retryable = true;
   override readonly detail: { readonly store: string };
   constructor(store: string, options?: ErrorOptions) {
-    super(`${store}: another process, or another fleet of this one, runs its work; stop that one first`, options);
+    super(`${store}: another process, or another fleet or openStore(...) of this one, has it open; close that first`, options);
     this.detail = { store };
   }
 }

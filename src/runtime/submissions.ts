@@ -87,13 +87,25 @@ export class Submissions implements TaskControl {
         return this.#taskOf(plan, item.input, item);
       });
       this.#checkRoom(plan);
-      let left = tasks.length;
-      const accepted = (): void => {
-        left -= 1;
-        if (left === 0) resolve(handles);
+      const stored: string[] = [];
+      const refused: unknown[] = [];
+      // What is there all the same is known once all have been answered.
+      const settled = (): void => {
+        if (stored.length + refused.length < tasks.length) return;
+        if (refused.length === 0) return resolve(handles);
+        const [first] = refused;
+        reject(first instanceof FleetFullError ? new FleetFullError({ ...first.detail, stored }, plan.kind) : first);
       };
-      const handles = tasks.map((task, at) => this.#submit(task, items[at]!.id !== undefined, accepted, reject));
-      if (left === 0) resolve([]);
+      const accepted = ({ id }: TaskHandle): void => {
+        stored.push(id);
+        settled();
+      };
+      const failed = (error: unknown): void => {
+        refused.push(error);
+        settled();
+      };
+      const handles = tasks.map((task, at) => this.#submit(task, items[at]!.id !== undefined, accepted, failed));
+      if (tasks.length === 0) resolve([]);
     });
   }
 

@@ -14,16 +14,19 @@ export class FleetFullError extends DroverError {
     readonly of: 'store' | 'kind' | 'family' | 'submitting';
     readonly limit: number;
     readonly retryAfterMs: number;
+    /** Of a `submitMany`: the ids of those that are there all the same. */
+    readonly stored?: readonly string[];
   };
   constructor(detail: FleetFullError['detail'], kind: string) {
-    const { of, limit, retryAfterMs } = detail;
+    const { of, limit, retryAfterMs, stored = [] } = detail;
+    const others = stored.length === 0 ? '' : `; of these ${stored.length} were stored (detail.stored), submit the others`;
     const what =
       of === 'kind'
         ? `${limit} unfinished tasks of ${kind} are there already (backlog of ${kind})`
         : of === 'submitting'
           ? `${limit} submits have not been answered by the store yet`
           : `${limit} unfinished tasks are in the store already (bounds.unfinished)`;
-    super(`${what}; submit again in ${retryAfterMs} ms`);
+    super(`${what}${others}; submit again in ${retryAfterMs} ms`);
     this.detail = detail;
   }
 }

@@ -1,6 +1,8 @@
 /** Children: asked and waited for in the store, or sent along with the result. */
 import { describe, expect, test } from 'vitest';
+import { z } from 'zod';
 import { agent, ChildFailedError, contract } from 'drover';
+import type { TaskFailedError } from 'drover';
 import { Testbed } from './harness.ts';
 
 /** Answers its input after so many ms. */
@@ -337,7 +339,6 @@ describe('a run that asks', () => {
 
   test('an input that the child refuses is refused before anything is stored', async () => {
     await using bed = new Testbed();
-    const { z } = await import('zod');
     const child = agent({ input: z.object({ n: z.number() }), run: async ({ n }) => n });
     const parent = agent({
       asks: { child },
@@ -535,4 +536,27 @@ test('a task that somebody has submitted under the id of a child is not that chi
     };
     expect(await bed.rejection(handle.result())).toMatchObject({ detail: { status: 'failed', error } });
   }
+});
+
+describe('who asks by a contract', () => {
+  const asked = async (answer: unknown, output: z.ZodType): Promise<unknown> => {
+    await using bed = new Testbed();
+    const note = contract({ output });
+    const asker = agent({ asks: { note }, run: async (_input: null, ctx) => ctx.ask('note', null) });
+    const fleet = await bed.start({ agents: { asker, note: agent({ run: async () => answer }) } as never });
+    const handle = await bed.drive(fleet.submit('asker' as never, null as never));
+    return bed.drive(handle.result().catch((error: TaskFailedError) => error.detail.error));
+  };
+
+  test('gets nothing else, though the kind that answers says nothing of what it brings', async () => {
+    expect(await asked({ total: 3 }, z.object({ total: z.number() }))).toEqual({ total: 3 });
+    expect(await asked({ total: 'three' }, z.object({ total: z.number() }))).toMatchObject({
+      code: 'DROVER_PAYLOAD_INVALID',
+      message: expect.stringContaining('output of note, by the contract of who asked: total: ') as unknown,
+    });
+  });
+
+  test('gets what was brought where the contract makes something of it: that was made already', async () => {
+    expect(await asked(3, z.string().transform(Number))).toBe(3);
+  });
 });

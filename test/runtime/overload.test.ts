@@ -223,3 +223,14 @@ test('refusals alone leave nothing behind', { timeout: 60_000 }, async () => {
   expect(grown).toBeLessThan(1_000_000);
   await bed.close(fleet, { deadlineMs: 0 });
 });
+
+test('a submitMany that finds no room for all says which are there all the same', async () => {
+  await using bed = new Testbed();
+  const work = agent({ backlog: 5, run: async (_input: number, ctx) => ctx.sleep(60_000) });
+  const fleet = await bed.start({ agents: { work } });
+  const items = Array.from({ length: 8 }, (_, at) => ({ input: at, id: `t${at}` }));
+  const error = (await bed.rejection(fleet.submitMany('work', items))) as unknown as FleetFullError;
+  expect(error.detail).toMatchObject({ of: 'kind', limit: 5, stored: ['t0', 't1', 't2', 't3', 't4'] });
+  expect(error.message).toContain('of these 5 were stored');
+  expect((await fleet.tasks()).map(({ id }) => id)).toEqual(error.detail.stored);
+});

@@ -4,8 +4,10 @@
  *
  * What is stored is what a schema has made of the result, and not every schema takes what it makes (`z.string().transform(...)`).
  * So one that refuses is believed only where it says itself that it takes what it gives, by its JSON schemas of both.
+ *
+ * Whoever asks by a contract may rely on that: its `output` is looked at as well, whatever the kind's own says.
  */
-import type { Schema } from '../../topology/contract.ts';
+import type { AnyContract, Schema } from '../../topology/contract.ts';
 import type { KindPlan } from '../../topology/fleet.ts';
 import { PayloadInvalidError } from '../errors.ts';
 import { decode, parse } from '../payload.ts';
@@ -13,13 +15,22 @@ import { decode, parse } from '../payload.ts';
 /** The answer of a child of that kind, as it was stored. @throws PayloadInvalidError where it does not fit the kind's `output` any more */
 export function answerOf({ agent, names }: KindPlan, result: string | null): unknown {
   const answer = decode(result);
-  if (agent.output === undefined) return answer;
-  try {
-    parse(agent.output, answer, `${names.output}, which was brought before its schema was changed`);
-  } catch (error) {
-    if (error instanceof PayloadInvalidError && takesWhatItGives(agent.output)) throw error;
-  }
+  checkAnswer(agent.output, answer, `${names.output}, which was brought before its schema was changed`);
   return answer;
+}
+
+/** @throws PayloadInvalidError where it does not fit what the asker's contract says of that kind */
+export function checkContract({ agent, names }: KindPlan, declared: AnyContract | undefined, answer: unknown): void {
+  if (declared?.output !== agent.output) checkAnswer(declared?.output, answer, `${names.output}, by the contract of who asked`);
+}
+
+function checkAnswer(schema: Schema | undefined, answer: unknown, what: string): void {
+  if (schema === undefined) return;
+  try {
+    parse(schema, answer, what);
+  } catch (error) {
+    if (error instanceof PayloadInvalidError && takesWhatItGives(schema)) throw error;
+  }
 }
 
 /** By the Standard JSON Schema of what it takes, and of what it gives; one that has none does not say. */

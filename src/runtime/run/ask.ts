@@ -10,7 +10,8 @@ import { derives, newTask } from '../new-task.ts';
 import type { Run, Settle } from '../run.ts';
 import { readErrorRecord } from '../task-error.ts';
 import { childId } from '../task-id.ts';
-import { answerOf } from './answer.ts';
+import { answerOf, checkContract } from './answer.ts';
+import type { AnyContract } from '../../topology/contract.ts';
 import { BoundReachedError, ChildIdTakenError, ReplayDivergedError } from './errors.ts';
 import { failureIn } from './memory.ts';
 import { checkOutsideStep } from './in-step.ts';
@@ -29,7 +30,7 @@ export function ask(run: Run, kind: string, input: unknown, options: AskOptions,
   // A failure that an earlier run has seen stays one, whatever has become of the child since.
   if (seen !== undefined && failureIn(seen.value) !== undefined) return run.give(seen, resolve, reject);
   if (known?.status === 'completed') {
-    const deliver = (): void => giveAnswer(run, kind, known.result, resolve, reject);
+    const deliver = (): void => giveAnswer(run, kind, known.result, true, resolve, reject);
     if (seen !== undefined) return run.inOrder(seen.hash, deliver);
     return run.inTime({ child: known.id }, () => run.unseen(place, deliver));
   }
@@ -43,11 +44,15 @@ export function ask(run: Run, kind: string, input: unknown, options: AskOptions,
   else asked.begin(known);
 }
 
-/** What has been brought before this run. */
-function giveAnswer(run: Run, kind: string, result: string | null, resolve: Settle, reject: Settle): void {
+/** `wasThere`: it has been brought before this run. */
+function giveAnswer(run: Run, kind: string, result: string | null, wasThere: boolean, resolve: Settle, reject: Settle): void {
+  // Who is undone goes the way that was gone with it.
+  if (run.undoing !== undefined) return resolve(decode(result));
   try {
-    // Who is undone goes the way that was gone with it.
-    resolve(run.undoing === undefined ? answerOf(run.engine.planOf(kind), result) : decode(result));
+    const plan = run.engine.planOf(kind);
+    const answer = wasThere ? answerOf(plan, result) : decode(result);
+    checkContract(plan, (run.plan.agent.spec.asks as Readonly<Record<string, AnyContract>>)[kind], answer);
+    resolve(answer);
   } catch (error) {
     if (!run.misfits(error)) reject(error);
   }
@@ -122,7 +127,7 @@ class Asked {
 
   #know(child: ChildRecord): void {
     const { status, result } = child;
-    if (status === 'completed') this.#answered(() => giveAnswer(this.#run, this.#child.kind, result, this.#resolve, this.#reject));
+    if (status === 'completed') this.#answered(() => giveAnswer(this.#run, this.#child.kind, result, true, this.#resolve, this.#reject));
     else if (isTerminal(status)) this.#ended(child);
     else this.#await();
   }
@@ -141,7 +146,7 @@ class Asked {
   }
 
   #ended({ id, status, result, error }: ChildRecord): void {
-    if (status === 'completed') this.#answered(() => this.#resolve(decode(result)));
+    if (status === 'completed') this.#answered(() => giveAnswer(this.#run, this.#child.kind, result, false, this.#resolve, this.#reject));
     else if (status === 'cancelled') this.#cancelled(id);
     else this.#fail(new ChildFailedError({ id, kind: this.#child.kind, status, error: readErrorRecord(error) }));
   }
