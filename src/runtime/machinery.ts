@@ -89,7 +89,11 @@ export class Machinery {
     machines.runner = runMachine;
     this.topology = topology;
     this.#store = store;
-    this.store = refusingStore(store, () => this.#failure);
+    this.store = refusingStore(
+      store,
+      () => this.#failure,
+      () => this.#refused(),
+    );
     this.#onUnheard = internals.onUnheard;
     // It is also told in other ways.
     this.#ended.promise.catch(() => {});
@@ -186,8 +190,14 @@ export class Machinery {
 
   /** This, unless it closes: then it takes no more orders. @throws FleetClosedError */
   open(): this {
-    if (this.#refusal !== undefined) throw this.#refusal;
+    const refused = this.#refused();
+    if (refused !== undefined) throw refused;
     return this;
+  }
+
+  /** Made where it is told: its stack says who has called. */
+  #refused(): FleetClosedError | undefined {
+    return this.#refusal === undefined ? undefined : (this.#failure ?? new FleetClosedError(this.topology.name));
   }
 
   /** @throws UnknownKindError, FleetClosedError */

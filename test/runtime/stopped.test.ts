@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { z } from 'zod';
 import { agent } from 'drover';
 import type { Fleet } from 'drover';
 import { StoreDamagedError } from '../../actors/ports/store-errors.ts';
@@ -101,4 +102,38 @@ describe('a process whose fleet was stopped by its store', { timeout: 30_000 }, 
   ])('where somebody listens (%s): its exit code is his affair', async (how, code, said) => {
     expect(await run(how)).toMatchObject({ code, said });
   });
+});
+
+test('a fleet that has been closed says so whatever it is asked', async () => {
+  await using bed = new Testbed();
+  const work = agent({ events: { go: z.any() }, run: async (_input: null, ctx) => ctx.waitFor('go') as Promise<unknown> });
+  const fleet = await bed.start({ agents: { work } });
+  await bed.drive(fleet.submit('work', null, { id: 'x' }));
+  await bed.advance(100);
+  const late = [fleet.drainKind('work'), fleet.signal('x', 'go', 1), fleet.schedule('s', { kind: 'work', everyMs: 60_000, input: null })];
+  await bed.close(fleet);
+  const after = [
+    fleet.counts(),
+    fleet.task('x'),
+    fleet.tasks(),
+    fleet.story('x'),
+    fleet.approvals(),
+    fleet.schedules(),
+    fleet.pausedKinds(),
+    fleet.unknownKinds(),
+    fleet.state.get('row'),
+    fleet.cancel('x'),
+    fleet.submit('work', null),
+  ];
+  const said = (asked: readonly Promise<unknown>[]) =>
+    Promise.all(
+      asked.map((one) =>
+        one.then(
+          () => 'done',
+          (error: { readonly code: string }) => error.code,
+        ),
+      ),
+    );
+  expect(new Set(await bed.drive(said(after)))).toEqual(new Set(['DROVER_FLEET_CLOSED']));
+  for (const code of await bed.drive(said(late))) expect(['done', 'DROVER_FLEET_CLOSED']).toContain(code);
 });
