@@ -310,7 +310,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     invariant: 'S11',
-    what: 'a supervisor says that a worker is suspended, and lets it run',
+    what: 'a supervisor says that a worker is suspended, and has started, and lets it run',
     options: { faults: { strikes: Array.from({ length: 20 }, (_, at) => ({ at: 'worker-suspend', atMs: 500 + at * 500, ms: 400 })) } },
     internals: () => ({
       // A worker that is told to give back whatever it begins, and stays, goes round without end.
@@ -324,6 +324,8 @@ export const MUTANTS: readonly Mutant[] = [
               if (message.type !== 'supervisor.suspend-child') return logic.transition(snapshot, message, scope);
               const { child, reason, replyTo } = message;
               emit({ type: 'supervisor.noted', fact: { at: 'suspended', child, reasons: [reason] } } as OwnEffect);
+              // Else nothing would begin on it.
+              emit({ type: 'supervisor.noted', fact: { at: 'started', child, life: 1 } } as OwnEffect);
               emit(reply(replyTo, 'ok'));
               return snapshot;
             },
