@@ -121,8 +121,7 @@ export class LockTable {
   take({ seq, wants, nowMs, waits = true }: TakeCommand): TakeOutcome {
     invariant(!this.#holders.has(seq), `task ${seq} holds its locks already`);
     const known = this.#waiters.get(seq);
-    // A clock that was put back makes nobody older than those who stand there.
-    const asker = known ?? { seq, sinceMs: Math.max(nowMs, this.#latestMs) };
+    const asker = known ?? { seq, sinceMs: sinceAfter(this.#latestMs, nowMs) };
     const blocker = this.#blocker(asker, wants, nowMs);
     if (blocker === undefined) {
       const token = this.#nextToken();
@@ -146,7 +145,7 @@ export class LockTable {
   /** Stands in line without having tried, if it could not have all now. Whether it does. */
   stand({ seq, wants, nowMs }: Omit<TakeCommand, 'waits'>): boolean {
     invariant(!this.#holders.has(seq) && !this.#waiters.has(seq), `task ${seq} holds its locks or waits for them already`);
-    const sinceMs = Math.max(nowMs, this.#latestMs);
+    const sinceMs = sinceAfter(this.#latestMs, nowMs);
     if (this.#blocker({ seq, sinceMs }, wants, nowMs) === undefined) return false;
     this.#join({ seq, wants, sinceMs, passed: 0, wokenAtMs: null });
     return true;
@@ -432,6 +431,17 @@ export class LockTable {
     }
     return entry;
   }
+}
+
+/** So much later comes who comes by a clock that is behind. Milliseconds of today can tell it apart. */
+const STEP_MS = 2 ** -10;
+
+/**
+ * Since when whoever comes now stands, after those who came by `latestMs`: a clock that was put back makes nobody older than
+ * them, nor as old, or those who were submitted before them would pass them each time that they come again.
+ */
+function sinceAfter(latestMs: number, nowMs: number): number {
+  return nowMs < latestMs ? latestMs + STEP_MS : nowMs;
 }
 
 function shown({ seq, wants, sinceMs, passed, wokenAtMs }: Waiter): LockWaiter {

@@ -107,6 +107,11 @@ interface Waiter extends Place {
   readonly keyed: boolean;
 }
 
+/** Who comes by a clock that is behind came after the others all the same. */
+function sinceAfter(latestMs: number, nowMs: number): number {
+  return nowMs < latestMs ? latestMs + 2 ** -10 : nowMs;
+}
+
 export const LOCK_TURNS: Invariant = {
   name: 'L5',
   promise: 'whoever waits for locks is passed by a stated number of younger ones at most',
@@ -151,8 +156,8 @@ export const LOCK_TURNS: Invariant = {
           waiter.wants = task.wants;
           return;
         }
-        latestMs = Math.max(latestMs, nowMs);
-        orLatestMs = Math.max(orLatestMs, nowMs);
+        latestMs = sinceAfter(latestMs, nowMs);
+        orLatestMs = sinceAfter(orLatestMs, nowMs);
         line.set(id, { ...task, id, sinceMs: latestMs, orSinceMs: orLatestMs, blockedMs: nowMs, passed: 0 });
       },
       'store.started': ({ held, start: { locks, undo }, nowMs }) => {
@@ -162,8 +167,8 @@ export const LOCK_TURNS: Invariant = {
         // It may have kept them, and so passed nobody.
         if (undo !== null) return leave(id);
         const place: Place = line.get(id) ?? {
-          sinceMs: Math.max(nowMs, latestMs),
-          orSinceMs: Math.max(nowMs, orLatestMs),
+          sinceMs: sinceAfter(latestMs, nowMs),
+          orSinceMs: sinceAfter(orLatestMs, nowMs),
           seq: tasks.get(id)?.seq ?? 0,
         };
         leave(id);

@@ -121,6 +121,23 @@ describe('waking', () => {
     expect(release(1)).toEqual([2]);
   });
 
+  test('puts who comes by a clock that was set back behind those who stand there, also if it was submitted before them', () => {
+    const { state, take, release } = bench();
+    state.nowMs = 1_750_000_005_000;
+    take(8, write('a'));
+    take(7, write('a'));
+    state.nowMs -= 4_000;
+    take(3, write('a'));
+    take(1, write('a'));
+    expect(release(8)).toEqual([7]);
+    take(7, write('a'));
+    // It comes again before the clock has caught up.
+    expect(release(7)).toEqual([3]);
+    take(3, write('a'));
+    take(2, write('a'));
+    expect(release(3)).toEqual([1]);
+  });
+
   test('passes over a reader with a reservation to the readers behind it', () => {
     const { take, release } = bench(0);
     take(0, write('a'));
