@@ -107,7 +107,8 @@ export class Fleet<K extends AgentMap = AgentMap> {
    * all, synced. Cheaper than as many `submit`s, and one to await instead of many.
    *
    * All are checked before any is stored. Stored they are some hundreds at a time: when one is
-   * refused, those beside it may be there. With ids of your own, submitting them all again is safe.
+   * refused, those beside it may be there (`detail.stored` of a `FleetFullError`). With ids of your own, submitting them all
+   * again is safe.
    *
    * @throws as `submit`; of several refusals the first
    * @example
@@ -154,7 +155,8 @@ export class Fleet<K extends AgentMap = AgentMap> {
 
   /**
    * Kinds of which the store has unfinished tasks, and the topology has no agent: those wait for ever. Declare the agent
-   * again under its name, or cancel them. Logged at the start, and told as `kind.unknown`.
+   * again under its name, or cancel them; what is to be undone waits for its code all the same. Logged at the start, and told
+   * as `kind.unknown`.
    */
   unknownKinds(): Promise<readonly UnknownKind[]> {
     return this.#machinery.kinds.unknown();
