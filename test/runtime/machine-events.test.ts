@@ -1,6 +1,6 @@
 /** The outside events of a statechart: taken at once, in the order in which they were told, and never lost. */
 import { describe, expect, test } from 'vitest';
-import { assign, setup } from 'xstate';
+import { assign, createMachine, setup } from 'xstate';
 import { z } from 'zod';
 import { agent, operation } from 'drover';
 import { killedAtEachCommit } from './killed.ts';
@@ -188,4 +188,29 @@ test('a guard that throws ends the machine, as it would in XState', async () => 
   const handle = await bed.drive(fleet.submit('work', undefined, { id: 'a' }));
   await bed.drive(fleet.signal('a', 'paid', { cents: 1 }));
   expect((await bed.rejection(handle.result())).message).toContain('the guard broke');
+});
+
+test('an event that does not fit the schema of the code that runs now keeps the task as it stands', async () => {
+  await using bed = new Testbed();
+  const work = (go: z.ZodType) =>
+    agent({
+      events: { go },
+      machine: createMachine({
+        initial: 'resting',
+        states: { resting: { after: { 10_000: 'waiting' } }, waiting: { on: { go: 'done' } }, done: { type: 'final' } },
+      }),
+    });
+  const old = await bed.start({ agents: { work: work(z.object({ n: z.number() })) } });
+  await bed.drive(old.submit('work', undefined, { id: 'x' }));
+  await bed.drive(old.signal('x', 'go', { n: 1 }));
+  await bed.advance(1_000);
+  await bed.close(old);
+  const changed = await bed.start({ agents: { work: work(z.object({ n: z.string() })) } });
+  await bed.advance(20_000);
+  expect(await changed.task('x')).toMatchObject({ status: 'failed', kept: true });
+  await bed.close(changed);
+  const back = await bed.start({ agents: { work: work(z.object({ n: z.number() })) } });
+  await bed.drive(back.requeue('x'));
+  await bed.advance(20_000);
+  expect(await back.task('x')).toMatchObject({ status: 'completed' });
 });
