@@ -34,6 +34,7 @@ export type { DrainOptions, MailboxOptions, UnknownKind } from './runtime/kinds.
 export type { ScheduleLook } from './runtime/schedules.ts';
 export type { SharedState, StateEntry, StateQuery } from './runtime/shared-state.ts';
 export type { ApprovalLook, ApprovalsOptions, DecideOptions } from './runtime/signals.ts';
+export type { ParkedFor, TaskLook } from './runtime/task-look.ts';
 export type { TaskQuery } from './runtime/task-query.ts';
 export type { StoryDecision, TaskStory } from './runtime/tasks.ts';
 export type { ScheduleSpec } from './topology/schedule.ts';

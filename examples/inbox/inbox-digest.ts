@@ -4,14 +4,13 @@
  * What models and mails say is material: it must not become a heading, a picture that calls home, or
  * HTML in the reader's viewer.
  */
-import type { TaskRecord } from 'drover';
 import { digestResult } from './agents.ts';
 import type { TriageResult } from './agents.ts';
 import { dayOf } from './job.ts';
 import type { Section } from './job.ts';
 import type { Mail } from './mails.ts';
 import { resultsOf } from './report.ts';
-import type { JobTasks } from './report.ts';
+import type { JobTask, JobTasks } from './report.ts';
 
 interface Sorted {
   readonly mail: Mail;
@@ -66,10 +65,10 @@ function urgentLine({ mail, result }: Sorted): string {
 }
 
 /** A section as its model wrote it, under our own heading. Its urgent mails stand first there too. */
-function sectionPart(task: TaskRecord): string {
-  const { title } = JSON.parse(task.input) as Section;
+function sectionPart(task: JobTask): string {
+  const { title } = task.input as Section;
   if (task.status !== 'completed') return `### ${plain(title)}\n\nThis section is not done: the task ${task.id} is ${task.status}.`;
-  const { markdown, ham, spam, failed } = digestResult.parse(JSON.parse(task.result!));
+  const { markdown, ham, spam, failed } = digestResult.parse(task.result);
   const counts = [`${ham} to read`, `${spam} spam`, ...(failed === 0 ? [] : [`${failed} not read`])].join(', ');
   const bullets = markdown
     .split('\n')

@@ -10,7 +10,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { startFleet } from 'drover';
-import type { Fleet, FleetStats, Store, TaskRecord } from 'drover';
+import type { Fleet, FleetStats, Store, TaskQuery, TaskRecord } from 'drover';
 import { memoryStore } from 'drover/stores/memory';
 import { sqlite } from 'drover/stores/sqlite';
 import { writeInboxDigest } from './inbox-digest.ts';
@@ -23,7 +23,7 @@ import { HELP, readOptions, UsageError } from './options.ts';
 import type { Options } from './options.ts';
 import { showProgress } from './progress.ts';
 import { printReport, reportOf } from './report.ts';
-import type { JobTasks, Usage } from './report.ts';
+import type { JobTask, JobTasks, Usage } from './report.ts';
 import { inboxTopology } from './topology.ts';
 
 const DRAIN_MS = 10_000;
@@ -175,15 +175,22 @@ async function tasksAfter(fleet: InboxFleet, path: string, closed: boolean): Pro
   const store = storeAt(path);
   await store.open({ nowMs: Date.now(), maxUnfinished: Infinity });
   try {
-    return await readTasks((query) => store.list(query));
+    return await readTasks(async (query) => (await store.list(query)).map(readRecord));
   } finally {
     await store.close();
   }
 }
 
-async function readTasks(list: Store['list']): Promise<JobTasks> {
-  const all = async (kind: string): Promise<TaskRecord[]> => {
-    const found: TaskRecord[] = [];
+/** A store without its fleet gives texts. */
+function readRecord({ input, result, ...rest }: TaskRecord): JobTask {
+  return { ...rest, input: JSON.parse(input) as unknown, result: result === null ? undefined : (JSON.parse(result) as unknown) };
+}
+
+type List = (query: Pick<TaskQuery, 'kind' | 'after'> & { readonly limit: number }) => Promise<readonly JobTask[]>;
+
+async function readTasks(list: List): Promise<JobTasks> {
+  const all = async (kind: string): Promise<JobTask[]> => {
+    const found: JobTask[] = [];
     for (;;) {
       const last = found.at(-1);
       const page = await list({ kind, limit: PAGE, ...(last === undefined ? {} : { after: last.id }) });

@@ -2,17 +2,20 @@
  * Report: what became of the mails, counted afterwards from the store and from the provider, not
  * from what the program believes that it did.
  */
-import type { TaskRecord } from 'drover';
+import type { TaskLook } from 'drover';
 import type { CallRecord } from 'drover/fake-provider';
 import { triageResult } from './agents.ts';
 import type { TriageResult } from './agents.ts';
 import type { Mail } from './mails.ts';
 import { score } from './score.ts';
 
+/** What is read of a task. */
+export type JobTask = Pick<TaskLook, 'id' | 'status' | 'input' | 'result' | 'parentId' | 'submittedAtMs' | 'finishedAtMs'>;
+
 /** Every task of the job, as the store has it. */
 export interface JobTasks {
-  readonly triage: readonly TaskRecord[];
-  readonly digest: readonly TaskRecord[];
+  readonly triage: readonly JobTask[];
+  readonly digest: readonly JobTask[];
 }
 
 export interface Report {
@@ -72,11 +75,11 @@ export interface ReportInput {
 /** Counts. Pure. */
 export function reportOf({ mails, tasks, calls, usage, restarts, interrupted, startedAtMs, wallMs }: ReportInput): Report {
   const byMail = Map.groupBy(tasks.triage, mailIdOf);
-  const ended = (status: TaskRecord['status']) => mails.filter(({ id }) => byMail.get(id)?.some((task) => task.status === status) === true);
+  const ended = (status: JobTask['status']) => mails.filter(({ id }) => byMail.get(id)?.some((task) => task.status === status) === true);
   const completed = ended('completed');
   const [failed, dead] = [ended('failed').length, ended('dead').length];
   // A mail waits in the store by its own task, or by its section's, which has yet to ask for it.
-  const waiting = new Set(tasks.digest.filter(isUnfinished).flatMap((task) => (JSON.parse(task.input) as { mailIds: string[] }).mailIds));
+  const waiting = new Set(tasks.digest.filter(isUnfinished).flatMap((task) => (task.input as { mailIds: string[] }).mailIds));
   const over = completed.length + failed + dead;
   const unfinished = mails.filter(({ id }) => (byMail.get(id) ?? []).every(isUnfinished) && (byMail.has(id) || waiting.has(id))).length;
   const results = resultsOf(tasks);
@@ -106,7 +109,7 @@ export function reportOf({ mails, tasks, calls, usage, restarts, interrupted, st
 
 /** The results of completed triage tasks, by mail. */
 export function resultsOf({ triage }: JobTasks): ReadonlyMap<string, TriageResult> {
-  return new Map(triage.filter(isCompleted).map((task) => [mailIdOf(task), triageResult.parse(JSON.parse(task.result!))]));
+  return new Map(triage.filter(isCompleted).map((task) => [mailIdOf(task), triageResult.parse(task.result)]));
 }
 
 /** A key of the provider's log belongs to this task or to one that it asked for. */
@@ -130,10 +133,9 @@ function answeredTwice(calls: readonly CallRecord[], { digest }: JobTasks, start
   ).length;
 }
 
-const mailIdOf = ({ input }: TaskRecord) => (JSON.parse(input) as { mailId: string }).mailId;
-const isCompleted = ({ status }: TaskRecord) => status === 'completed';
-const isUnfinished = ({ status }: TaskRecord) =>
-  status !== 'completed' && status !== 'failed' && status !== 'dead' && status !== 'cancelled';
+const mailIdOf = ({ input }: JobTask) => (input as { mailId: string }).mailId;
+const isCompleted = ({ status }: JobTask) => status === 'completed';
+const isUnfinished = ({ status }: JobTask) => status !== 'completed' && status !== 'failed' && status !== 'dead' && status !== 'cancelled';
 
 /** The report as lines that a person reads. */
 export function printReport(report: Report): string {

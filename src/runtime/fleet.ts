@@ -2,7 +2,7 @@
 import type { EventEmitter } from 'eventemitter3';
 import type { BudgetSpec } from '../../actors/budget/plan.ts';
 import { systemClock } from '../../actors/kernel/clock.ts';
-import type { OpenCommand, TaskCounts, TaskRecord } from '../../actors/ports/store.ts';
+import type { OpenCommand, TaskCounts } from '../../actors/ports/store.ts';
 import { memoryStore } from '../stores/memory.ts';
 import type { InputOf, OutputOf } from '../topology/contract.ts';
 import type { AgentMap, Topology } from '../topology/fleet.ts';
@@ -23,7 +23,7 @@ import type { SharedState } from './shared-state.ts';
 import type { ApprovalLook, ApprovalsOptions, DecideOptions } from './signals.ts';
 import type { BudgetLook } from './spending.ts';
 import type { SubmitItem, SubmitOptions } from './submissions.ts';
-import { checkTaskId } from './task-id.ts';
+import type { TaskLook } from './task-look.ts';
 import type { TaskQuery } from './task-query.ts';
 import type { TaskStory } from './tasks.ts';
 
@@ -143,9 +143,9 @@ export class Fleet<K extends AgentMap = AgentMap> {
 
   // ── Looking ──────────────────────────────────────────────────────────────────────────────────
 
-  /** The task as the store has it, or undefined. @throws OperatorInputError */
-  async task(id: string): Promise<TaskRecord | undefined> {
-    return (await this.#machinery.store.get([checkTaskId(id)]))[0];
+  /** The task as the store has it now, or undefined. @throws OperatorInputError */
+  async task(id: string): Promise<TaskLook | undefined> {
+    return this.#machinery.tasks.look(id);
   }
 
   /** How many tasks are where, by kind. */
@@ -163,12 +163,12 @@ export class Fleet<K extends AgentMap = AgentMap> {
   }
 
   /**
-   * Tasks in order of arrival, e.g. the dead ones: at most 100 unless `limit` says so, and at most 1,000. For the next page
+   * Tasks in order of arrival, e.g. the dead ones, or with `parkedFor: 'operator'` the paused ones: at most 100 unless `limit` says so, and at most 1,000. For the next page
    * give the last id of this one as `after`.
    *
    * @throws OperatorInputError, also where `after` is no task
    */
-  async tasks(query: TaskQuery = {}): Promise<readonly TaskRecord[]> {
+  async tasks(query: TaskQuery = {}): Promise<readonly TaskLook[]> {
     return this.#machinery.tasks.list(query);
   }
 
@@ -203,7 +203,10 @@ export class Fleet<K extends AgentMap = AgentMap> {
    * Keeps a task from running, or being undone, until `unpause`, over restarts too. `cancel` goes before it: a paused task that
    * is cancelled ends, or is undone, at once; one that was being undone when it was paused waits for `unpause`. Its run begins nothing any more, and
    * lets go when what it has in flight is remembered, or `supervision.shutdownMs` is over; no attempt is used, and its
-   * locks are free. @throws UnknownTaskError, TaskEndedError, OperatorInputError, FleetClosedError
+   * locks are free.
+   *
+   * @throws UnknownTaskError, TaskEndedError, OperatorInputError, FleetClosedError
+   * @throws TaskCancellingError while the run of one that was cancelled lets go
    */
   async pause(id: string, options?: ByOptions): Promise<Steered> {
     return this.#machinery.open().tasks.pause(id, options);
@@ -244,7 +247,7 @@ export class Fleet<K extends AgentMap = AgentMap> {
     return this.#machinery.signals.approvals(options);
   }
 
-  /** Says yes to what a task asks. @throws UnknownTaskError, TaskEndedError, ApprovalNotAskedError, ApprovalExpiredError, OperatorInputError, FleetClosedError */
+  /** Says yes to what a task asks. The same word by the same person again, which the task knows, resolves. @throws UnknownTaskError, TaskEndedError, ApprovalNotAskedError, ApprovalExpiredError, OperatorInputError, FleetClosedError */
   async approve(id: string, name: string, options?: DecideOptions): Promise<void> {
     return this.#machinery.open().signals.decide(id, name, true, options);
   }

@@ -5,7 +5,7 @@
 import type { EventEmitter } from 'eventemitter3';
 import type { Logger } from 'pino';
 import { isTerminal } from '../../actors/ports/store.ts';
-import type { SteerAction, SteerOutcome, Store, StoryEntry, TaskRecord } from '../../actors/ports/store.ts';
+import type { SteerAction, SteerOutcome, Store, StoryEntry } from '../../actors/ports/store.ts';
 import type { StoreInputError } from '../stores/check-values.ts';
 import type { RunEngine } from './engine.ts';
 import { whyCancelled } from './engine/why-cancelled.ts';
@@ -15,10 +15,13 @@ import type { FleetEvents } from './events.ts';
 import type { ByOptions, Steered } from './handle.ts';
 import { decode } from './payload.ts';
 import { checkTaskId } from './task-id.ts';
+import { lookAt } from './task-look.ts';
+import type { TaskLook } from './task-look.ts';
 import { checkFields, checkTaskQuery } from './task-query.ts';
 import type { TaskQuery } from './task-query.ts';
 import {
   OperatorInputError,
+  TaskCancellingError,
   TaskEndedError,
   TaskNotPausedError,
   TaskNotRequeueableError,
@@ -79,9 +82,14 @@ export class Tasks {
     await this.#steer(id, 'requeue', options);
   }
 
-  async list(query: TaskQuery): Promise<readonly TaskRecord[]> {
+  async look(id: string): Promise<TaskLook | undefined> {
+    const [record] = await this.#options.store.get([checkTaskId(id)]);
+    return record === undefined ? undefined : lookAt(record);
+  }
+
+  async list(query: TaskQuery): Promise<readonly TaskLook[]> {
     const checked = checkTaskQuery(query);
-    return this.#options.store.list(checked).catch((error: unknown) => {
+    const found = await this.#options.store.list(checked).catch((error: unknown) => {
       // Only the store knows whether it is there.
       const { code, detail } = error as Partial<StoreInputError>;
       if (code === 'DROVER_STORE_INPUT' && detail?.field === 'after') {
@@ -89,6 +97,7 @@ export class Tasks {
       }
       throw error;
     });
+    return found.map(lookAt);
   }
 
   async story(id: string): Promise<readonly TaskStory[]> {
@@ -159,6 +168,7 @@ function refusalOf(id: string, action: SteerAction, refusal: Refusal): Error {
   const { why, status } = refusal;
   if (refusal.why === 'deadline') return new TaskNotRequeueableError({ id, status, undone: false, deadlineMs: refusal.deadlineMs });
   if (action === 'requeue') return new TaskNotRequeueableError({ id, status, undone: why === 'undone' });
+  if (why === 'cancelling') return new TaskCancellingError(id, status);
   return why === 'not-paused' ? new TaskNotPausedError(id, status) : new TaskEndedError(id, status);
 }
 

@@ -82,6 +82,19 @@ export class TaskUndoingError extends DroverError {
   }
 }
 
+/** The task cannot be paused: it has been cancelled, and its run is letting go. What is undone then can be paused. */
+export class TaskCancellingError extends DroverError {
+  readonly code = 'DROVER_TASK_CANCELLING';
+  readonly retryable = false;
+  override readonly detail: { readonly id: string; readonly status: TaskStatus };
+  constructor(id: string, status: TaskStatus) {
+    super(
+      `task ${id}: has been cancelled, and ends when its run has let go, or when it has been undone; pause it then to keep it from being undone`,
+    );
+    this.detail = { id, status };
+  }
+}
+
 /** The task is not paused. */
 export class TaskNotPausedError extends DroverError {
   readonly code = 'DROVER_TASK_NOT_PAUSED';

@@ -223,9 +223,10 @@ export function checkIds(ids: readonly string[]): void {
 }
 
 /** `list`. */
-export function checkQuery({ status, kind, after, limit }: Parameters<Store['list']>[0]): void {
+export function checkQuery({ status, kind, parkedFor, after, limit }: Parameters<Store['list']>[0]): void {
   if (status !== undefined && !STATUSES.includes(status)) throw new StoreInputError('status', `one of ${STATUSES.join(', ')}`, status);
   if (kind !== undefined) checkText(kind, 'kind');
+  if (parkedFor !== undefined) checkText(parkedFor, 'parkedFor');
   if (after !== undefined) checkText(after, 'after');
   checkLimit(limit);
 }

@@ -58,13 +58,15 @@ export function decideApproval(moves: MemoryMoves, items: readonly Decision[], n
     const task = moves.byId.get(id);
     if (task === undefined) return UNKNOWN;
     if (isTerminal(task.status)) return ended(task);
+    const known = task.more?.told?.valueOf(APPROVAL_EVENT + name, decision);
+    if (known !== undefined) return { at: 'known', value: known };
     // Who is undone waits for nobody's word.
     if (task.more?.undo !== undefined) return NOT_ASKED;
     const approval = task.more?.told?.approvals.get(name);
     if (approval === undefined || approval.decided) return NOT_ASKED;
     const { expiresAtMs } = approval;
     if (expiresAtMs !== null && expiresAtMs <= nowMs) return { at: 'expired', expiresAtMs };
-    const outcome = tellOf(moves, task, { name: APPROVAL_EVENT + name, value: decision, decision }, nowMs);
+    const outcome = tellOf(moves, task, { name: APPROVAL_EVENT + name, value: decision, key: decision, decision }, nowMs);
     if (outcome.at === 'told') moves.approvals.decided(approval);
     return outcome;
   });

@@ -56,11 +56,11 @@ function cancel(moves: MemoryMoves, task: MemoryTask, { by, reason }: Steering, 
 function pause(moves: MemoryMoves, task: MemoryTask, item: Steering, nowMs: number, done: Cancelled): Done {
   if (isTerminal(task.status)) return refused(task, 'ended');
   if (isPaused(task)) return DONE;
+  if (task.more?.noted?.action === 'cancel') return refused(task, 'cancelling');
   told(task, item, nowMs);
   if (isHeld(task)) {
     const more = moreOf(task);
-    // Who is to be cancelled need not be paused.
-    more.noted ??= { action: 'pause', by: item.by, reason: item.reason };
+    more.noted = { action: 'pause', by: item.by, reason: item.reason };
     done.held.push({ id: task.id, fence: task.fence });
     return { at: 'noted', fence: task.fence };
   }
@@ -140,7 +140,7 @@ function isPaused({ status, parkedFor }: MemoryTask): boolean {
   return status === 'parked' && parkedFor === 'operator';
 }
 
-function refused({ status }: MemoryTask, why: 'ended' | 'not-ended' | 'not-paused' | 'undone'): Done {
+function refused({ status }: MemoryTask, why: 'ended' | 'not-ended' | 'not-paused' | 'undone' | 'cancelling'): Done {
   return { at: 'refused', why, status };
 }
 

@@ -242,14 +242,17 @@ export class MemoryTasks {
     });
   }
 
-  list({ status, kind, after, limit }: Parameters<Store['list']>[0]): TaskRecord[] {
+  list({ status, kind, parkedFor, after, limit }: Parameters<Store['list']>[0]): TaskRecord[] {
     const { tasks, byId } = this.#moves;
     const found: TaskRecord[] = [];
     const last = after === undefined ? undefined : byId.get(after);
     if (after !== undefined && last === undefined) throw unknownAfter(after);
     for (let at = last === undefined ? 0 : last.seq + 1; at < tasks.length && found.length < Math.floor(limit); at += 1) {
       const task = tasks[at]!;
-      if ((status === undefined || task.status === status) && (kind === undefined || task.kind.name === kind)) found.push(toRecord(task));
+      if (status !== undefined && task.status !== status) continue;
+      if (kind !== undefined && task.kind.name !== kind) continue;
+      if (parkedFor !== undefined && (task.status !== 'parked' || task.parkedFor !== parkedFor)) continue;
+      found.push(toRecord(task));
     }
     return found;
   }

@@ -278,14 +278,15 @@ export class SqliteTasks {
   }
 
   /** `undefined` when `after` is not the id of a task. */
-  list({ status, kind, after, limit }: Parameters<Store['list']>[0]): TaskRecord[] | undefined {
+  list({ status, kind, parkedFor, after, limit }: Parameters<Store['list']>[0]): TaskRecord[] | undefined {
     const { sql, claims } = this.#known;
     claims.write();
     const last = after === undefined ? [0] : (sql.seqOf.get(after) as unknown as [seq: number] | undefined);
     if (last === undefined) return undefined;
     const code = status === undefined ? undefined : STATUS[status];
-    const cells: Cell[] = [last[0]!, ...(code === undefined ? [] : [code]), ...(kind === undefined ? [] : [kind]), rowLimit(limit)];
-    return (sql.list(code, kind).all(...cells) as unknown as RecordRow[]).map(toRecord);
+    const narrowed = [code, kind, parkedFor].filter((cell) => cell !== undefined);
+    const rows = sql.list(code, kind, parkedFor).all(last[0]!, ...narrowed, rowLimit(limit));
+    return (rows as unknown as RecordRow[]).map(toRecord);
   }
 
   counts(): Record<string, TaskCounts> {

@@ -64,11 +64,14 @@ export class SqliteEvents {
     return items.map(({ id, name, decision }) => {
       const task = this.#find(id);
       if (task === undefined) return UNKNOWN;
+      const event = { id, name: `${APPROVAL_EVENT}${name}`, value: decision, key: decision };
+      const isKnown = task.status < FIRST_TERMINAL && this.#known.sql.toldWith.get(task.seq, event.name, event.key) !== undefined;
+      if (isKnown) return { at: 'known', value: decision };
       const expired = this.#known.sql.expiredApproval.get(task.seq, name, nowMs) as unknown as [number] | undefined;
       if (expired !== undefined && task.status < FIRST_TERMINAL) return { at: 'expired', expiresAtMs: expired[0] };
       const decided = Number(this.#known.sql.decide.run(task.seq, name).changes) === 1;
       if (!decided && task.status < FIRST_TERMINAL) return { at: 'not-asked' };
-      return this.#tell(task, { id, name: `${APPROVAL_EVENT}${name}`, value: decision }, nowMs, endings, decision);
+      return this.#tell(task, event, nowMs, endings, decision);
     });
   }
 

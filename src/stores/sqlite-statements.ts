@@ -255,9 +255,9 @@ export function prepareStatements(db: DatabaseSync) {
   };
 }
 
-function listStatements(rows: PrepareRows): (status: number | undefined, kind: string | undefined) => StatementSync {
+function listStatements(rows: PrepareRows): (status?: number, kind?: string, parkedFor?: string) => StatementSync {
   const prepared = new Map<string, StatementSync>();
-  return (status, kind) => {
+  return (status, kind, parkedFor) => {
     const from =
       status === undefined
         ? 'task not indexed where seq > ?'
@@ -266,7 +266,9 @@ function listStatements(rows: PrepareRows): (status: number | undefined, kind: s
           : status >= STATUS.failed
             ? `task indexed by task_ended_badly where seq > ? and status >= ${STATUS.failed} and status = ?`
             : 'task not indexed where seq > ? and status = ?';
-    const sql = `select ${RECORD} from ${from}${kind === undefined ? '' : ' and kind = ?'} order by seq limit ?`;
+    const ofKind = kind === undefined ? '' : ' and kind = ?';
+    const forThat = parkedFor === undefined ? '' : ` and status = ${STATUS.parked} and parked_for = ?`;
+    const sql = `select ${RECORD} from ${from}${ofKind}${forThat} order by seq limit ?`;
     let statement = prepared.get(sql);
     if (statement === undefined) prepared.set(sql, (statement = rows(sql)));
     return statement;

@@ -3,7 +3,7 @@ import type { Held, Steering, SteerOutcome, SteerReply } from '../../actors/port
 import type { Endings } from './sqlite-endings.ts';
 import type { HeldTask } from './sqlite-held.ts';
 import type { Known } from './sqlite-known.ts';
-import { isKept, NOTED, toFree } from './sqlite-rows.ts';
+import { isCancelNoted, isKept, NOTED, toFree } from './sqlite-rows.ts';
 import type { FreeRow, FreeTask } from './sqlite-rows.ts';
 import { hasCompensations } from './sqlite-undo.ts';
 import { FIRST_TERMINAL, STATUS, statusOf } from './task-status.ts';
@@ -83,7 +83,7 @@ export class SqliteSteering {
       case 'cancel':
         return run.undo === null ? this.#note(run, NOTED.cancel) : undoing(run.undo, run);
       case 'pause':
-        return this.#note(run, run.noted ?? NOTED.pause);
+        return isCancelNoted(run.noted) ? refused('cancelling', run) : this.#note(run, NOTED.pause);
     }
   }
 

@@ -1,42 +1,16 @@
 import { describe, expect, test } from 'vitest';
-import type { TaskRecord, TaskStatus } from 'drover';
+import type { TaskStatus } from 'drover';
 import type { CallRecord } from 'drover/fake-provider';
 import type { TriageResult } from '../../examples/inbox/agents.ts';
 import { writeInboxDigest } from '../../examples/inbox/inbox-digest.ts';
 import type { Label, Mail } from '../../examples/inbox/mails.ts';
 import { printReport, reportOf } from '../../examples/inbox/report.ts';
-import type { ReportInput } from '../../examples/inbox/report.ts';
+import type { JobTask, ReportInput } from '../../examples/inbox/report.ts';
 
 const STARTED = 10_000;
 
-function record(given: Pick<TaskRecord, 'id' | 'kind' | 'input' | 'status'> & Partial<TaskRecord>): TaskRecord {
-  return {
-    version: '1',
-    result: null,
-    error: null,
-    priority: 0,
-    attempt: 1,
-    losses: 0,
-    maxAttempts: 5,
-    maxLosses: 10,
-    fence: 1,
-    depth: 0,
-    parentId: null,
-    parkedFor: null,
-    submittedAtMs: 1_000,
-    finishedAtMs: STARTED + 500,
-    rootId: null,
-    tenant: null,
-    affinity: null,
-    orderKey: null,
-    deadlineMs: null,
-    locks: [],
-    dueAtMs: null,
-    undone: false,
-    kept: false,
-    noted: null,
-    ...given,
-  };
+function record(given: Pick<JobTask, 'id' | 'input' | 'status'> & Partial<JobTask>): JobTask {
+  return { result: undefined, parentId: null, submittedAtMs: 1_000, finishedAtMs: STARTED + 500, ...given };
 }
 
 const mail = (id: string, label: Label = 'ham', given: Partial<Mail> = {}): Mail => ({
@@ -60,25 +34,23 @@ const notes = (given: Partial<NonNullable<TriageResult['notes']>> = {}) => ({
   ...given,
 });
 
-function triaged(mailId: string, label: Label = 'ham', given: Partial<TaskRecord> = {}, result: Partial<TriageResult> = {}): TaskRecord {
+function triaged(mailId: string, label: Label = 'ham', given: Partial<JobTask> = {}, result: Partial<TriageResult> = {}): JobTask {
   const said: TriageResult = { mailId, label, confidence: 1, reason: 'Because.', notes: label === 'ham' ? notes() : null, ...result };
   return record({
     id: `section-001/triage#${mailId}`,
-    kind: 'triage',
-    input: JSON.stringify({ mailId }),
+    input: { mailId },
     status: 'completed',
-    result: JSON.stringify(said),
+    result: said,
     ...given,
   });
 }
 
-const section = (mailIds: readonly string[], status: TaskStatus = 'completed', markdown = '# Inbox\n\n- News'): TaskRecord =>
+const section = (mailIds: readonly string[], status: TaskStatus = 'completed', markdown = '# Inbox\n\n- News'): JobTask =>
   record({
     id: 'section-001',
-    kind: 'digest',
     status,
-    input: JSON.stringify({ title: 'August', mailIds }),
-    result: status === 'completed' ? JSON.stringify({ title: 'August', markdown, ham: 1, spam: 1, failed: 0 }) : null,
+    input: { title: 'August', mailIds },
+    result: status === 'completed' ? { title: 'August', markdown, ham: 1, spam: 1, failed: 0 } : undefined,
   });
 
 const input = (given: Partial<ReportInput>): ReportInput => ({
@@ -141,7 +113,7 @@ describe('the report', () => {
 
   test('counts a mail as unfinished that its section has yet to ask for, or that waits by itself', () => {
     const tasks = {
-      triage: [triaged('a', 'ham', { status: 'queued', result: null, finishedAtMs: null })],
+      triage: [triaged('a', 'ham', { status: 'queued', result: undefined, finishedAtMs: null })],
       digest: [section(['a', 'b'], 'parked')],
     };
     expect(reportOf(input({ tasks, interrupted: true }))).toMatchObject({ completed: 0, lost: 0, unfinished: 2 });

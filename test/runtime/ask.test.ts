@@ -43,7 +43,7 @@ describe('a run that asks', () => {
       { attempt: 1, fence: 1 },
       { attempt: 1, fence: 2 },
     ]);
-    expect(await fleet.task('x/child#1')).toMatchObject({ parentId: 'x', depth: 1, status: 'completed', result: '5000' });
+    expect(await fleet.task('x/child#1')).toMatchObject({ parentId: 'x', depth: 1, status: 'completed', result: 5_000 });
     expect(events.map((event) => `${event.name.slice(5)} ${event.id}`)).toEqual([
       'submitted x',
       'started x',

@@ -66,7 +66,7 @@ test('JEP-15: a run that held the event loop for longer than its lease does not 
   expect(await bed.drive(handle.result())).toBe(2);
   await bed.advance(60_000);
   expect({ runs, results }).toEqual({ runs: 2, results: ['first'] });
-  expect(await bed.drive(fleet.task('first'))).toMatchObject({ status: 'completed', result: '2', losses: 1 });
+  expect(await bed.drive(fleet.task('first'))).toMatchObject({ status: 'completed', result: 2, losses: 1 });
 });
 
 test('JEP-16: a process that dies between the work and its commit has it done again: two executions under one key, one completion', async () => {

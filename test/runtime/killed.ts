@@ -70,12 +70,7 @@ export class Mortal<K extends AgentMap> {
     for (;;) {
       const task = await this.ask((fleet) => fleet.task(id));
       if (task !== undefined && ['completed', 'failed', 'dead', 'cancelled'].includes(task.status)) {
-        const error = task.error === null ? null : (JSON.parse(task.error) as { message: string }).message;
-        return {
-          status: task.status,
-          result: task.result === null || task.result === '' ? null : (JSON.parse(task.result) as unknown),
-          error,
-        };
+        return { status: task.status, result: task.result ?? null, error: task.error?.message ?? null };
       }
       const untilMs = this.bed.nowMs + 50;
       await this.ask(async () => this.bed.sleep(untilMs - this.bed.nowMs));

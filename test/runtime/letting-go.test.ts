@@ -115,6 +115,7 @@ describe('cancelling a task that runs', () => {
     await inFlight(bed, fleet as never, steps);
     expect(await bed.drive(fleet.cancel('x'))).toBe('noted');
     expect(service.calls[0]!.aborted).toMatchObject({ code: 'DROVER_RUN_OVER', detail: { reason: 'cancelled' } });
+    expect(await bed.rejection(fleet.pause('x'))).toMatchObject({ code: 'DROVER_TASK_CANCELLING', detail: { id: 'x', status: 'running' } });
     expect(await bed.rejection(handle.result())).toMatchObject({ code: 'DROVER_TASK_CANCELLED' });
     await bed.drive(fleet.requeue('x'));
     const again = await bed.drive(fleet.submit('work', null, { id: 'x' }));

@@ -21,7 +21,7 @@ test('a task is claimed under lease, started, run, and committed with its result
   expect(seen).toEqual([{ id: 'answer', kind: 'double', attempt: 1, fence: 1, lockFence: 0 }]);
   expect(await fleet.task('answer')).toMatchObject({
     status: 'completed',
-    result: '42',
+    result: 42,
     error: null,
     attempt: 1,
     losses: 0,
@@ -164,7 +164,7 @@ test('a task whose attempts are used up is dead, and keeps the error of its last
   });
   expect(error.message).toContain('attempt 3');
   expect(failed).toMatchObject([{ id: 'x', status: 'dead', error: { message: 'attempt 3' } }]);
-  expect(JSON.parse((await fleet.task('x'))!.error!)).toMatchObject({ message: 'attempt 3', code: 'NO_HOPE' });
+  expect((await fleet.task('x'))!.error).toMatchObject({ message: 'attempt 3', code: 'NO_HOPE' });
   expect(fleet.stats).toMatchObject({ started: 3, retried: 2, dead: 1, failed: 0 });
 });
 

@@ -134,6 +134,32 @@ describe('an approval', () => {
     ]);
   });
 
+  test('given again by whoever did not hear that it had been taken is the same; another word is not', async () => {
+    await using bed = new Testbed();
+    const twice = agent({
+      run: async (_input: null, ctx) => {
+        const { by } = await ctx.approval('first', null);
+        await ctx.approval('second', null);
+        return by;
+      },
+    });
+    const fleet = await bed.start({ agents: { twice } });
+    const handle = await bed.drive(fleet.submit('twice', null, { id: 'x' }));
+    await bed.advance(1_000);
+    await bed.drive(fleet.approve('x', 'first', { by: 'Ada' }));
+    const events = bed.record(fleet, 'approval.decided');
+    await bed.drive(fleet.approve('x', 'first', { by: 'Ada' }));
+    expect(events).toEqual([]);
+    for (const [word, by] of [
+      ['approve', 'Bob'],
+      ['reject', 'Ada'],
+    ] as const) {
+      expect(await bed.rejection(fleet[word]('x', 'first', { by }))).toMatchObject({ code: 'DROVER_APPROVAL_NOT_ASKED' });
+    }
+    await bed.drive(fleet.approve('x', 'second'));
+    expect(await bed.drive(handle.result())).toBe('Ada');
+  });
+
   test('with a key is asked for, listed and decided under both', async () => {
     await using bed = new Testbed();
     const shipping = agent({

@@ -287,7 +287,7 @@ test.each(['input', 'event', 'answer'] as const)(
     const changed = await bed.start({ agents: agents(true) });
     await bed.advance(20_000);
     expect(await changed.task('x')).toMatchObject({ status: 'failed', kept: true, undone: false });
-    expect((await changed.task('x'))!.error).toContain('DROVER_PAYLOAD_INVALID');
+    expect((await changed.task('x'))!.error).toMatchObject({ code: 'DROVER_PAYLOAD_INVALID' });
     await bed.close(changed);
     const back = await bed.start({ agents: agents(false) });
     await bed.drive(back.requeue('x'));

@@ -18,12 +18,12 @@ export function steerOne(world: ModelWorld, { id, action }: Steering): Steered {
   const task = world.find(id);
   if (task === undefined) return { outcome: () => ({ at: 'unknown' }) };
   const done: Steered = { outcome: () => ({ at: 'done', status: task.status }) };
-  const refused = (why: 'ended' | 'not-ended' | 'not-paused' | 'undone'): Steered => {
+  const refused = (why: 'ended' | 'not-ended' | 'not-paused' | 'undone' | 'cancelling'): Steered => {
     const { status } = task;
     return { outcome: () => ({ at: 'refused', why, status }) };
   };
   const noted = (what: 'cancel' | 'pause'): Steered => {
-    task.noted = task.noted === 'cancel' ? 'cancel' : what;
+    task.noted = what;
     if (what === 'cancel') task.withParent = false;
     return { outcome: () => ({ at: 'noted', fence: task.fence }), held: [task] };
   };
@@ -52,7 +52,7 @@ export function steerOne(world: ModelWorld, { id, action }: Steering): Steered {
       task.withParent = false;
       return { ...done, ...world.cancel(task) };
     case 'pause':
-      if (isHeld(task)) return noted('pause');
+      if (isHeld(task)) return task.noted === 'cancel' ? refused('cancelling') : noted('pause');
       if (task.parkedFor !== 'operator') world.pause(task);
       return done;
     case 'unpause':

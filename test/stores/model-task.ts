@@ -60,7 +60,7 @@ export interface ModelTask {
   finishedAtMs: number | null;
   memory: (Remembered & { readonly row?: StateRow | null })[];
   events: (TaskEvent & { readonly key: string | undefined })[];
-  approvals: (Approval & { decided: boolean })[];
+  approvals: (Approval & { decided: string | undefined })[];
   /** Locks that it wants beside those it was submitted with. */
   grown: readonly LockWant[];
   /** The token of the locks that it holds; 0: it holds none. */

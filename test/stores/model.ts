@@ -230,7 +230,7 @@ export class Model {
       if (task.approvals.some((asked) => asked.name === name)) return true;
       this.#turns += 1;
       const asked = { id, kind: task.task.kind, name, request, askedAtMs: nowMs, expiresAtMs };
-      task.approvals.push({ ...asked, cursor: this.#turns, decided: false });
+      task.approvals.push({ ...asked, cursor: this.#turns, decided: undefined });
       return true;
     });
   }
@@ -239,7 +239,7 @@ export class Model {
     return items.map(({ id, fence, name }) => {
       const task = this.#world.holding({ id, fence });
       if (task === undefined) return false;
-      task.approvals = task.approvals.filter((asked) => asked.name !== name || asked.decided);
+      task.approvals = task.approvals.filter((asked) => asked.name !== name || asked.decided !== undefined);
       return true;
     });
   }
@@ -248,12 +248,14 @@ export class Model {
     const { reply, ready } = this.#world.command(nowMs, () =>
       items.map(({ id, name, decision }): SignalOutcome => {
         const task = this.#world.find(id);
-        const asked = task?.approvals.find((approval) => approval.name === name && !approval.decided);
+        const same = task?.approvals.some((approval) => approval.name === name && approval.decided === decision) === true;
+        if (same && !hasEnded(task)) return { at: 'known', value: decision };
+        const asked = task?.approvals.find((approval) => approval.name === name && approval.decided === undefined);
         if (task !== undefined && !hasEnded(task) && (asked === undefined || task.undo !== null)) return { at: 'not-asked' };
         const expiresAtMs = asked?.expiresAtMs ?? Infinity;
         if (task !== undefined && !hasEnded(task) && expiresAtMs <= nowMs) return { at: 'expired', expiresAtMs };
         const told = this.#tell({ id, name: `approval:${name}`, value: decision });
-        if (told.at === 'told') asked!.decided = true;
+        if (told.at === 'told') asked!.decided = decision;
         return told;
       }),
     );
@@ -263,7 +265,7 @@ export class Model {
   approvals(nowMs: number): Approval[] {
     const open = this.#world.tasks
       .filter((task) => !hasEnded(task) && task.undo === null)
-      .flatMap((task) => task.approvals.filter(({ decided }) => !decided));
+      .flatMap((task) => task.approvals.filter(({ decided }) => decided === undefined));
     const waits = ({ expiresAtMs }: Approval): boolean => expiresAtMs === null || expiresAtMs > nowMs;
     return open
       .filter(waits)

@@ -146,7 +146,7 @@ export class Client {
     this.#witness.isMended = true;
     try {
       for (const { id, error } of await fleet.tasks({ status: 'dead', limit: 1_000 })) {
-        if (!(error ?? '').includes(NOT_UNDONE)) continue;
+        if (!JSON.stringify(error).includes(NOT_UNDONE)) continue;
         this.#witness.putBack.add(id);
         await fleet.requeue(id);
       }

@@ -39,7 +39,7 @@ export interface ApprovalWithdrawal extends Held {
   readonly name: string;
 }
 
-/** Decides what a task asks: it is told of the event `approval:<name>`. */
+/** Decides what a task asks: it is told of the event `approval:<name>`. The same decision again is known, until the task has ended. */
 export interface Decision {
   readonly id: string;
   readonly name: string;
@@ -89,6 +89,8 @@ export type SteerOutcome =
   | { readonly at: 'noted'; readonly fence: number }
   /** `undone`: all that it had done has been compensated, so it cannot be put back. */
   | { readonly at: 'refused'; readonly why: 'ended' | 'not-ended' | 'not-paused' | 'undone'; readonly status: TaskStatus }
+  /** To be paused, but its run has been told to let go to be cancelled. */
+  | { readonly at: 'refused'; readonly why: 'cancelling'; readonly status: TaskStatus }
   /** It would be put back to be run, and fail again at once. */
   | { readonly at: 'refused'; readonly why: 'deadline'; readonly status: TaskStatus; readonly deadlineMs: number }
   /** It is being undone already, and ends like that then: that is not cancelled. */

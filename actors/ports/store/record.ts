@@ -81,6 +81,8 @@ export interface RecordStore {
   list(query: {
     readonly status?: TaskStatus;
     readonly kind?: string;
+    /** Only what is parked, and for that reason. */
+    readonly parkedFor?: string;
     readonly after?: string;
     readonly limit: number;
   }): Promise<readonly TaskRecord[]>;

@@ -1,7 +1,7 @@
 /** Fleet model: what must be there of a fleet, whatever happened to it. As small as it can be. */
 import { isDeepStrictEqual } from 'node:util';
 import { isTerminal } from '../../../actors/ports/store.ts';
-import type { TaskRecord } from '../../../actors/ports/store.ts';
+import type { TaskLook } from '../../runtime/task-look.ts';
 import type { VirtualFleet } from './virtual-fleet.ts';
 import { FleetModelError } from './errors.ts';
 
@@ -13,7 +13,7 @@ export interface ModelTask {
   /** The submission was answered: it is there. Otherwise nobody knows, until the task is seen. */
   isSure: boolean;
   /** How it was seen to end: that is for ever. */
-  ended: Pick<TaskRecord, 'status' | 'result' | 'error'> | undefined;
+  ended: Pick<TaskLook, 'status' | 'result' | 'error'> | undefined;
 }
 
 export class FleetModel {
@@ -51,7 +51,7 @@ export class FleetModel {
         continue;
       }
       task.isSure = true;
-      if (found.kind !== task.kind || !isDeepStrictEqual(JSON.parse(found.input), task.input))
+      if (found.kind !== task.kind || !isDeepStrictEqual(toJson(found.input), task.input))
         fail(`to be of ${task.kind}, with the input ${JSON.stringify(task.input)}`);
       if (task.ended !== undefined && !isDeepStrictEqual(endOf(found), task.ended)) fail(`to stay ${task.ended.status}, as it was`);
       if (isTerminal(found.status)) task.ended = endOf(found);
@@ -59,7 +59,7 @@ export class FleetModel {
   }
 }
 
-function endOf({ status, result, error }: TaskRecord): NonNullable<ModelTask['ended']> {
+function endOf({ status, result, error }: TaskLook): NonNullable<ModelTask['ended']> {
   return { status, result, error };
 }
 

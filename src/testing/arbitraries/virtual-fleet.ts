@@ -3,9 +3,10 @@
  * the real `run` functions, on a store in memory that outlives its processes, with stand-ins for the
  * dependencies: what `simulate` does, without a mind of its own. The invariants are checked all the while.
  */
-import type { TaskRecord } from '../../../actors/ports/store.ts';
 import type { CloseOptions, Fleet, SubmitOptions } from '../../runtime/fleet.ts';
 import type { TaskHandle } from '../../runtime/handle.ts';
+import { lookAt } from '../../runtime/task-look.ts';
+import type { TaskLook } from '../../runtime/task-look.ts';
 import type { InputOf, OutputOf } from '../../topology/contract.ts';
 import type { AgentMap, Topology } from '../../topology/fleet.ts';
 import { INVARIANTS } from '../invariants/index.ts';
@@ -113,8 +114,9 @@ export class VirtualFleet<K extends AgentMap = AgentMap> implements AsyncDisposa
   }
 
   /** The task as the store has it now, or undefined. Takes no time. */
-  task(id: string): TaskRecord | undefined {
-    return this.#world.scene.task(id);
+  task(id: string): TaskLook | undefined {
+    const record = this.#world.scene.task(id);
+    return record === undefined ? undefined : lookAt(record);
   }
 
   /**
@@ -140,7 +142,7 @@ export class VirtualFleet<K extends AgentMap = AgentMap> implements AsyncDisposa
    *
    * @throws VirtualFleetDownError, StoreFailedError
    */
-  lookUp(id: string): Promise<TaskRecord | undefined> {
+  lookUp(id: string): Promise<TaskLook | undefined> {
     const fleet = this.#world.process?.fleet;
     return fleet === undefined ? Promise.reject(this.#down()) : this.drive(fleet.task(id));
   }

@@ -56,6 +56,8 @@ export function approving(makePlace: MakePlace): void {
       await ask(run, 'pay');
       expect(await decide('a', 'pay')).toEqual([{ at: 'told', n: 0 }]);
       expect(await decide('a', 'pay', '"no"')).toEqual([{ at: 'not-asked' }]);
+      // The same word again, of whoever did not hear the answer.
+      expect(await decide('a', 'pay')).toEqual([{ at: 'known', value: '"yes"' }]);
       expect(await decide('a', 'other')).toEqual([{ at: 'not-asked' }]);
       expect(await decide('nobody', 'pay')).toEqual([{ at: 'unknown' }]);
       expect((await bench.given(run)).events).toHaveLength(1);
@@ -69,7 +71,7 @@ export function approving(makePlace: MakePlace): void {
       await decide('a', 'pay');
       expect(await ask(run, 'pay')).toEqual([true]);
       expect(await asked()).toEqual([]);
-      expect(await decide('a', 'pay')).toEqual([{ at: 'not-asked' }]);
+      expect(await decide('a', 'pay', '"no"')).toEqual([{ at: 'not-asked' }]);
     });
 
     const withdraw = ({ id, fence }: { id: string; fence: number }, name: string) =>
@@ -178,7 +180,8 @@ export function approving(makePlace: MakePlace): void {
       await decide('a', 'pay');
       await bench.crashAndOpen();
       expect(await asked()).toEqual(['a send']);
-      expect(await decide('a', 'pay')).toEqual([{ at: 'not-asked' }]);
+      expect(await decide('a', 'pay')).toEqual([{ at: 'known', value: '"yes"' }]);
+      expect(await decide('a', 'pay', '"no"')).toEqual([{ at: 'not-asked' }]);
       expect(await decide('a', 'send')).toEqual([{ at: 'told', n: 0 }]);
       await bench.submit(newTask('b'));
     });
@@ -187,8 +190,11 @@ export function approving(makePlace: MakePlace): void {
       const run = await bench.running('a');
       await ask(run, 'pay');
       const item = { id: 'a', name: 'pay', decision: '1' };
-      const { outcomes } = await bench.store.decideApproval([item, item, { ...item, id: 'nobody' }], bench.nowMs);
-      expect(outcomes).toEqual([{ at: 'told', n: 0 }, { at: 'not-asked' }, { at: 'unknown' }]);
+      const { outcomes } = await bench.store.decideApproval(
+        [item, item, { ...item, decision: '2' }, { ...item, id: 'nobody' }],
+        bench.nowMs,
+      );
+      expect(outcomes).toEqual([{ at: 'told', n: 0 }, { at: 'known', value: '1' }, { at: 'not-asked' }, { at: 'unknown' }]);
     });
   });
 }

@@ -109,6 +109,11 @@ export function looking(makePlace: MakePlace): void {
       }
       expect(await ids({ kind: 'short', limit: 9 })).toEqual(['failed', 'dead', 'parked', 'leased', 'queued']);
       expect(await ids({ status: 'cancelled', limit: 9 })).toEqual([]);
+      expect(await ids({ parkedFor: 'r', limit: 9 })).toEqual(['parked']);
+      expect(await ids({ parkedFor: 'r', status: 'parked', kind: 'short', limit: 9 })).toEqual(['parked']);
+      expect(await ids({ parkedFor: 'r', kind: 'long', limit: 9 })).toEqual([]);
+      expect(await ids({ parkedFor: 'r', status: 'queued', limit: 9 })).toEqual([]);
+      expect(await ids({ parkedFor: 'other', limit: 9 })).toEqual([]);
       expect(await ids({ kind: 'none', limit: 9 })).toEqual([]);
     });
 
