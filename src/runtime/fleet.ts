@@ -6,6 +6,7 @@ import type { OpenCommand, TaskCounts } from '../../actors/ports/store.ts';
 import { memoryStore } from '../stores/memory.ts';
 import type { InputOf, OutputOf } from '../topology/contract.ts';
 import type { AgentMap, Topology } from '../topology/fleet.ts';
+import type { EventsOf } from '../topology/fitting.ts';
 import type { ScheduleSpec } from '../topology/schedule.ts';
 import type { DependencyLook } from './dependencies.ts';
 import { SuspendReasonError } from './errors.ts';
@@ -38,7 +39,7 @@ export interface CloseOptions {
   readonly deadlineMs?: number;
 }
 
-type Task<K extends AgentMap, N extends keyof K> = TaskHandle<OutputOf<K[N]>>;
+type Task<K extends AgentMap, N extends keyof K> = TaskHandle<OutputOf<K[N]>, EventsOf<K[N]>>;
 
 export class Fleet<K extends AgentMap = AgentMap> {
   readonly topology: Topology<K>;
@@ -127,7 +128,7 @@ export class Fleet<K extends AgentMap = AgentMap> {
    * @example
    * await fleet.schedule('digest', { kind: 'digest', cron: '0 7 * * 1-5', timezone: 'Europe/Zurich' });
    */
-  async schedule(name: string, spec: ScheduleSpec & { readonly kind: keyof K & string }): Promise<void> {
+  async schedule<N extends keyof K & string>(name: string, spec: ScheduleSpec<N, InputOf<K[N]>>): Promise<void> {
     return this.#machinery.open().schedules.schedule(name, spec);
   }
 

@@ -1,5 +1,7 @@
 /** Handle: one submitted task, as its submitter holds it. */
+import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { ChildRecord } from '../../actors/ports/store.ts';
+import type { EventMap } from '../topology/context.ts';
 import { TaskFailedError } from './errors.ts';
 import { decode } from './payload.ts';
 import { readErrorRecord } from './task-error.ts';
@@ -33,7 +35,8 @@ export interface TaskControl {
   forget(id: string): void;
 }
 
-export class TaskHandle<Out = unknown> {
+/** `E`: the outside events that its kind declares. */
+export class TaskHandle<Out = unknown, E extends EventMap = EventMap> {
   readonly id: string;
   readonly kind: string;
   readonly #control: TaskControl | undefined;
@@ -76,7 +79,7 @@ export class TaskHandle<Out = unknown> {
   }
 
   /** As `fleet.signal`. */
-  async signal(name: string, payload?: unknown, options?: SignalOptions): Promise<void> {
+  async signal<N extends keyof E & string>(name: N, payload?: StandardSchemaV1.InferInput<E[N]>, options?: SignalOptions): Promise<void> {
     return this.#control!.signal(this.id, name, payload, options);
   }
 

@@ -166,14 +166,17 @@ export interface AgentSpec<
 /** Where claimed tasks wait for workers. */
 export type MailboxMode = 'shared' | 'dedicated' | 'steal';
 
-export interface Agent<In = unknown, Out = unknown> extends Contract<In, Out> {
+/** `A`: the contracts that it asks by; `E`: the outside events that it waits for. */
+export interface Agent<In = unknown, Out = unknown, A extends ContractMap = {}, E extends EventMap = {}> extends Contract<In, Out> {
   readonly is: 'agent';
+  /** Never there: carries types, as `types` does. */
+  readonly declared?: { readonly asks: A; readonly events: E };
   // oxlint-disable-next-line typescript/no-explicit-any -- the runtime runs every kind; types are held where it is defined
   readonly spec: AgentSpec<any, any, any, any, any, any, any, any>;
 }
 
 // oxlint-disable-next-line typescript/no-explicit-any -- see AnyContract
-export type AnyAgent = Agent<any, any>;
+export type AnyAgent = Agent<any, any, any, any>;
 
 /**
  * Declares a kind of agent. Only `run`, or a `machine` in its place, is needed: every other field has a default that is safe.
@@ -194,7 +197,7 @@ export function agent<
   const U extends DependencyMap = {},
   const A extends ContractMap = {},
   const E extends EventMap = {},
->(spec: MachineAgentSpec<I, P, RI, RO, U, A, R, E>): Agent<I, RO>;
+>(spec: MachineAgentSpec<I, P, RI, RO, U, A, R, E>): Agent<I, NoInfer<RO>, A, E>;
 export function agent<
   P = unknown,
   I = P,
@@ -204,7 +207,7 @@ export function agent<
   const U extends DependencyMap = {},
   const A extends ContractMap = {},
   const E extends EventMap = {},
->(spec: AgentSpec<I, P, RI, RO, U, A, R, E>): Agent<I, RO>;
+>(spec: AgentSpec<I, P, RI, RO, U, A, R, E>): Agent<I, NoInfer<RO>, A, E>;
 export function agent(given: AnyAgent['spec'] | AnyMachineSpec): AnyAgent {
   const problem = checkShape(agentShape, given) ?? checkNames(given) ?? checkRun(given);
   if (problem !== undefined) throw new TopologyError({ ...problem, path: ['agent', ...problem.path] });

@@ -11,8 +11,9 @@ import type { AnyAgent, BackoffSpec, BudgetTree, Isolation, MailboxMode } from '
 import type { AnyDependency } from './dependency.ts';
 import { checkShape } from '../../actors/kernel/shape.ts';
 import type { Problem } from '../../actors/kernel/shape.ts';
+import type { Fitting, ScheduleOf } from './fitting.ts';
 import { planSchedules } from './schedule.ts';
-import type { SchedulePlan, ScheduleSpec } from './schedule.ts';
+import type { SchedulePlan } from './schedule.ts';
 import { fleetShape, NAME, NAMED } from './shapes.ts';
 import { TopologyError } from './topology-error.ts';
 
@@ -63,7 +64,8 @@ export interface FleetSpec<K extends AgentMap> {
   readonly name: string;
   /** `import.meta.url` of the module that exports the topology: what other processes load. */
   readonly module?: string;
-  readonly agents: K;
+  /** Whom one of them asks by a contract takes and gives what that says, also by its types. */
+  readonly agents: K & Fitting<NoInfer<K>>;
   readonly supervision?: SupervisionSpec;
   /**
    * Watches every worker against its own history and its peers, and acts as an operator would: notes,
@@ -83,7 +85,7 @@ export interface FleetSpec<K extends AgentMap> {
   /** How long waiting makes up for one level of a task's priority. Default 60,000. */
   readonly agingMs?: number;
   /** Recurring tasks, by name. */
-  readonly schedules?: Readonly<Record<string, ScheduleSpec>>;
+  readonly schedules?: Readonly<Record<string, ScheduleOf<NoInfer<K>>>>;
   readonly bounds?: BoundsSpec;
 }
 

@@ -7,10 +7,11 @@ import type { AgentMap } from './fleet.ts';
 import { NAME, NAMED } from './shapes.ts';
 import { TopologyError } from './topology-error.ts';
 
-export interface ScheduleSpec {
+export interface ScheduleSpec<N extends string = string, In = unknown> {
   /** The kind that it makes tasks of. */
-  readonly kind: string;
-  readonly input?: unknown;
+  readonly kind: N;
+  /** Of each of them. Default: none. */
+  readonly input?: In;
   /** Five or six fields, the first of six being seconds; or a name such as `@daily`. Exactly one of `cron` and `everyMs`. */
   readonly cron?: string;
   /** Of the cron expression, e.g. `Europe/Zurich`. Default `UTC`. */

@@ -92,7 +92,7 @@ export class Mortal<K extends AgentMap> {
       bed.kill();
     };
     const store = faultyStore(memoryStore(bed.disk), { committed, isGone: () => isGone }, (ms) => bed.sleep(ms));
-    this.#fleet = await bed.start(this.#spec, { store });
+    this.#fleet = await bed.start<K>(this.#spec, { store });
     isUp = true;
   }
 }

@@ -31,7 +31,7 @@ function noting(bed: Testbed, afterMs = 0) {
   return { ran, digest };
 }
 
-const every = (more: Partial<ScheduleSpec> = {}): ScheduleSpec => ({ kind: 'digest', cron: '* * * * *', ...more });
+const every = (more: Partial<ScheduleSpec<'digest'>> = {}): ScheduleSpec<'digest'> => ({ kind: 'digest', cron: '* * * * *', ...more });
 
 /** The minutes that ids name. */
 const turns = (ran: readonly { readonly id: string }[]): string[] => ran.map(({ id }) => id.replace('schedule:nightly@', ''));
@@ -102,7 +102,7 @@ describe('a schedule of the topology', () => {
   test('that has not changed keeps counting from when it was made', async () => {
     await using bed = atMinute();
     const { ran, digest } = noting(bed);
-    const schedules = { nightly: { kind: 'digest', everyMs: 10 * MINUTE } };
+    const schedules = { nightly: { kind: 'digest', everyMs: 10 * MINUTE } } as const;
     const beganMs = bed.nowMs;
     await bed.start({ agents: { digest }, schedules });
     await bed.advance(7 * MINUTE);

@@ -51,7 +51,7 @@ describe('an event from outside', () => {
     });
     const fleet = await bed.start({ agents: { either } });
     const handle = await bed.drive(fleet.submit('either', null, { id: 'x' }));
-    const pay = (payload: unknown) => handle.signal('paid', payload, { key: 'invoice-7' });
+    const pay = (payload: { readonly cents: number; readonly by?: string }) => handle.signal('paid', payload, { key: 'invoice-7' });
     await bed.drive(pay({ cents: 1, by: 'card' }));
     await bed.drive(pay({ by: 'card', cents: 1 }));
     await bed.drive(pay({ cents: 1 }));

@@ -69,7 +69,7 @@ describe('the turns of a schedule', () => {
 });
 
 describe('a topology with schedules', () => {
-  const define = (spec: object) => defineFleet({ name: 'demo', agents, schedules: { nightly: spec as ScheduleSpec } });
+  const define = (spec: object) => defineFleet({ name: 'demo', agents, schedules: { nightly: spec as ScheduleSpec<'digest', never> } });
 
   test('has each complete', () => {
     const { schedules } = define({ kind: 'digest', cron: '0 3 * * *' });

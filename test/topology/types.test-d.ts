@@ -220,7 +220,13 @@ const working = agent({
     return `${reply.text}${child.b}`;
   },
 });
-expectTypeOf(working).toEqualTypeOf<Agent<{ mailId: string }, string>>();
+type Asked = {
+  readonly parsing: typeof parsing;
+  readonly plain: typeof plain;
+  readonly summary: typeof summary;
+  readonly free: typeof free;
+};
+expectTypeOf(working).toEqualTypeOf<Agent<{ mailId: string }, string, Asked>>();
 
 agent({
   async run(_input: number, ctx) {
@@ -249,17 +255,90 @@ defineFleet({ name: 'test', agents: { summary } });
 // @ts-expect-error -- workers are no instances of a template
 defineFleet({ name: 'test', agents: { plain }, supervision: { strategy: 'dynamic' } });
 
+const noteIn = z.object({ text: z.string() });
+const noteOut = z.object({ kind: z.enum(['ask', 'fact']), words: z.number() });
+const asking = agent({ asks: { note: contract({ input: noteIn, output: noteOut }) }, run: async () => 1 });
+defineFleet({
+  name: 'test',
+  agents: { asking, note: agent({ input: noteIn, output: noteOut, run: async () => ({ kind: 'ask', words: 1 }) }) },
+});
+// Without a schema of its own an agent gives any text where the contract has two; what does not fit is refused when it runs.
+defineFleet({ name: 'test', agents: { asking, note: agent({ input: noteIn, run: async () => ({ kind: 'ask', words: 1 }) }) } });
+// More than is asked for is no harm, and neither is what has no type.
+defineFleet({ name: 'test', agents: { asking, note: agent({ run: async () => ({ kind: 'ask', words: 1, more: true }) }) } });
+defineFleet({ name: 'test', agents: { asking: agent({ asks: { note: contract() }, run: async () => 1 }), note: plain } });
+defineFleet({
+  name: 'test',
+  agents: {
+    // @ts-expect-error -- the note needs an author, of which the contract knows nothing
+    asking,
+    note: agent({ input: noteIn.extend({ author: z.string() }), output: noteOut, run: async () => ({ kind: 'ask', words: 1 }) }),
+  },
+});
+const wordless = agent({ input: noteIn, run: async () => ({ kind: 'ask' }) });
+defineFleet({
+  name: 'test',
+  agents: {
+    // @ts-expect-error -- the note has no words
+    asking,
+    note: wordless,
+  },
+});
+
+// Also where it is defined in its place.
+defineFleet({
+  name: 'test',
+  agents: {
+    // @ts-expect-error -- the note has no words
+    asking,
+    note: agent({ input: noteIn, run: async () => ({ kind: 'ask' }) }),
+  },
+});
+
+const nightly = { everyMs: 60_000 };
+defineFleet({
+  name: 'test',
+  agents: { plain, silent },
+  schedules: { a: { ...nightly, kind: 'plain', input: { a: 1 } }, b: { ...nightly, kind: 'silent' } },
+});
+// @ts-expect-error -- nobody is called that
+defineFleet({ name: 'test', agents: { plain }, schedules: { a: { ...nightly, kind: 'silent' } } });
+// @ts-expect-error -- a wrong payload
+defineFleet({ name: 'test', agents: { plain, silent }, schedules: { a: { ...nightly, kind: 'plain', input: { a: 'one' } } } });
+
+/** Never called: only its types count. */
+export async function signals(): Promise<void> {
+  const paid = z.object({ cents: z.coerce.number<string>() });
+  const waiting = agent({ events: { paid }, run: async (_input: null, ctx) => (await ctx.waitFor('paid')).cents });
+  const fleet = await startFleet(defineFleet({ name: 'test', agents: { waiting, plain } }));
+  const handle = await fleet.submit('waiting', null);
+  await handle.signal('paid', { cents: '5' }, { key: 'x' });
+  // @ts-expect-error -- what is told, not what the run gets
+  await handle.signal('paid', { cents: 5 });
+  // @ts-expect-error -- it waits for no such event
+  await handle.signal('payed', { cents: '5' });
+  // @ts-expect-error -- it waits for nothing
+  await (await fleet.submit('plain', { a: 1 })).signal('paid');
+  // Where the kind is not known, any event is.
+  await (handle as TaskHandle).signal('paid', 5);
+  await fleet.schedule('b', { kind: 'plain', input: { a: 1 }, everyMs: 60_000 });
+  // @ts-expect-error -- a wrong payload
+  await fleet.schedule('b', { kind: 'plain', input: { a: 'one' }, everyMs: 60_000 });
+  // @ts-expect-error -- nobody is called that
+  await fleet.schedule('b', { kind: 'nobody', everyMs: 60_000 });
+}
+
 /** Never called: only its types count. */
 export async function submits(): Promise<void> {
   const fleet = await startFleet(topology);
   expectTypeOf(fleet).toEqualTypeOf<Fleet<typeof topology.agents>>();
   const handle = await fleet.submit('parsing', { text: 'x', when: '2026-01-01' }, { id: 'x', priority: 1 });
-  expectTypeOf(handle).toEqualTypeOf<TaskHandle<{ label: 'spam' | 'ham'; isSpam: boolean }>>();
+  expectTypeOf(handle).toEqualTypeOf<TaskHandle<{ label: 'spam' | 'ham'; isSpam: boolean }, {}>>();
   expectTypeOf(handle.result()).toEqualTypeOf<Promise<{ label: 'spam' | 'ham'; isSpam: boolean }>>();
   expectTypeOf((await fleet.submit('plain', { a: 1 })).result()).toEqualTypeOf<Promise<{ b: string }>>();
   expectTypeOf((await fleet.submit('working', { mailId: '1' })).result()).toEqualTypeOf<Promise<string>>();
   const many = await fleet.submitMany('parsing', [{ input: { text: 'x', when: '2026-01-01' }, id: 'x' }]);
-  expectTypeOf(many).toEqualTypeOf<TaskHandle<{ label: 'spam' | 'ham'; isSpam: boolean }>[]>();
+  expectTypeOf(many).toEqualTypeOf<TaskHandle<{ label: 'spam' | 'ham'; isSpam: boolean }, {}>[]>();
   // @ts-expect-error -- one of them has a wrong payload
   await fleet.submitMany('plain', [{ input: { a: 1 } }, { input: { a: 'one' } }]);
   // @ts-expect-error -- nobody is called that
@@ -326,7 +405,9 @@ const chart = setup({
   },
   output: ({ context }) => ({ label: context.text }),
 });
-expectTypeOf(agent({ ...charted, machine: chart })).toEqualTypeOf<Agent<{ mailId: string }, { label: string }>>();
+expectTypeOf(agent({ ...charted, machine: chart })).toEqualTypeOf<
+  Agent<{ mailId: string }, { label: string }, (typeof charted)['asks'], (typeof charted)['events']>
+>();
 // With schemas the task's input is what the schema takes, and the machine gets what it makes of it.
 const schemed = agent({
   input: z.object({ mailId: z.coerce.string() }),

@@ -15,7 +15,7 @@ const RACE_MS = 40;
 export const REJECTED = 'as the program says';
 
 export function makeAgents(witness: Witness, sleep: (ms: number) => Promise<void>, mode: MailboxMode) {
-  const helperContract = contract<Program, readonly string[]>({});
+  const helperContract = contract<Program, Program, readonly string[], readonly string[]>({});
   const common = {
     writes: ({ writes }: Program) => writes,
     reads: ({ reads }: Program) => reads,
@@ -95,8 +95,8 @@ export function makeAgents(witness: Witness, sleep: (ms: number) => Promise<void
       leave();
     }
   };
-  const helper = agent({ ...common, replicas: 2, run: run as never });
-  const work = agent({ ...common, replicas: 3, orderKey: ({ key }: Program) => key, run: run as never });
+  const helper = agent({ ...common, replicas: 2, run });
+  const work = agent({ ...common, replicas: 3, orderKey: ({ key }: Program) => key, run });
   return { work, helper } as const;
 }
 
