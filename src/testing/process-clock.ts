@@ -59,9 +59,15 @@ export class ProcessClock implements Clock {
   }
 
   #arm(wake: Wake): void {
-    wake.cancel = this.#world.wakeAt(wake.atMs - this.#aheadMs, () => {
+    wake.cancel = this.#world.wakeAt(this.#worldMsOf(wake.atMs), () => {
       this.#wakes.delete(wake);
       wake.fire();
     });
+  }
+
+  /** When it is that late by this clock. Sums of fractions are rounded: whoever was woken before would only ask again, for ever. */
+  #worldMsOf(atMs: number): number {
+    const worldMs = atMs - this.#aheadMs;
+    return worldMs + this.#aheadMs < atMs ? worldMs + Math.abs(worldMs) * Number.EPSILON : worldMs;
   }
 }

@@ -44,6 +44,24 @@ describe('a virtual clock', () => {
 });
 
 describe('a process clock', () => {
+  test('wakes nobody before it shows that time itself, however its sums are rounded', () => {
+    // Of such times a millisecond has 4,096 parts: half a part is rounded up or down.
+    const halves = fc.integer({ min: -1e6, max: 1e6 });
+    fc.assert(
+      fc.property(halves, fc.nat(1e6), (ahead, delay) => {
+        const world = new VirtualClock(1_750_000_000_000);
+        const clock = new ProcessClock(world);
+        clock.step(ahead / 8_192);
+        const atMs = clock.nowMs() + delay / 4_096;
+        let seenMs = 0;
+        clock.wakeAt(atMs, () => (seenMs = clock.nowMs()));
+        world.fireNext();
+        expect(seenMs).toBeGreaterThanOrEqual(atMs);
+        expect(seenMs - atMs).toBeLessThan(0.001);
+      }),
+    );
+  });
+
   test('set ahead, is nearer to its deadlines, and the world is not', () => {
     const world = new VirtualClock();
     const clock = new ProcessClock(world);
