@@ -433,8 +433,15 @@ export async function startFleetWith<K extends AgentMap>(
 
 function openingOf({ bounds, agingMs, kinds }: Topology, nowMs: number): OpenCommand {
   const limits = Object.values(kinds).map(
-    ({ kind, backlog, tenantWeights }) =>
-      [kind, { weights: tenantWeights, ...(backlog === undefined ? {} : { maxUnfinished: backlog }) }] as const,
+    ({ kind, backlog, tenantBacklog, tenantWeights }) =>
+      [
+        kind,
+        {
+          weights: tenantWeights,
+          ...(backlog === undefined ? {} : { maxUnfinished: backlog }),
+          ...(tenantBacklog === undefined ? {} : { maxOfTenant: tenantBacklog }),
+        },
+      ] as const,
   );
   return { nowMs, maxUnfinished: bounds.unfinished, maxFamily: bounds.family, agingMs, kinds: Object.fromEntries(limits) };
 }

@@ -46,12 +46,12 @@ export class RoomEstimate {
     this.#accepted.set(kind, (this.#accepted.get(kind) ?? 0) + 1);
   }
 
-  /** For one more that is refused. `kind`: it is full of that kind; undefined: of everything. */
-  retryAfterMs(nowMs: number, kind: string | undefined): number {
+  /** For one more that is refused. `kind`: it is full of that kind; undefined: of everything. `tenant`: of that one's tasks. */
+  retryAfterMs(nowMs: number, kind: string | undefined, tenant?: { readonly name: string; readonly limit: number }): number {
     this.#look(nowMs);
-    const key = kind ?? ALL;
-    const pace = this.#pace(key);
+    const pace = this.#pace(kind ?? ALL, tenant?.limit);
     if (pace === undefined) return UNKNOWN_MS;
+    const key = tenant === undefined ? (kind ?? ALL) : JSON.stringify([kind, tenant.name]);
     const { eachMs, allMs } = pace;
     const nextMs = Math.max(nowMs, this.#promisedMs.get(key) ?? 0) + eachMs;
     const promisedMs = Math.min(nextMs > nowMs + allMs ? nowMs + eachMs : nextMs, nowMs + LATEST_MS);
@@ -59,8 +59,11 @@ export class RoomEstimate {
     return Math.ceil(Math.max(SOONEST_MS, promisedMs - nowMs));
   }
 
-  /** How long it has taken lately until there was room for one more, and how long all that is unfinished takes at that. */
-  #pace(key: string): { readonly eachMs: number; readonly allMs: number } | undefined {
+  /**
+   * How long it has taken lately until there was room for one more, and how long all that is unfinished takes at that.
+   * `own`: how much of it is a tenant's, whose tasks are taken to end as fast as the others'.
+   */
+  #pace(key: string, own?: number): { readonly eachMs: number; readonly allMs: number } | undefined {
     const samples = this.#samples.length > 1 ? this.#samples : this.#before;
     const [first, last] = [samples[0], samples.at(-1)];
     if (first === undefined || last === undefined || first === last) return undefined;
@@ -68,8 +71,9 @@ export class RoomEstimate {
     const grown = unfinished - (first.unfinished.get(key) ?? 0);
     const made = (last.accepted.get(key) ?? 0) - (first.accepted.get(key) ?? 0) - grown;
     if (made <= 0) return { eachMs: Infinity, allMs: Infinity };
-    const eachMs = (last.atMs - first.atMs) / made;
-    return { eachMs, allMs: eachMs * Math.max(1, unfinished) };
+    const share = own === undefined ? 1 : Math.min(1, own / Math.max(1, unfinished));
+    const eachMs = (last.atMs - first.atMs) / (made * share);
+    return { eachMs, allMs: eachMs * Math.max(1, own ?? unfinished) };
   }
 
   /** Counts, at most once a second, and only while somebody is refused: a fleet that has room pays nothing for this. */

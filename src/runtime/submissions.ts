@@ -142,8 +142,12 @@ export class Submissions implements TaskControl {
     this.#room.accepted(kind);
   }
 
-  full({ of = 'store', limit }: Extract<SubmitOutcome, { readonly at: 'full' }>, kind: string): FleetFullError {
-    const retryAfterMs = this.#room.retryAfterMs(this.#options.engine.nowMs(), of === 'kind' ? kind : undefined);
+  full({ of = 'store', limit }: Extract<SubmitOutcome, { readonly at: 'full' }>, { kind, tenant = '' }: NewTask): FleetFullError {
+    const nowMs = this.#options.engine.nowMs();
+    const retryAfterMs =
+      of === 'tenant'
+        ? this.#room.retryAfterMs(nowMs, kind, { name: tenant, limit })
+        : this.#room.retryAfterMs(nowMs, of === 'kind' ? kind : undefined);
     return new FleetFullError({ of, limit, retryAfterMs }, kind);
   }
 
@@ -177,7 +181,7 @@ export class Submissions implements TaskControl {
     }
     open.waiting += 1;
     this.#submitting += 1;
-    engine.submit(task, new Submission(this, engine, open, task.input, resolve, reject));
+    engine.submit(task, new Submission(this, engine, open, task, resolve, reject));
     return open.handle;
   }
 }
@@ -199,7 +203,7 @@ class Submission implements Requester<SubmitOutcome> {
   readonly #submissions: Submissions;
   readonly #engine: RunEngine;
   readonly #open: OpenHandle;
-  readonly #input: string;
+  readonly #task: NewTask;
   readonly #resolve: (handle: TaskHandle) => void;
   readonly #reject: (error: unknown) => void;
 
@@ -207,14 +211,14 @@ class Submission implements Requester<SubmitOutcome> {
     submissions: Submissions,
     engine: RunEngine,
     open: OpenHandle,
-    input: string,
+    task: NewTask,
     resolve: (handle: TaskHandle) => void,
     reject: (error: unknown) => void,
   ) {
     this.#submissions = submissions;
     this.#engine = engine;
     this.#open = open;
-    this.#input = input;
+    this.#task = task;
     this.#resolve = resolve;
     this.#reject = reject;
   }
@@ -222,10 +226,10 @@ class Submission implements Requester<SubmitOutcome> {
   replied(outcome: SubmitOutcome): void {
     const { handle } = this.#open;
     const { id, kind } = handle;
-    if (outcome.at === 'full') return this.failed(this.#submissions.full(outcome, kind));
+    if (outcome.at === 'full') return this.failed(this.#submissions.full(outcome, this.#task));
     if (outcome.at === 'known') {
       const { task } = outcome;
-      if (task.kind !== kind || !this.#submissions.isSameInput(kind, task.input, this.#input))
+      if (task.kind !== kind || !this.#submissions.isSameInput(kind, task.input, this.#task.input))
         return this.failed(new TaskConflictError(id, kind, task));
       if (isTerminal(task.status)) {
         this.#engine.forget(id, handle);

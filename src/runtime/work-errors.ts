@@ -3,15 +3,15 @@ import { describe, DroverError } from '../../actors/kernel/errors.ts';
 import type { TaskStatus } from '../../actors/ports/store.ts';
 
 /**
- * As many are unfinished as are accepted: in the store (`bounds.unfinished`), of the kind (its `backlog`), or submits of
- * this process that the store has not answered yet (`submitting`). Come back after `retryAfterMs`: by then there is room
+ * As many are unfinished as are accepted: in the store (`bounds.unfinished`), of the kind (its `backlog`), of that tenant
+ * of the kind (`tenantBacklog`), or submits of this process that the store has not answered yet (`submitting`). Come back after `retryAfterMs`: by then there is room
  * for you and for those who were refused before you, if tasks go on ending as fast as they have lately.
  */
 export class FleetFullError extends DroverError {
   readonly code = 'DROVER_FLEET_FULL';
   readonly retryable = true;
   override readonly detail: {
-    readonly of: 'store' | 'kind' | 'family' | 'submitting';
+    readonly of: 'store' | 'kind' | 'tenant' | 'family' | 'submitting';
     readonly limit: number;
     readonly retryAfterMs: number;
     /** Of a `submitMany`: the ids of those that are there all the same. */
@@ -23,9 +23,11 @@ export class FleetFullError extends DroverError {
     const what =
       of === 'kind'
         ? `${limit} unfinished tasks of ${kind} are there already (backlog of ${kind})`
-        : of === 'submitting'
-          ? `${limit} submits have not been answered by the store yet`
-          : `${limit} unfinished tasks are in the store already (bounds.unfinished)`;
+        : of === 'tenant'
+          ? `${limit} unfinished tasks of ${kind} are there already for that tenant (tenantBacklog of ${kind})`
+          : of === 'submitting'
+            ? `${limit} submits have not been answered by the store yet`
+            : `${limit} unfinished tasks are in the store already (bounds.unfinished)`;
     super(`${what}${others}; submit again in ${retryAfterMs} ms`);
     this.detail = detail;
   }

@@ -38,6 +38,7 @@ export function checkOpen({ nowMs, maxFamily, agingMs, mostPassed, kinds }: Open
   for (const [kind, limits] of Object.entries(kinds ?? {})) {
     checkText(kind, 'kind');
     if (limits.maxUnfinished !== undefined) checkBound(limits.maxUnfinished, 'maxUnfinished');
+    if (limits.maxOfTenant !== undefined) checkBound(limits.maxOfTenant, 'maxOfTenant');
     for (const [tenant, weight] of Object.entries(limits.weights ?? {})) {
       checkId(tenant, 'tenant');
       if (!(Number.isFinite(weight) && weight > 0)) throw new StoreInputError('weight', 'a number above 0', weight);

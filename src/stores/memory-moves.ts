@@ -28,7 +28,7 @@ import { nextFence, noCounts, rankOf } from './task-status.ts';
 type RunOutcome = Extract<StoryEntry, { at: 'run' }>['outcome'];
 
 const NOTHING: readonly never[] = [];
-const NO_LIMITS = { maxUnfinished: Infinity, weights: new Map<string, number>() };
+const NO_LIMITS = { maxUnfinished: Infinity, maxOfTenant: Infinity, weights: new Map<string, number>() };
 
 export class MemoryMoves {
   /** In order of arrival: `seq` is the index. */
@@ -77,7 +77,7 @@ export class MemoryMoves {
   kindOf(name: string): MemoryKind {
     let kind = this.kinds.get(name);
     if (kind === undefined) {
-      kind = { name, ready: new ReadyQueue(), boxes: new Map(), counts: noCounts(), unfinished: 0, ...NO_LIMITS };
+      kind = { name, ready: new ReadyQueue(), boxes: new Map(), counts: noCounts(), unfinished: 0, ofTenants: new Map(), ...NO_LIMITS };
       this.#limit(kind);
       this.kinds.set(name, kind);
     }
@@ -91,8 +91,9 @@ export class MemoryMoves {
   }
 
   #limit(kind: MemoryKind): void {
-    const { maxUnfinished = Infinity, weights = {} } = this.#limits.get(kind.name) ?? {};
+    const { maxUnfinished = Infinity, maxOfTenant = Infinity, weights = {} } = this.#limits.get(kind.name) ?? {};
     kind.maxUnfinished = maxUnfinished;
+    kind.maxOfTenant = maxOfTenant;
     kind.weights = new Map(Object.entries(weights));
     for (const queue of [kind.ready, ...kind.boxes.values()]) queue.weights = kind.weights;
   }
@@ -366,10 +367,8 @@ export class MemoryMoves {
   count(task: MemoryTask, by: 1 | -1): void {
     this.unfinished += by;
     task.kind.unfinished += by;
-    if (task.rootId === null) return;
-    const family = (this.families.get(task.rootId) ?? 0) + by;
-    if (family === 0) this.families.delete(task.rootId);
-    else this.families.set(task.rootId, family);
+    if (task.tenant !== null) addTo(task.kind.ofTenants, task.tenant, by);
+    if (task.rootId !== null) addTo(this.families, task.rootId, by);
   }
 
   move(task: MemoryTask, status: TaskStatus): void {
@@ -475,4 +474,10 @@ export class MemoryMoves {
     task.untilMs = untilMs ?? Infinity;
     if (untilMs !== null) this.due.add(task);
   }
+}
+
+function addTo(counts: Map<string, number>, key: string, by: 1 | -1): void {
+  const n = (counts.get(key) ?? 0) + by;
+  if (n === 0) counts.delete(key);
+  else counts.set(key, n);
 }

@@ -19,6 +19,8 @@ export function submitTask(moves: MemoryMoves, task: NewTask, maxUnfinished: num
     if (moves.unfinished >= maxUnfinished) return { at: 'full', limit: maxUnfinished };
     const kind = moves.kinds.get(task.kind);
     if (kind !== undefined && kind.unfinished >= kind.maxUnfinished) return { at: 'full', limit: kind.maxUnfinished, of: 'kind' };
+    const ofTenant = task.tenant === undefined ? 0 : (kind?.ofTenants.get(task.tenant) ?? 0);
+    if (kind !== undefined && ofTenant >= kind.maxOfTenant) return { at: 'full', limit: kind.maxOfTenant, of: 'tenant' };
   }
   if (task.rootId !== undefined && (moves.families.get(task.rootId) ?? 0) >= moves.maxFamily) {
     return { at: 'full', limit: moves.maxFamily, of: 'family' };

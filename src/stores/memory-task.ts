@@ -28,6 +28,9 @@ export interface MemoryKind {
   readonly counts: Record<TaskStatus, number>;
   unfinished: number;
   maxUnfinished: number;
+  /** Unfinished tasks by their tenant. */
+  readonly ofTenants: Map<string, number>;
+  maxOfTenant: number;
   /** Shares of tenants. */
   weights: ReadonlyMap<string, number>;
 }

@@ -78,6 +78,10 @@ export class SqliteArrivals {
   #haveRoom(tasks: readonly Arrival[]): boolean {
     const { tally, families, maxUnfinished, maxFamily } = this.#known;
     if (tally.unfinished + tasks.length > maxUnfinished) return false;
+    for (const { kind, options } of tasks) {
+      const most = this.#known.mostOfTenant(kind);
+      if (most !== Infinity && this.#known.tenants.unfinished(kind, options?.tenant ?? '') + tasks.length > most) return false;
+    }
     if (maxFamily !== Infinity) {
       const roots = new Set(tasks.map(({ options }) => options?.rootId));
       for (const root of roots) if (root !== undefined && families.unfinished(root) + tasks.length > maxFamily) return false;
@@ -104,6 +108,10 @@ export class SqliteArrivals {
       if (tally.unfinished >= maxUnfinished) return { at: 'full', limit: maxUnfinished };
       const most = this.#known.mostOf(kind);
       if (tally.unfinishedOf(kind) >= most) return { at: 'full', limit: most, of: 'kind' };
+      const mostOfTenant = this.#known.mostOfTenant(kind);
+      const tenant = options?.tenant;
+      if (tenant !== undefined && this.#known.tenants.unfinished(kind, tenant) >= mostOfTenant)
+        return { at: 'full', limit: mostOfTenant, of: 'tenant' };
     }
     const root = options?.rootId;
     if (root === undefined || families.unfinished(root) < maxFamily) return undefined;
@@ -158,7 +166,7 @@ export class SqliteArrivals {
       this.#keepLongInput(seq, task.input);
       known.keepOptions(seq, options);
       known.tally.arrived(task.kind, status);
-      known.families.add(options.rootId, 1);
+      known.count(task.kind, options, 1);
       if (orderKey !== null) {
         if (isFirst) known.isAlone(orderKey, seq);
         else known.notAlone(orderKey);

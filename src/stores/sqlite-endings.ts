@@ -266,7 +266,7 @@ export class Endings {
   #ended(task: HeldTask | FreeTask, from: number, to: number): void {
     this.#known.tally.moved(task.kind, from, to);
     if (task.options !== null) {
-      this.#known.families.add(task.options.rootId, -1);
+      this.#known.count(task.kind, task.options, -1);
       const key = orderKeyOf(task.options);
       if (key !== null && this.#known.wasAlone(key, task.seq)) this.moves.order.emptied(key);
     }

@@ -16,6 +16,7 @@ import { prepareStatements } from './sqlite-statements.ts';
 import type { Statements } from './sqlite-statements.ts';
 import { SqliteStory } from './sqlite-story.ts';
 import { Tally } from './sqlite-tally.ts';
+import { TenantCounts } from './sqlite-tenant-counts.ts';
 import { Turns } from './sqlite-turns.ts';
 import { Workers } from './sqlite-workers.ts';
 
@@ -33,6 +34,7 @@ export class Known {
   readonly turns: Turns;
   readonly locks: SqliteLocks;
   readonly families: Families;
+  readonly tenants: TenantCounts;
   readonly workers: Workers;
   readonly story: SqliteStory;
   readonly paused = new Set<string>();
@@ -66,6 +68,7 @@ export class Known {
     this.turns = new Turns(this.sql, this.claims);
     this.locks = new SqliteLocks(this.sql, () => this.nextToken());
     this.families = new Families(this.sql);
+    this.tenants = new TenantCounts(this.sql);
     this.workers = new Workers(this.sql);
     this.story = new SqliteStory(this.sql);
   }
@@ -75,11 +78,23 @@ export class Known {
     Object.assign(this, { maxUnfinished, maxFamily, agingMs, kinds });
     this.locks.table.mostPassed = mostPassed;
     this.turns.weights = kinds;
+    this.tenants.count(kinds);
   }
 
   /** Unfinished tasks of a kind that are accepted. */
   mostOf(kind: string): number {
     return Object.hasOwn(this.kinds, kind) ? (this.kinds[kind]!.maxUnfinished ?? Infinity) : Infinity;
+  }
+
+  /** The same of one tenant. */
+  mostOfTenant(kind: string): number {
+    return Object.hasOwn(this.kinds, kind) ? (this.kinds[kind]!.maxOfTenant ?? Infinity) : Infinity;
+  }
+
+  /** A task comes, or goes. */
+  count(kind: string, { rootId, tenant }: TaskOptions, n: 1 | -1): void {
+    this.families.add(rootId, n);
+    this.tenants.add(kind, tenant, n);
   }
 
   /** Greater than every one before: of locks, of rows, of users' leases. */
@@ -178,11 +193,13 @@ export class Known {
   /** It has committed. */
   committed(): void {
     this.claims.committed();
+    this.tenants.committed();
   }
 
   /** It was rolled back. */
   forget(): void {
     this.claims.rolledBack();
+    this.tenants.forget();
     this.#version = undefined;
   }
 }

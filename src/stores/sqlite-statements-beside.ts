@@ -90,6 +90,9 @@ export function prepareBesideStatements(db: DatabaseSync, rows: PrepareRows) {
     setState: new RowsStatement(db, '(?,?,?)', (values) => `replace into state values ${values}`),
     deleteState: db.prepare('delete from state where key = ?'),
 
+    tenantsOf: rows(
+      `select tenant, count(*) from task not indexed where kind = ? and status < ${FIRST_TERMINAL} and tenant <> '' group by tenant`,
+    ),
     family: rows('select n from family where root = ?'),
     setFamily: db.prepare('replace into family values (?, ?)'),
     endFamily: db.prepare('delete from family where root = ?'),

@@ -114,22 +114,22 @@ export class SqliteSteering {
   }
 
   /** It was kept as it stood, and has not ended any more. */
-  #reopen({ seq, orderKey, options }: FreeTask): void {
-    const { sql, families } = this.#known;
+  #reopen({ seq, kind, orderKey, options }: FreeTask): void {
+    const { sql } = this.#known;
     sql.openApprovals.run(seq);
     sql.reopen.run(orderKey, seq);
     if (orderKey !== null) this.#known.notAlone(orderKey);
-    families.add(options?.rootId, 1);
+    if (options !== null) this.#known.count(kind, options, 1);
   }
 
   /** With those that were cancelled since it ended, which it finds where they were, and those that failed, which it would fail for again. */
   #putBack(task: FreeTask, item: Steering): void {
-    const { sql, families, agingMs, story } = this.#known;
+    const { sql, agingMs, story } = this.#known;
     const isUndone = task.undo !== null;
     sql.openApprovals.run(task.seq);
     sql.requeue.run(task.orderKey, agingMs, task.seq);
     if (task.orderKey !== null) this.#known.notAlone(task.orderKey);
-    families.add(task.options?.rootId, 1);
+    if (task.options !== null) this.#known.count(task.kind, task.options, 1);
     this.#endings.moves.queue(task, isUndone ? 1 : 0);
     // What has been undone cannot be put back.
     if (isUndone) return;

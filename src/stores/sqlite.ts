@@ -409,6 +409,10 @@ function plainOpen({ nowMs, maxUnfinished, maxFamily, agingMs, mostPassed, kinds
   };
 }
 
-function plainLimits({ maxUnfinished, weights }: KindLimits): KindLimits {
-  return { ...(maxUnfinished === undefined ? {} : { maxUnfinished }), ...(weights === undefined ? {} : { weights: { ...weights } }) };
+function plainLimits({ maxUnfinished, maxOfTenant, weights }: KindLimits): KindLimits {
+  return {
+    ...(maxUnfinished === undefined ? {} : { maxUnfinished }),
+    ...(maxOfTenant === undefined ? {} : { maxOfTenant }),
+    ...(weights === undefined ? {} : { weights: { ...weights } }),
+  };
 }

@@ -107,6 +107,8 @@ export interface AgentSpec<
   readonly deadlineMs?: number;
   /** Unfinished tasks of this kind that are accepted from outside. Default: as many as the fleet's. */
   readonly backlog?: number;
+  /** The same of each tenant, so that none fills what there is for all; needs `tenant`. Default: as many as the kind's. */
+  readonly tenantBacklog?: number;
   /** How many tasks a tenant has its turn for, beside the others. Above 0, default 1 each. */
   readonly tenantWeights?: Readonly<Record<string, number>>;
   /** Runs that may be rejected before the task is dead. Default 5. */
@@ -209,7 +211,7 @@ export function agent<
   const E extends EventMap = {},
 >(spec: AgentSpec<I, P, RI, RO, U, A, R, E>): Agent<I, NoInfer<RO>, A, E>;
 export function agent(given: AnyAgent['spec'] | AnyMachineSpec): AnyAgent {
-  const problem = checkShape(agentShape, given) ?? checkNames(given) ?? checkRun(given);
+  const problem = checkShape(agentShape, given) ?? checkNames(given) ?? checkTenants(given) ?? checkRun(given);
   if (problem !== undefined) throw new TopologyError({ ...problem, path: ['agent', ...problem.path] });
   const { machine } = given;
   const spec = machine === undefined ? given : { ...given, run: (input: unknown, ctx: Context) => machines.runner!(machine, input, ctx) };
@@ -226,6 +228,11 @@ function checkRun({ run, machine, isolation }: { readonly run?: unknown; readonl
     return { path: ['isolation'], value: isolation, expected: "'inline': a machine runs on the fleet's own event loop" };
   }
   return checkMachine(machine);
+}
+
+function checkTenants({ tenant, tenantBacklog }: { readonly tenant?: unknown; readonly tenantBacklog?: unknown }) {
+  if (tenantBacklog === undefined || tenant !== undefined) return undefined;
+  return { path: ['tenantBacklog'], value: tenantBacklog, expected: '`tenant` beside it: the function that says whose a task is' };
 }
 
 function checkNames(spec: { readonly uses?: object; readonly asks?: object; readonly events?: object }) {

@@ -111,6 +111,7 @@ export interface KindPlan {
   readonly deadlineMs: number | undefined;
   /** Undefined: as many as the store accepts. */
   readonly backlog: number | undefined;
+  readonly tenantBacklog: number | undefined;
   readonly tenantWeights: Readonly<Record<string, number>>;
   readonly onVersionChange: 'replay' | 'restart' | 'refuse';
   readonly attempts: number;
@@ -223,6 +224,7 @@ function planKind(kind: string, agent: AnyAgent, names: ReadonlyMap<AnyDependenc
     onConflict: spec.onConflict ?? 'queue',
     deadlineMs: spec.deadlineMs,
     backlog: spec.backlog,
+    tenantBacklog: spec.tenantBacklog,
     tenantWeights: spec.tenantWeights ?? {},
     onVersionChange: spec.onVersionChange ?? 'replay',
     attempts: spec.attempts ?? 5,

@@ -97,6 +97,7 @@ export const agentShape = z.strictObject(
     onConflict: z.enum(['queue', 'reject'], "'queue' or 'reject'").optional(),
     deadlineMs: ms(1, 'milliseconds, at least 1').optional(),
     backlog: count(1, 'a whole number of tasks, at least 1').optional(),
+    tenantBacklog: count(1, 'a whole number of tasks, at least 1').optional(),
     tenantWeights: z.record(z.string(), z.number(WEIGHTS).positive(WEIGHTS), WEIGHTS).optional(),
     onVersionChange: z.enum(['replay', 'restart', 'refuse'], "'replay', 'restart' or 'refuse'").optional(),
     attempts: count(1, 'a whole number of runs, at least 1').optional(),

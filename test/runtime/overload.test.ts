@@ -234,3 +234,37 @@ test('a submitMany that finds no room for all says which are there all the same'
   expect(error.message).toContain('of these 5 were stored');
   expect((await fleet.tasks()).map(({ id }) => id)).toEqual(error.detail.stored);
 });
+
+test('a tenant that has filled its own backlog is told so, and when to come back; the others have theirs', async () => {
+  await using bed = new Testbed();
+  const slow = bed.service({}, () => ({ afterMs: 100, reply: null }));
+  const work = agent({
+    uses: { slow: slow.dependency },
+    tenant: (input: { tenant: string }) => input.tenant,
+    tenantBacklog: 10,
+    run: (input: { tenant: string }, ctx) => ctx.call('slow', input),
+  });
+  const fleet = await bed.start({ agents: { work } });
+  const submit = (tenant: string) => fleet.submit('work', { tenant });
+  await bed.drive(Promise.all(Array.from({ length: 10 }, () => submit('loud'))));
+  const full = (await bed.rejection(submit('loud'))) as unknown as FleetFullError;
+  expect(full).toMatchObject({ code: 'DROVER_FLEET_FULL', detail: { of: 'tenant', limit: 10 } });
+  expect(full.message).toContain('tenantBacklog of work');
+  await bed.drive(submit('quiet'));
+
+  // One that comes when it is told to, and never before, finds room at the pace of the fleet: ten a second.
+  let accepted = 0;
+  let refused = 0;
+  const untilMs = bed.nowMs + 20_000;
+  while (bed.nowMs < untilMs) {
+    try {
+      await bed.drive(submit('loud'));
+      accepted += 1;
+    } catch (error) {
+      refused += 1;
+      await bed.advance((error as FleetFullError).detail.retryAfterMs);
+    }
+  }
+  expect(accepted).toBeGreaterThan(150);
+  expect(refused).toBeLessThan(1.5 * accepted);
+});

@@ -66,14 +66,20 @@ export class Comparison {
   }
 
   async open(): Promise<void> {
-    const { mostPassed, maxFamily, maxOfKind } = this.#world;
+    const { mostPassed, maxFamily, maxOfKind, maxOfTenant } = this.#world;
     const command = {
       nowMs: this.nowMs,
       maxUnfinished: this.#maxUnfinished,
       agingMs: 10,
       mostPassed,
       ...(maxFamily === undefined ? {} : { maxFamily }),
-      kinds: { l: { weights: { u: 2 }, ...(maxOfKind === undefined ? {} : { maxUnfinished: maxOfKind }) } },
+      kinds: {
+        l: {
+          weights: { u: 2 },
+          ...(maxOfKind === undefined ? {} : { maxUnfinished: maxOfKind }),
+          ...(maxOfTenant === undefined ? {} : { maxOfTenant }),
+        },
+      },
     };
     this.same(this.model.open(command), await this.store.open(command));
   }

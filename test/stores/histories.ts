@@ -11,6 +11,7 @@ export interface World {
   readonly mostPassed: number;
   readonly maxFamily: number | undefined;
   readonly maxOfKind: number | undefined;
+  readonly maxOfTenant: number | undefined;
 }
 
 /** A step as fast-check makes and shrinks it. `pick` chooses among the runs that were ever claimed. */
@@ -295,6 +296,7 @@ const anyWorld: fc.Arbitrary<World> = fc.record({
   mostPassed: fc.constantFrom(1, 2, 4),
   maxFamily: fc.constantFrom(undefined, undefined, 2),
   maxOfKind: fc.constantFrom(undefined, undefined, 3),
+  maxOfTenant: fc.constantFrom(undefined, undefined, 1, 2),
 });
 
 export interface History {

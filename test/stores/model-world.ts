@@ -16,6 +16,7 @@ export class ModelWorld {
   maxUnfinished = Infinity;
   maxFamily = Infinity;
   maxOfKind: Readonly<Record<string, number>> = {};
+  maxOfTenant: Readonly<Record<string, number>> = {};
   readonly locks = new LockModel(this.tasks, () => this.nowMs);
   readonly state = new StateModel(() => this.locks.nextToken());
   /** Those that have begun to gather in the command under way. */
@@ -233,6 +234,10 @@ export class ModelWorld {
     if (task.parent === undefined) {
       if (this.unfinished() >= this.maxUnfinished) return { at: 'full', limit: this.maxUnfinished };
       if (this.unfinished((other) => other.task.kind === task.kind) >= ofKind) return { at: 'full', limit: ofKind, of: 'kind' };
+      const { kind, tenant } = task;
+      const ofTenant = this.maxOfTenant[kind] ?? Infinity;
+      const isTheirs = (other: ModelTask): boolean => other.task.kind === kind && other.task.tenant === tenant;
+      if (tenant !== undefined && this.unfinished(isTheirs) >= ofTenant) return { at: 'full', limit: ofTenant, of: 'tenant' };
     }
     if (task.rootId === undefined) return undefined;
     return this.family(task.rootId) >= this.maxFamily ? { at: 'full', limit: this.maxFamily, of: 'family' } : undefined;

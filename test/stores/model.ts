@@ -76,6 +76,9 @@ export class Model {
     this.#world.maxOfKind = Object.fromEntries(
       Object.entries(kinds ?? {}).map(([kind, limits]) => [kind, limits.maxUnfinished ?? Infinity]),
     );
+    this.#world.maxOfTenant = Object.fromEntries(
+      Object.entries(kinds ?? {}).map(([kind, limits]) => [kind, limits.maxOfTenant ?? Infinity]),
+    );
     this.#world.locks.mostPassed = mostPassed ?? MOST_PASSED;
     const held = this.#world.tasks.filter(isHeld);
     const recovered = held.filter(({ status }) => status === 'running').length;

@@ -163,7 +163,7 @@ test.each([
     'agent',
     'replica',
     agentWith({ replica: 3 }),
-    'input, output, uses, asks, events, run, machine, replicas, mailbox, affinity, orderKey, writes, reads, onConflict, deadlineMs, backlog, tenantWeights, onVersionChange, attempts, losses, backoff, leaseMs, runTimeoutMs, stallMs, lingerMs, healthCheck, onRejection, isolation, heartbeatMs, memoryMb, budget, tenant, version',
+    'input, output, uses, asks, events, run, machine, replicas, mailbox, affinity, orderKey, writes, reads, onConflict, deadlineMs, backlog, tenantBacklog, tenantWeights, onVersionChange, attempts, losses, backoff, leaseMs, runTimeoutMs, stallMs, lingerMs, healthCheck, onRejection, isolation, heartbeatMs, memoryMb, budget, tenant, version',
   ],
   ['agent.mailbox', 'size', agentWith({ mailbox: { size: 3 } }), 'mode, capacity, stealAbove'],
   [
@@ -284,6 +284,7 @@ describe('a complete plan', () => {
           onConflict: 'queue',
           deadlineMs: undefined,
           backlog: undefined,
+          tenantBacklog: undefined,
           tenantWeights: {},
           onVersionChange: 'replay',
           attempts: 5,

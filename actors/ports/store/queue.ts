@@ -7,8 +7,8 @@ export type SubmitOutcome =
   | { readonly at: 'accepted' }
   /** The id was there already. Whether it is the same task is for the caller to say. */
   | { readonly at: 'known'; readonly task: TaskRecord }
-  /** There are `limit` unfinished tasks: in the store, of the kind, or of the same root (`family`). */
-  | { readonly at: 'full'; readonly limit: number; readonly of?: 'store' | 'kind' | 'family' }
+  /** There are `limit` unfinished tasks: in the store, of the kind, of that tenant of the kind, or of the same root (`family`). */
+  | { readonly at: 'full'; readonly limit: number; readonly of?: 'store' | 'kind' | 'tenant' | 'family' }
   /** The parent's run no longer holds its lease. */
   | { readonly at: 'stale' };
 
@@ -70,6 +70,8 @@ export const MOST_PASSED = 2;
 /** What a kind may have. */
 export interface KindLimits {
   readonly maxUnfinished?: number;
+  /** Unfinished tasks of one tenant that are accepted from outside. Of tasks that have none there may be any number. */
+  readonly maxOfTenant?: number;
   /** Above 0. */
   readonly weights?: Readonly<Record<string, number>>;
 }

@@ -41,6 +41,39 @@ export function bounding(makePlace: MakePlace): void {
       expect(await submit(['c'])).toEqual([{ at: 'full', limit: 2, of: 'kind' }]);
     });
 
+    test('of a tenant: it is full for tasks from outside, other tenants and what has none are not; an end makes room', async () => {
+      await bench.submit(newTask('before', { tenant: 'ann' }));
+      await bench.reopen({ kinds: { triage: { maxOfTenant: 2 } } });
+      const full = { at: 'full', limit: 2, of: 'tenant' };
+      const ann = (id: string): Parameters<typeof newTask> => [id, { tenant: 'ann' }];
+      expect(await submit(ann('a'), ann('b'), ['c', { tenant: 'bob' }], ['d'], ['e'], ['f'])).toEqual([
+        ACCEPTED,
+        full,
+        ACCEPTED,
+        ACCEPTED,
+        ACCEPTED,
+        ACCEPTED,
+      ]);
+      expect(await submit(ann('a'), ['b', { tenant: 'ann', kind: 'other' }])).toMatchObject([{ at: 'known' }, ACCEPTED]);
+      const runs = await bench.claim(9);
+      const mine = runs.find(({ id }) => id === 'before')!;
+      expect(await submit(['child', { tenant: 'ann', parent: { id: 'before', fence: mine.fence, place: 'p' } }])).toEqual([ACCEPTED]);
+      // They count all the same.
+      await bench.store.start([mine], bench.nowMs);
+      await bench.settle(mine, { at: 'failed', error: 'e' });
+      expect(await submit(ann('g'), ann('h'))).toEqual([ACCEPTED, full]);
+      await bench.steer('g', 'cancel');
+      expect(await submit(ann('h'))).toEqual([ACCEPTED]);
+      // Put back, they are there again, whatever the bound.
+      for (const id of ['g', 'before']) await bench.steer(id, 'requeue');
+      await bench.steer('h', 'cancel');
+      expect(await submit(ann('i'))).toEqual([full]);
+      await bench.crashAndOpen();
+      // With the one that was put back its child was.
+      await bench.reopen({ kinds: { triage: { maxOfTenant: 5 } } });
+      expect(await submit(ann('i'), ann('j'))).toEqual([ACCEPTED, { ...full, limit: 5 }]);
+    });
+
     test('of the store: the answer says of what', async () => {
       await bench.store.close();
       await bench.open(1);
