@@ -290,7 +290,7 @@ export class MemoryMoves {
     // It wants the same locks to be undone, so where it waits for them it keeps its place.
     if (!isHeld(task)) this.unplace(task);
     const more = moreOf(task);
-    const isPaused = more.noted?.action === 'pause';
+    const isPaused = more.noted?.action === 'pause' || (task.parkedFor === 'operator' && status !== 'cancelled');
     more.undo = { status, error };
     more.noted = undefined;
     more.box = undefined;

@@ -89,8 +89,16 @@ export function giveBack(moves: MemoryMoves, task: MemoryTask, outcome: GivenBac
   }
   if (isCancelled(moves, task, nowMs)) return;
   if (isLast) return fall(moves, task, 'dead', error, nowMs);
-  if (started) task.error = error;
+  if (started) lostBefore(moves, task, error, nowMs);
   if (!isPaused(moves, task)) moves.enqueue(task, nowMs);
+}
+
+/** The first loss is mostly somebody else's doing; whose run is lost again may have ended its worker itself. */
+function lostBefore(moves: MemoryMoves, task: MemoryTask, error: string, nowMs: number): void {
+  task.error = error;
+  if (task.losses === 1) return;
+  task.resumed = false;
+  moves.waitsSince(task, nowMs);
 }
 
 function complete(

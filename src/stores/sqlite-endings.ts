@@ -145,8 +145,11 @@ export class Endings {
   giveBack(task: HeldTask, error: string, as: 'expired' | 'owner-gone' | 'lost'): void {
     if (task.status === STATUS.leased) return this.#back(task, STATUS.queued, {}, as, error);
     const losses = task.losses + 1;
-    if (losses >= task.maxLosses) this.end(task, 'dead', error, { losses, as });
-    else this.#back(task, STATUS.queued, { resumed: 1, losses, error }, as, error);
+    if (losses >= task.maxLosses) return this.end(task, 'dead', error, { losses, as });
+    // The first loss is mostly somebody else's doing; whose run is lost again may have ended its worker itself.
+    const goesAhead = losses === 1;
+    if (!goesAhead && !isCancelNoted(task.noted)) this.#known.sql.rankSince.run(this.#nowMs, this.#known.agingMs, task.seq);
+    this.#back(task, STATUS.queued, { resumed: goesAhead ? 1 : 0, losses, error }, as, error);
   }
 
   /** The worker died under the run; even when it had not begun, it goes ahead of new work now. */
@@ -188,6 +191,8 @@ export class Endings {
     this.moves.unplace(task);
     const ended = this.#endBadly(task, 'failed', error, task.losses, task.options);
     this.#fell(task, orderOf(task.id, 'failed'));
+    // An operator has it: it is undone when it may go on.
+    if (!ended && task.parkedFor === 'operator') this.moves.pause(this.#free(task.seq));
     return ended;
   }
 

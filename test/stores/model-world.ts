@@ -128,7 +128,9 @@ export class ModelWorld {
   #goOnAfterLoss(task: ModelTask, error: string): void {
     if (task.losses >= task.task.maxLosses) return this.fall(task, 'dead', error);
     task.error = error;
-    this.wake(task);
+    if (task.losses === 1) return this.wake(task);
+    Object.assign(task, { resumed: false, sinceMs: this.nowMs });
+    this.queue(task);
   }
 
   /** Nobody waits any more for those that it has asked. */
@@ -141,8 +143,10 @@ export class ModelWorld {
   endBadly(task: ModelTask, status: 'failed' | 'dead' | 'cancelled', error: string | null): void {
     if (task.undo !== null) return this.end(task, 'dead', error);
     if (!isCompensated(task)) return this.end(task, status, error);
+    const isPaused = task.status === 'parked' && task.parkedFor === 'operator' && status !== 'cancelled';
     Object.assign(task, { undo: { status, error }, attempt: 0, losses: 0 });
-    this.wake(task);
+    if (isPaused) this.pause(task);
+    else this.wake(task);
     this.wakeLockWaiters();
   }
 

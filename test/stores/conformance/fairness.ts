@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { AGING_MS } from '../../../actors/ports/store.ts';
+import type { Held } from '../../../actors/ports/store.ts';
 import { Bench, KIND, newTask, parked, write } from './place.ts';
 import type { MakePlace } from './place.ts';
 
@@ -44,6 +45,23 @@ export function sharingOut(makePlace: MakePlace): void {
       await bench.sweepIn(5);
       expect((await bench.claim(9)).map(({ id }) => id)).toEqual(['before', 'retried', 'after']);
     });
+
+    for (const how of ['worker', 'lease', 'process'] as const) {
+      test(`a run that is lost with its ${how} goes ahead once; lost again, its task stands behind what has come meanwhile`, async () => {
+        const lose = async (held: Held): Promise<void> => {
+          bench.nowMs += 10;
+          if (how === 'worker') await bench.settle(held, { at: 'lost', error: 'why' });
+          else if (how === 'lease') await bench.sweepIn(60_000);
+          else await bench.crashAndOpen();
+        };
+        await lose(await bench.running('poison'));
+        await bench.submit('fine');
+        await lose(await bench.runNext('poison'));
+        await bench.submit('later');
+        expect((await bench.claim(9)).map(({ id }) => id)).toEqual(['fine', 'poison', 'later']);
+        expect(await bench.record('poison')).toMatchObject({ losses: 2, attempt: 2 });
+      });
+    }
 
     test('its priority is worth as much to it as to anybody', async () => {
       await bench.reopen({ agingMs: 10 });

@@ -65,6 +65,23 @@ export function undoing(makePlace: MakePlace): void {
       expect((await bench.given(await undo('a'))).undo?.status).toBe('cancelled');
     });
 
+    test('one that is paused when its deadline passes stays paused, and is undone when it is unpaused', async () => {
+      const run = await bench.compensated('a', { deadlineMs: bench.nowMs + 100 });
+      await bench.settle(run, parked('sleep', { wakeAtMs: bench.nowMs + 50 }));
+      await bench.steer('a', 'pause');
+      expect((await bench.sweepIn(100)).ended).toEqual([]);
+      expect(await bench.record('a')).toMatchObject({ status: 'parked', parkedFor: 'operator', undone: true });
+      expect(await bench.claim()).toEqual([]);
+      await bench.crashAndOpen();
+      expect(await bench.claim()).toEqual([]);
+      expect((await bench.sweepIn(60_000)).nextAtMs).toBeNull();
+      expect((await bench.steer('a', 'cancel')).outcomes).toMatchObject([{ at: 'refused', why: 'undoing', ends: 'failed' }]);
+      await bench.steer('a', 'unpause');
+      const again = await undo('a');
+      expect((await bench.given(again)).undo).toMatchObject({ status: 'failed' });
+      expect(await bench.settle(again, { at: 'undone' })).toEqual(SETTLED('failed'));
+    });
+
     test('one whose deadline passes is undone, and failed then; the deadline does not end it twice', async () => {
       const run = await bench.compensated('a', { deadlineMs: bench.nowMs + 100 });
       await bench.settle(run, parked('sleep', { wakeAtMs: bench.nowMs + 1_000 }));
