@@ -73,7 +73,7 @@ export type {
   Steering,
   OperatorStore,
 } from './store/operator.ts';
-export { AGING_MS, MOST_PASSED } from './store/queue.ts';
+export { AGING_MS, MOST_BEGUN, MOST_PASSED } from './store/queue.ts';
 export type { ClaimCommand, ClaimedTask, KindLimits, SubmitOutcome, SweepReply, QueueStore } from './store/queue.ts';
 export { STORY_LENGTH } from './store/record.ts';
 export type { StoryEntry, TaskCounts, TaskRecord, RecordStore } from './store/record.ts';
@@ -119,6 +119,8 @@ export interface OpenCommand {
   readonly agingMs?: number;
   /** Default `MOST_PASSED`. */
   readonly mostPassed?: number;
+  /** At least 1, default `MOST_BEGUN`. */
+  readonly mostBegun?: number;
   /** By kind: unfinished tasks that are accepted of it, children exempt (default: no limit); and shares of tenants (default 1 each). */
   readonly kinds?: Readonly<Record<string, KindLimits>>;
 }

@@ -30,11 +30,12 @@ export * from './checks-shared.ts';
 // Each throws a `StoreInputError` for the first thing that is wrong.
 
 /** `open`. */
-export function checkOpen({ nowMs, maxFamily, agingMs, mostPassed, kinds }: OpenCommand): void {
+export function checkOpen({ nowMs, maxFamily, agingMs, mostPassed, mostBegun, kinds }: OpenCommand): void {
   checkTime(nowMs, 'nowMs');
   if (maxFamily !== undefined) checkBound(maxFamily, 'maxFamily');
   if (agingMs !== undefined && !(Number.isFinite(agingMs) && agingMs >= 1)) throw new StoreInputError('agingMs', 'at least 1', agingMs);
   if (mostPassed !== undefined) checkCount(mostPassed, 0, 'mostPassed');
+  if (mostBegun !== undefined) checkCount(mostBegun, 1, 'mostBegun');
   for (const [kind, limits] of Object.entries(kinds ?? {})) {
     checkText(kind, 'kind');
     if (limits.maxUnfinished !== undefined) checkBound(limits.maxUnfinished, 'maxUnfinished');

@@ -9,7 +9,7 @@
  */
 import { LockTable } from '../../actors/conflicts/lock-table.ts';
 import { ChurnMap } from '../../actors/kernel/churn-map.ts';
-import { AGING_MS, isTerminal, MOST_PASSED } from '../../actors/ports/store.ts';
+import { AGING_MS, isTerminal, MOST_BEGUN, MOST_PASSED } from '../../actors/ports/store.ts';
 import type { KindLimits, NewTask, StoryEntry, TaskStatus } from '../../actors/ports/store.ts';
 import { DueHeap } from './due-heap.ts';
 import { IndexedHeap } from './indexed-heap.ts';
@@ -52,6 +52,7 @@ export class MemoryMoves {
   readonly #outOfTurn: MemoryTask[] = [];
   agingMs = AGING_MS;
   maxFamily = Infinity;
+  #mostBegun = MOST_BEGUN;
   /** Of the owner. */
   epoch = 0;
   unfinished = 0;
@@ -77,11 +78,28 @@ export class MemoryMoves {
   kindOf(name: string): MemoryKind {
     let kind = this.kinds.get(name);
     if (kind === undefined) {
-      kind = { name, ready: new ReadyQueue(), boxes: new Map(), counts: noCounts(), unfinished: 0, ofTenants: new Map(), ...NO_LIMITS };
+      kind = {
+        name,
+        ready: new ReadyQueue(this.#mostBegun),
+        boxes: new Map(),
+        counts: noCounts(),
+        unfinished: 0,
+        ofTenants: new Map(),
+        ...NO_LIMITS,
+      };
       this.#limit(kind);
       this.kinds.set(name, kind);
     }
     return kind;
+  }
+
+  /** A new owner. What is in boxes may be claimed by everybody again. */
+  begin(mostBegun: number): void {
+    this.#mostBegun = mostBegun;
+    for (const { name, ready, boxes } of this.kinds.values()) {
+      ready.begin(mostBegun);
+      for (const box of boxes.keys()) this.unbox(name, box);
+    }
   }
 
   /** In place of the limits before. */
@@ -383,7 +401,7 @@ export class MemoryMoves {
     if (box === undefined) return kind.ready;
     let queue = kind.boxes.get(box);
     if (queue === undefined) {
-      queue = new ReadyQueue();
+      queue = new ReadyQueue(this.#mostBegun);
       queue.weights = kind.weights;
       kind.boxes.set(box, queue);
     }

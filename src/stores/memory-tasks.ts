@@ -33,7 +33,7 @@ import type {
   TaskCounts,
   TaskRecord,
 } from '../../actors/ports/store.ts';
-import { AGING_MS, MOST_PASSED } from '../../actors/ports/store.ts';
+import { AGING_MS, MOST_BEGUN, MOST_PASSED } from '../../actors/ports/store.ts';
 import { unknownAfter } from './checks.ts';
 import { closeFamilies } from './memory-cancel.ts';
 import { MemoryMoves } from './memory-moves.ts';
@@ -67,7 +67,9 @@ export class MemoryTasks {
   }
 
   /** Takes back every lease: the one who held them is gone. How many runs there were. */
-  open({ nowMs, maxFamily = Infinity, agingMs = AGING_MS, mostPassed = MOST_PASSED, kinds = {} }: OpenCommand, epoch: number): number {
+  open(command: OpenCommand, epoch: number): number {
+    const { nowMs, maxFamily = Infinity, agingMs = AGING_MS, kinds = {} } = command;
+    const { mostPassed = MOST_PASSED, mostBegun = MOST_BEGUN } = command;
     const moves = this.#moves;
     moves.epoch = epoch;
     moves.maxFamily = maxFamily;
@@ -76,7 +78,7 @@ export class MemoryTasks {
     // As from a disk: what a new owner knows of the locks is what their rows say.
     moves.locks.load(moves.locks.holders(), moves.locks.waiters());
     moves.limitKinds(kinds);
-    for (const { name, boxes } of moves.kinds.values()) for (const box of boxes.keys()) moves.unbox(name, box);
+    moves.begin(mostBegun);
     // Whoever was to be told is gone.
     moves.endedBeside.length = 0;
     const orphans = [...moves.held.values()];

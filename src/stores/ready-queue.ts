@@ -1,10 +1,11 @@
 /**
- * ReadyQueue: the claimable tasks of one kind, best first: resumed ones; then the tenants take turns;
+ * ReadyQueue: the claimable tasks of one kind, best first: resumed ones, but not for ever; then the tenants take turns;
  * within a tenant by rank, then by arrival. While there is only one tenant, nobody keeps turns.
  */
 import type { MemoryTask } from './memory-task.ts';
 import { ReadyLane } from './ready-lane.ts';
 import { TenantTurns } from './tenant-turns.ts';
+import type { Band } from './tenant-turns.ts';
 
 /** What one tenant has. */
 interface Lanes {
@@ -22,6 +23,20 @@ export class ReadyQueue {
   /** From when a second tenant comes until nobody has anything. */
   #turns: TenantTurns | undefined;
   #weights: ReadonlyMap<string, number> = new Map();
+  /** Resumed ones that have gone in a row. */
+  #inRow = 0;
+  #mostBegun: number;
+
+  /** `mostBegun`: as many resumed ones go in a row while something new is here. */
+  constructor(mostBegun: number) {
+    this.#mostBegun = mostBegun;
+  }
+
+  /** Somebody else claims from now on, who knows of none that have gone. */
+  begin(mostBegun: number): void {
+    this.#mostBegun = mostBegun;
+    this.#inRow = 0;
+  }
 
   set weights(weights: ReadonlyMap<string, number>) {
     this.#weights = weights;
@@ -38,17 +53,22 @@ export class ReadyQueue {
 
   /** Takes the best one out. */
   pop(): MemoryTask | undefined {
-    const only = this.#only;
-    if (only !== undefined) return only.resumed.pop() ?? only.new.pop();
-    const turns = this.#turns;
-    if (turns === undefined) return undefined;
-    const band = turns.next('resumed') === undefined ? 'new' : 'resumed';
-    const tenant = turns.next(band);
-    if (tenant === undefined) return undefined;
-    const task = this.#tenants.get(tenant)![band].peek()!;
-    turns.charge(tenant);
+    const task = this.#best(this.#inRow >= this.#mostBegun ? 'new' : 'resumed');
+    if (task === undefined) return undefined;
+    this.#inRow = task.resumed ? this.#inRow + 1 : 0;
+    this.#turns?.charge(task.tenant ?? '');
     this.remove(task);
     return task;
+  }
+
+  /** `first`: of which is taken first. */
+  #best(first: Band): MemoryTask | undefined {
+    const second = first === 'new' ? 'resumed' : 'new';
+    const only = this.#only;
+    if (only !== undefined) return only[first].peek() ?? only[second].peek();
+    const band = this.#turns?.next(first) === undefined ? second : first;
+    const tenant = this.#turns?.next(band);
+    return tenant === undefined ? undefined : this.#tenants.get(tenant)![band].peek();
   }
 
   /** One that is in here. */

@@ -3,7 +3,7 @@
  * the truth: after a rollback, or when somebody else has written to the file, it is loaded again.
  */
 import type { DatabaseSync } from 'node:sqlite';
-import { AGING_MS, MOST_PASSED } from '../../actors/ports/store.ts';
+import { AGING_MS, MOST_BEGUN, MOST_PASSED } from '../../actors/ports/store.ts';
 import type { KindLimits, OpenCommand } from '../../actors/ports/store.ts';
 import { Claims } from './sqlite-claims.ts';
 import { Families } from './sqlite-families.ts';
@@ -74,10 +74,13 @@ export class Known {
   }
 
   /** Takes over what the owner asks for. */
-  configure({ maxUnfinished, maxFamily = Infinity, agingMs = AGING_MS, mostPassed = MOST_PASSED, kinds = {} }: OpenCommand): void {
+  configure(command: OpenCommand): void {
+    const { maxUnfinished, maxFamily = Infinity, agingMs = AGING_MS, kinds = {} } = command;
+    const { mostPassed = MOST_PASSED, mostBegun = MOST_BEGUN } = command;
     Object.assign(this, { maxUnfinished, maxFamily, agingMs, kinds });
     this.locks.table.mostPassed = mostPassed;
     this.turns.weights = kinds;
+    this.turns.mostBegun = mostBegun;
     this.tenants.count(kinds);
   }
 

@@ -10,6 +10,7 @@
  * In each box of a kind they take turns of their own, without lines. What leaves a box otherwise than by a claim is not
  * told: whose turn it is and who has nothing there is found out then.
  */
+import { MOST_BEGUN } from '../../actors/ports/store.ts';
 import type { KindLimits } from '../../actors/ports/store.ts';
 import { FreshLine } from './fresh-line.ts';
 import type { Claims } from './sqlite-claims.ts';
@@ -27,8 +28,17 @@ interface KindTurns {
   readonly tenants: Readonly<Record<Band, Set<string>>>;
   /** By tenant: all that is new of it. Others are looked for in the rows. */
   readonly lines: Map<string, FreshLine>;
+  /** Resumed ones that have been claimed in a row. */
+  inRow: number;
   /** False when rows may have been written that were not told. */
   known: boolean;
+}
+
+/** Rows of a tenant that were read: so many, of which the first `at` are taken. */
+interface Ahead {
+  readonly rows: readonly BestRow[];
+  readonly read: number;
+  at: number;
 }
 
 /** What is claimed; `fresh`: those whose rows were not looked at. */
@@ -54,6 +64,8 @@ export class Turns {
   /** By kind, and by box. */
   readonly #boxes = new Map<string, Map<string, KindTurns>>();
   #weights: Readonly<Record<string, KindLimits>> = {};
+  /** As many resumed ones are claimed in a row while something new is there. */
+  mostBegun = MOST_BEGUN;
   #inLines = 0;
   /** Whether the tenant that was claimed of last has more is to be seen. */
   #unsure: { readonly kind: string; readonly tenant: string; readonly resumed: number } | undefined;
@@ -128,16 +140,19 @@ export class Turns {
     if (!of.known) this.#find(of);
     const { resumed, new: fresh } = of.tenants;
     const isOne = fresh.size === 1 && (resumed.size === 0 || (resumed.size === 1 && first(resumed) === first(fresh)));
-    if (isOne && of.lines.size === 0) return { best: this.#takeOfOne(of, limit), fresh: NOTHING.fresh };
-    return this.#takeInTurn(of, limit);
+    const best = isOne && of.lines.size === 0 ? this.#takeOfOne(of, limit) : undefined;
+    return best === undefined ? this.#takeInTurn(of, limit) : { best, fresh: NOTHING.fresh };
   }
 
-  /** There is one tenant: one statement. */
-  #takeOfOne(of: KindTurns, limit: number): BestRow[] {
+  /** There is one tenant: one statement. Undefined: its resumed ones may not all go first. */
+  #takeOfOne(of: KindTurns, limit: number): BestRow[] | undefined {
     const tenant = first(of.tenants.new)!;
     const best = this.#best(of, tenant, limit);
-    of.turns.charge(tenant, best.length);
     const last = best.at(-1);
+    const resumed = last?.[12] === 1 ? best.length : best.findIndex((row) => row[12] === 0);
+    if (resumed > 0 && of.inRow + resumed > this.mostBegun) return undefined;
+    of.inRow = last?.[12] === 0 ? 0 : of.inRow + best.length;
+    of.turns.charge(tenant, best.length);
     if (best.length < limit || last === undefined) {
       for (const band of BANDS) this.#leave(of, tenant, band);
       return best;
@@ -150,39 +165,53 @@ export class Turns {
   #takeInTurn(of: KindTurns, limit: number): Taken {
     const best: BestRow[] = [];
     const fresh = new Set<BestRow>();
-    for (const band of BANDS) {
-      const ahead = new Map<string, { readonly rows: BestRow[]; at: number; read: number }>();
-      while (best.length < limit) {
-        const tenant = of.turns.next(band);
-        if (tenant === undefined) break;
-        const inMemory = band === 'new' ? of.lines.get(tenant) : undefined;
-        if (inMemory !== undefined) {
-          const row = inMemory.take()!;
-          this.#inLines -= 1;
-          best.push(row);
-          fresh.add(row);
-          of.turns.charge(tenant);
-          if (inMemory.size === 0) this.#leave(of, tenant, band);
-          continue;
-        }
-        let line = ahead.get(tenant);
-        // One more than is taken is known, unless there are no more.
-        if (line === undefined || (line.at + 1 >= line.rows.length && line.rows.length === line.read)) {
-          const share = Math.ceil((limit - best.length) / of.tenants[band].size) + READ_AHEAD;
-          const read = line === undefined ? share : line.read * 2;
-          const rows = this.#bestOfBand(of, band, tenant, read);
-          ahead.set(tenant, (line = { rows, at: line?.at ?? 0, read }));
-        }
-        const row = line.rows[line.at];
-        if (row !== undefined) {
-          best.push(row);
-          line.at += 1;
-          of.turns.charge(tenant);
-        }
-        if (line.at >= line.rows.length) this.#leave(of, tenant, band);
-      }
+    const ahead: Readonly<Record<Band, Map<string, Ahead>>> = { resumed: new Map(), new: new Map() };
+    while (best.length < limit) {
+      const [band, other]: readonly Band[] = of.inRow >= this.mostBegun ? ['new', 'resumed'] : ['resumed', 'new'];
+      const isFirst = of.turns.next(band!) !== undefined;
+      const row = this.#takeOfBand(of, isFirst ? band! : other!, limit - best.length, ahead, fresh);
+      if (row === 'nobody') break;
+      if (row === undefined) continue;
+      best.push(row);
+      of.inRow = row[12] === 1 ? of.inRow + 1 : 0;
     }
     return { best, fresh };
+  }
+
+  /** The best of whose turn it is. Undefined: it has turned out to have nothing. */
+  #takeOfBand(
+    of: KindTurns,
+    band: Band,
+    left: number,
+    { [band]: ahead }: Readonly<Record<Band, Map<string, Ahead>>>,
+    fresh: Set<BestRow>,
+  ): BestRow | 'nobody' | undefined {
+    const tenant = of.turns.next(band);
+    if (tenant === undefined) return 'nobody';
+    const inMemory = band === 'new' ? of.lines.get(tenant) : undefined;
+    if (inMemory !== undefined) {
+      const row = inMemory.take()!;
+      this.#inLines -= 1;
+      fresh.add(row);
+      of.turns.charge(tenant);
+      if (inMemory.size === 0) this.#leave(of, tenant, band);
+      return row;
+    }
+    let line = ahead.get(tenant);
+    // One more than is taken is known, unless there are no more.
+    if (line === undefined || (line.at + 1 >= line.rows.length && line.rows.length === line.read)) {
+      const isOneOfMany = band === 'new' && of.tenants.resumed.size > 0;
+      const share = Math.ceil((isOneOfMany ? 1 : left) / of.tenants[band].size) + READ_AHEAD;
+      const read = line === undefined ? share : line.read * 2;
+      ahead.set(tenant, (line = { rows: this.#bestOfBand(of, band, tenant, read), at: line?.at ?? 0, read }));
+    }
+    const row = line.rows[line.at];
+    if (row !== undefined) {
+      line.at += 1;
+      of.turns.charge(tenant);
+    }
+    if (line.at >= line.rows.length) this.#leave(of, tenant, band);
+    return row;
   }
 
   #intoLine(of: KindTurns, tenant: string, row: BestRow): void {
@@ -226,7 +255,7 @@ export class Turns {
 
   #turnsOf(kind: string, box: string | undefined): KindTurns {
     const turns = new TenantTurns(this.#weightsOf(kind));
-    return { kind, box, turns, tenants: { resumed: new Set(), new: new Set() }, lines: new Map(), known: false };
+    return { kind, box, turns, tenants: { resumed: new Set(), new: new Set() }, lines: new Map(), inRow: 0, known: false };
   }
 
   /** What the only tenant has, in order. */

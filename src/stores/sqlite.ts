@@ -396,13 +396,14 @@ async function letGo(state: Exclude<State, { at: 'closed' }>): Promise<void> {
 }
 
 /** Only what is said to the thread: whatever else hangs on it cannot go there. */
-function plainOpen({ nowMs, maxUnfinished, maxFamily, agingMs, mostPassed, kinds }: OpenCommand): OpenCommand {
+function plainOpen({ nowMs, maxUnfinished, maxFamily, agingMs, mostPassed, mostBegun, kinds }: OpenCommand): OpenCommand {
   return {
     nowMs,
     maxUnfinished,
     ...(maxFamily === undefined ? {} : { maxFamily }),
     ...(agingMs === undefined ? {} : { agingMs }),
     ...(mostPassed === undefined ? {} : { mostPassed }),
+    ...(mostBegun === undefined ? {} : { mostBegun }),
     ...(kinds === undefined
       ? {}
       : { kinds: Object.fromEntries(Object.entries(kinds).map(([kind, limits]) => [kind, plainLimits(limits)])) }),

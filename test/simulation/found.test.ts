@@ -121,7 +121,7 @@ test('a half-open breaker of a limiter that crashed, and has been open meanwhile
   expect(statistics.completed).toBe(3);
 });
 
-test('a worker that is suspended begins nothing, though its queue has yet to hear of it', async () => {
+test('a worker that is suspended begins nothing, though its queue has yet to hear of it', { timeout: 90_000 }, async () => {
   const work = agent({
     replicas: 2,
     onRejection: 'restart',

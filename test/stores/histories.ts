@@ -9,6 +9,7 @@ export interface World {
   /** Tasks have priorities: then they have neither locks nor order keys, for those who wait would lend theirs. */
   readonly ranked: boolean;
   readonly mostPassed: number;
+  readonly mostBegun: number;
   readonly maxFamily: number | undefined;
   readonly maxOfKind: number | undefined;
   readonly maxOfTenant: number | undefined;
@@ -294,6 +295,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 const anyWorld: fc.Arbitrary<World> = fc.record({
   ranked: fc.constantFrom(false, false, true),
   mostPassed: fc.constantFrom(1, 2, 4),
+  mostBegun: fc.constantFrom(1, 2, 9),
   maxFamily: fc.constantFrom(undefined, undefined, 2),
   maxOfKind: fc.constantFrom(undefined, undefined, 3),
   maxOfTenant: fc.constantFrom(undefined, undefined, 1, 2),

@@ -40,7 +40,7 @@ import type {
   TaskRecord,
   TaskStatus,
 } from '../../actors/ports/store.ts';
-import { chosen, rankIn } from './model-claims.ts';
+import { ClaimModel, rankIn } from './model-claims.ts';
 import { LeaseModel } from './model-leases.ts';
 import type { LockReason } from './model-locks.ts';
 import { ScheduleModel } from './model-schedules.ts';
@@ -59,6 +59,7 @@ export type ModelStart = Exclude<StartOutcome, { at: 'blocked' | 'rejected' }> |
 export class Model {
   readonly #world = new ModelWorld();
   readonly #schedules = new ScheduleModel();
+  readonly #claims = new ClaimModel();
   readonly #paused = new Set<string>();
   /** Tasks that were claimed, and not started, by an owner that has gone: their rows may tell of that claim or not. */
   unused: Set<string> = new Set();
@@ -68,7 +69,8 @@ export class Model {
   readonly state = this.#world.state;
   readonly leases = new LeaseModel(() => this.#world.locks.nextToken());
 
-  open({ nowMs, maxUnfinished, maxFamily, agingMs, mostPassed, kinds }: OpenCommand): Opened {
+  open({ nowMs, maxUnfinished, maxFamily, agingMs, mostPassed, mostBegun, kinds }: OpenCommand): Opened {
+    this.#claims.open(mostBegun);
     this.#epoch += 1;
     this.#agingMs = agingMs ?? 60_000;
     this.#world.maxUnfinished = maxUnfinished;
@@ -104,7 +106,7 @@ export class Model {
   /** `answered`: whom the adapter has claimed, in its order. */
   claim({ wants, leaseUntilMs, nowMs }: ClaimCommand, answered: readonly string[]): ClaimedTask[] {
     const open = wants.filter(({ kind }) => !this.#paused.has(kind));
-    const tasks = chosen(this.#world.tasks, open, answered, this.#agingMs);
+    const tasks = this.#claims.chosen(this.#world.tasks, open, answered, this.#agingMs);
     for (const task of tasks) {
       task.fence = Math.max(task.fence + 1, this.#epoch);
       this.unused.delete(task.task.id);
@@ -206,6 +208,7 @@ export class Model {
   }
 
   unbox(items: readonly { readonly kind: string; readonly box: string }[]): void {
+    for (const { kind, box } of items) this.#claims.unboxed(kind, box);
     for (const task of this.#world.tasks) if (items.some(({ kind, box }) => kind === task.task.kind && box === task.box)) task.box = null;
   }
 

@@ -20,7 +20,7 @@ export interface ClaimCommand {
 }
 
 /**
- * A task under lease. Order: ahead of new work first (`resumed`); then the tenants of the kind, or of
+ * A task under lease. Order: ahead of new work first (`resumed`), but after `mostBegun` of those a new one, if there is any; then the tenants of the kind, or of
  * the box, take turns by weight; within a tenant by rank, which is the time of arrival less `agingMs` for each
  * level of priority, so that waiting counts as much as urgency; then arrival. A retry that has come
  * due counts from then, so what fails again and again leaves the head of the line; put back by an
@@ -66,6 +66,9 @@ export const AGING_MS = 60_000;
 
 /** How many younger ones may take what a task waits for, at most, unless told otherwise. */
 export const MOST_PASSED = 2;
+
+/** How many that have begun are claimed of a kind in a row, at most, while something new waits, unless told otherwise. */
+export const MOST_BEGUN = 9;
 
 /** What a kind may have. */
 export interface KindLimits {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { AGING_MS } from '../../../actors/ports/store.ts';
-import type { Held } from '../../../actors/ports/store.ts';
+import type { ClaimedTask, Held } from '../../../actors/ports/store.ts';
 import { Bench, KIND, newTask, parked, write } from './place.ts';
 import type { MakePlace } from './place.ts';
 
@@ -44,6 +44,47 @@ export function sharingOut(makePlace: MakePlace): void {
       await bench.submit('after');
       await bench.sweepIn(5);
       expect((await bench.claim(9)).map(({ id }) => id)).toEqual(['before', 'retried', 'after']);
+    });
+
+    describe('what has begun and what is new', () => {
+      const names = (tasks: readonly ClaimedTask[]): string => tasks.map(({ id }) => id).join(' ');
+
+      /** The next ones begin, and wait for a worker again. */
+      async function begin(count: number): Promise<void> {
+        for (const run of await bench.claim(count)) {
+          await bench.store.start([run], bench.nowMs);
+          await bench.settle(run, { at: 'lost', error: 'why' });
+        }
+      }
+
+      for (const size of [1, 3, 9]) {
+        test(`a new one goes after as many as may that have begun: claimed ${size} at a time`, async () => {
+          await bench.submit('b', 'c', 'd', 'e', 'f');
+          await begin(5);
+          await bench.submit('x', 'y', 'z');
+          await bench.reopen({ mostBegun: 2 });
+          const claimed: ClaimedTask[] = [];
+          for (let page = await bench.claim(size); page.length > 0; page = await bench.claim(size)) claimed.push(...page);
+          expect(names(claimed)).toBe('b c x d e y f z');
+        });
+      }
+
+      test('tenants have their turns among both, and one that only comes back does not keep out another', async () => {
+        for (const id of ['a', 'b', 'c', 'd', 'e']) await bench.submit(newTask(id, { tenant: 'ann' }));
+        await begin(5);
+        await bench.submit(newTask('f', { tenant: 'ann' }), newTask('g', { tenant: 'bob' }));
+        await bench.reopen({ mostBegun: 2 });
+        expect(names(await bench.claim(9))).toBe('a b g c d f e');
+      });
+
+      test('by default after nine', async () => {
+        const ids = Array.from({ length: 12 }, (_, at) => `b${at}`);
+        await bench.submit(...ids);
+        await begin(12);
+        await bench.submit('new');
+        await bench.reopen();
+        expect((await bench.claim(20)).findIndex(({ id }) => id === 'new')).toBe(9);
+      });
     });
 
     for (const how of ['worker', 'lease', 'process'] as const) {
