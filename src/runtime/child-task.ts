@@ -14,6 +14,8 @@ export interface Asking {
   readonly priority: number;
   /** How many children it has named before. */
   readonly offspring: number;
+  /** Of one that sends: how many it has sent before. */
+  readonly sends?: number;
   readonly bounds: Topology['bounds'];
 }
 
@@ -28,7 +30,7 @@ export interface CheckedChild {
 
 /** @throws UndeclaredError, BoundReachedError, SubmitOptionError, PayloadInvalidError and its like */
 export function childTask(
-  { plan, id, depth, priority, offspring, bounds }: Asking,
+  { plan, id, depth, priority, offspring, sends = 0, bounds }: Asking,
   kind: string,
   input: unknown,
   options: AskOptions,
@@ -36,6 +38,8 @@ export function childTask(
   const { asks, agent } = plan;
   if (!asks.includes(kind)) throw new UndeclaredError({ kind: plan.kind, field: 'asks', name: kind }, asks);
   if (offspring >= bounds.fanOut) throw new BoundReachedError({ id, bound: 'fanOut', limit: bounds.fanOut });
+  // They would be committed together: these can never be, whoever else of the family ends.
+  if (sends >= bounds.family) throw new BoundReachedError({ id, bound: 'family', limit: bounds.family }, false);
   if (depth >= bounds.depth) throw new BoundReachedError({ id, bound: 'depth', limit: bounds.depth });
   const declared = (agent.spec.asks as Record<string, AnyContract>)[kind]!;
   const parsed = parse(declared.input, input, `input of ${kind}`);

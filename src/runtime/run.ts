@@ -252,7 +252,8 @@ export class Run extends RunOperations implements Context {
   send(kind: string, input: unknown, options: AskOptions = {}): void {
     if (!this.sign()) return;
     checkOptions('send', options);
-    (this.#sends ??= []).push(sent(this, kind, input, options));
+    const sends = (this.#sends ??= []);
+    sends.push(sent(this, kind, input, options, sends.length));
   }
 
   sleep(until: number | Date, options: KeyOptions = {}): Promise<void> {

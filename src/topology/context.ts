@@ -160,7 +160,13 @@ export interface Context<U extends DependencyMap = DependencyMap, A extends Cont
    * @throws ChildFailedError when the child failed for good, or was cancelled.
    */
   ask<N extends keyof A & string>(kind: N, input: InputOf<A[N]>, options?: AskOptions): Promise<OutputOf<A[N]>>;
-  /** Submits a task together with this task's completion, and does not wait: work that goes on after it. */
+  /**
+   * Submits a task together with this task's completion, and does not wait: work that goes on after it.
+   * Where too many others of the family are unfinished by then (`bounds.family`), the run has failed (retryable), and is tried again.
+   *
+   * @throws BoundReachedError for one more than a task may have (`bounds.fanOut`), or than `bounds.family` has room for with
+   * nothing but what this run has sent.
+   */
   send<N extends keyof A & string>(kind: N, input: InputOf<A[N]>, options?: AskOptions): void;
   /**
    * Waits, holding nothing but what a `hold` around it has taken: the run parks. Ends at the same moment whatever restarts meanwhile. A date waits until then.

@@ -55,7 +55,11 @@ export interface BoundsSpec {
   readonly depth?: number;
   /** Operations of one run. Default 100,000. */
   readonly operations?: number;
-  /** Unfinished tasks that descend from one task, through asks and sends. Default 100,000. */
+  /**
+   * Unfinished tasks that descend from one task, through asks and sends. An ask beyond it fails; what a run sends is counted
+   * when it completes, and tried again with it, but for sends that are more than this by themselves: the first too many throws.
+   * Default 100,000.
+   */
   readonly family?: number;
 }
 

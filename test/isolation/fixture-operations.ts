@@ -15,6 +15,7 @@ export const operations = [
   'undoes',
   'undoes late',
   'misuses',
+  'sends on and on',
   'goes on',
   'gives up',
   'gives up within',
@@ -95,6 +96,14 @@ async function act({ operation, file }: Given, ctx: Ctx): Promise<unknown> {
     case 'gives up within':
       await ctx.step('outer', () => giveUp(ctx, note));
       return 'done';
+    case 'sends on and on':
+      for (let at = 0; ; at += 1) {
+        try {
+          ctx.send('turn', at);
+        } catch (error) {
+          return [at, codeOf(error), (error as { retryable: unknown }).retryable];
+        }
+      }
     case 'misuses':
       return {
         undeclared: await ctx.waitFor('other' as never).catch(codeOf),
@@ -133,5 +142,6 @@ export const topology = defineFleet({
   name: 'operations',
   module: import.meta.url,
   staggerMs: 0,
+  bounds: { family: 3 },
   agents: { turn, inline: kind('inline'), thread: kind('thread'), process: kind('process') },
 });

@@ -118,6 +118,14 @@ describe.each(['thread', 'process'] as const)('in a %s', (kind) => {
     expect(await (await fleet.submit(kind, { operation: 'misuses' })).result()).toEqual(inline);
   });
 
+  test('a send for which its family cannot have room is refused where it stands', async () => {
+    const fleet = await start();
+    for (const of of ['inline', kind] as const) {
+      const handle = await fleet.submit(of, { operation: 'sends on and on' });
+      expect([of, await handle.result()]).toEqual([of, [3, 'DROVER_BOUND_REACHED', false]]);
+    }
+  });
+
   test('whoever is in the way of something more urgent asks with that priority from then on, unless it says another', async () => {
     const fleet = await start();
     const handle = await fleet.submit(kind, { operation: 'asks on and on' }, { id: 'in the way' });

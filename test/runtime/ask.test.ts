@@ -1,7 +1,7 @@
 /** Children: asked and waited for in the store, or sent along with the result. */
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { agent, ChildFailedError, contract } from 'drover';
+import { agent, BoundReachedError, ChildFailedError, contract } from 'drover';
 import type { TaskFailedError } from 'drover';
 import { Testbed } from './harness.ts';
 
@@ -441,6 +441,63 @@ describe('bounds', () => {
         send.call(ctx, 'leaf', 1);
       }),
     ).toMatchObject(refused('fanOut', 3));
+  });
+
+  test('family: a send for which the run has left no room itself is refused where it stands, and no later run would have any', async () => {
+    await using bed = new Testbed();
+    const leaf = agent({ run: async () => 1 });
+    const caught: unknown[] = [];
+    const parent = agent({
+      asks: { leaf },
+      run: async (most: number, ctx) => {
+        for (let sent = 0; ; sent += 1) {
+          try {
+            ctx.send('leaf', sent);
+          } catch (error) {
+            caught.push(error);
+            if (sent < most) throw error;
+            return sent;
+          }
+        }
+      },
+    });
+    const outer = agent({ asks: { parent }, run: (most: number, ctx) => ctx.ask('parent', most) });
+    const fleet = await bed.start({ agents: { leaf, parent, outer }, bounds: { family: 3 } });
+    expect(await bed.run(fleet, 'parent', 3)).toBe(3);
+    expect(caught).toEqual([expect.any(BoundReachedError)]);
+    expect(caught[0]).toMatchObject({ code: 'DROVER_BOUND_REACHED', retryable: false, detail: { bound: 'family', limit: 3 } });
+    await bed.settle();
+    expect((await bed.drive(fleet.counts()))['leaf']).toMatchObject({ completed: 3 });
+    // Whoever descends itself has ended when its own are counted.
+    expect(await bed.run(fleet, 'outer', 3)).toBe(3);
+    // Not caught, it is no failure that another attempt would not have.
+    const handle = await bed.drive(fleet.submit('parent', 9, { id: 'x' }));
+    expect(await bed.rejection(handle.result())).toMatchObject({ detail: { status: 'failed', error: { code: 'DROVER_BOUND_REACHED' } } });
+    expect((await bed.drive(fleet.task('x')))?.attempt).toBe(1);
+  });
+
+  test('family: sends for which only others leave no room are tried again with their run', async () => {
+    await using bed = new Testbed();
+    const leaf = sleeper(bed, { replicas: 9 });
+    const pair = agent({
+      asks: { leaf },
+      backoff: () => 1_000,
+      run: async (ms: number, ctx) => {
+        ctx.send('leaf', ms);
+        ctx.send('leaf', ms);
+      },
+    });
+    const outer = agent({
+      asks: { pair },
+      run: async (ms: number, ctx) => {
+        await ctx.ask('pair', ms);
+        await ctx.ask('pair', ms);
+      },
+    });
+    const fleet = await bed.start({ agents: { leaf, pair, outer }, bounds: { family: 3 } });
+    await bed.run(fleet, 'outer', 1_500, { id: 'x' });
+    const story = await bed.drive(fleet.story('x/pair#2'));
+    expect(story.filter(({ at }) => at === 'run')).toMatchObject([{ outcome: 'retry' }, { outcome: 'retry' }, { outcome: 'completed' }]);
   });
 
   test('operations: so many of one run', async () => {

@@ -251,6 +251,36 @@ describe('what an operation leaves for the end of the task', () => {
     expect(heard).toEqual([]);
   });
 
+  test('more sends than there is room for in its family fail an operation where it stands, and the task at its end', async () => {
+    await using bed = new Testbed();
+    const { heard, agents } = leaving({ ends: 'well' });
+    const caught: unknown[] = [];
+    const tell = operation(async (_input: null, ctx) => {
+      ctx.send('listener', 'first');
+      try {
+        ctx.send('listener', 'second');
+      } catch (error) {
+        caught.push(error);
+      }
+    });
+    const machine = setup({ actors: { tell } }).createMachine({
+      initial: 'one',
+      states: { one: { invoke: { id: 'tell', src: 'tell', input: null, onDone: 'done' } }, done: { type: 'final' } },
+    });
+    const single = agent({ asks: { listener: agents.listener }, machine });
+    const fleet = await bed.start({ agents: { ...agents, single }, bounds: { family: 1 } });
+    await bed.run(fleet, 'single', undefined);
+    await bed.settle();
+    expect(caught).toMatchObject([{ code: 'DROVER_BOUND_REACHED', retryable: false }]);
+    expect(heard).toEqual(['first']);
+    const handle = await bed.drive(fleet.submit('work', null, { id: 'x' }));
+    await bed.advance(61_000);
+    expect(await bed.rejection(handle.result())).toMatchObject({
+      detail: { status: 'failed', error: { code: 'DROVER_BOUND_REACHED', retryable: false } },
+    });
+    expect(heard).toEqual(['first']);
+  });
+
   test('is sent once, though no later run performs that operation', async () => {
     await using bed = new Testbed();
     const { heard, undone, agents } = leaving({ ends: 'well' });

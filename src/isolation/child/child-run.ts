@@ -62,6 +62,7 @@ export class ChildRun implements Context {
   #undos: Map<string, Perform> | undefined;
   #tickets = 0;
   #offspring = 0;
+  #sends = 0;
   #stopped: Error | undefined;
   #over: Error | undefined;
   #controller: AbortController | undefined;
@@ -159,7 +160,9 @@ export class ChildRun implements Context {
 
   send(kind: string, input: unknown, options: AskOptions = {}): void {
     checkOutsideStep(this, `send ${describe(kind)}`);
-    if (this.#over === undefined) this.#post({ at: 'send', ...this.#child(kind, input, options) });
+    if (this.#over !== undefined) return;
+    this.#post({ at: 'send', ...this.#child(kind, input, options, this.#sends) });
+    this.#sends += 1;
   }
 
   sleep(until: number | Date, options: KeyOptions = {}): Promise<void> {
@@ -210,9 +213,9 @@ export class ChildRun implements Context {
   }
 
   /** Checked here too, so that what is refused is refused where it stands. */
-  #child(kind: string, input: unknown, options: AskOptions) {
+  #child(kind: string, input: unknown, options: AskOptions, sends = 0) {
     const { task, depth, priority } = this.#order;
-    const asking = { plan: this.#plan, bounds: this.#bounds, id: task.id, depth, priority, offspring: this.#offspring };
+    const asking = { plan: this.#plan, bounds: this.#bounds, id: task.id, depth, priority, offspring: this.#offspring, sends };
     const checked = childTask(asking, kind, input, options);
     this.#offspring += 1;
     // Without one of its own it gets that of the run, which may have grown meanwhile.

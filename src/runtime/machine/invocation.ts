@@ -177,7 +177,7 @@ export class Invocation implements Context, RunPart {
     if (this.over !== undefined) return;
     const { offspring } = this.#run;
     // Refused here, where it stands; it is named when the task completes.
-    sent(this.#self, kind, input, options);
+    sent(this.#self, kind, input, options, this.sends.length);
     this.#run.offspring = offspring;
     this.sends.push({ kind, input, ...options });
   }

@@ -58,16 +58,16 @@ function giveAnswer(run: Run, kind: string, result: string | null, wasThere: boo
   }
 }
 
-/** Given to the store with the completion of the task. */
-export function sent(run: Run, kind: string, input: unknown, options: AskOptions): NewTask {
+/** Given to the store with the completion of the task. `sends`: how many are already. */
+export function sent(run: Run, kind: string, input: unknown, options: AskOptions, sends: number): NewTask {
   checkOutsideStep(run, `send ${describe(kind)}`);
-  return childOf(run, kind, input, options, run.memory.next(`send:${kind}`, options.key), false);
+  return childOf(run, kind, input, options, run.memory.next(`send:${kind}`, options.key), false, sends);
 }
 
-function childOf(run: Run, kind: string, input: unknown, options: AskOptions, name: string, isAsked: boolean): NewTask {
+function childOf(run: Run, kind: string, input: unknown, options: AskOptions, name: string, isAsked: boolean, sends = 0): NewTask {
   const { id, depth, rootId, deadlineMs } = run.claimed;
   const { engine } = run;
-  const asking = { plan: run.plan, bounds: engine.bounds, id, depth, priority: run.priority, offspring: run.offspring };
+  const asking = { plan: run.plan, bounds: engine.bounds, id, depth, priority: run.priority, offspring: run.offspring, sends };
   const { input: text, parsed, schema, ...checked } = childTask(asking, kind, input, options);
   run.offspring += 1;
   const plan = engine.planOf(kind);

@@ -90,16 +90,16 @@ export class DuplicateStepError extends DroverError {
 /** A bound of the topology was reached. */
 export class BoundReachedError extends DroverError {
   readonly code = 'DROVER_BOUND_REACHED';
-  /** True where others may make room by ending (`family`). */
+  /** True where others may make room by ending: `family`, unless what the run itself sends is too much for it. */
   readonly retryable: boolean;
   override readonly detail: { readonly id: string; readonly bound: string; readonly limit: number };
-  constructor(detail: BoundReachedError['detail']) {
+  constructor(detail: BoundReachedError['detail'], retryable = detail.bound === 'family') {
     // How many locks a task may hold is no setting.
     const limit =
       detail.bound === 'locks' ? `holds at most ${detail.limit} locks` : `bounds.${detail.bound} is ${detail.limit}; raise it, or`;
     super(`task ${detail.id}: ${limit}${detail.bound === 'locks' ? ';' : ''} split the task`);
     this.detail = detail;
-    this.retryable = detail.bound === 'family';
+    this.retryable = retryable;
   }
 }
 
