@@ -265,7 +265,7 @@ export class Fleet<K extends AgentMap = AgentMap> {
     return this.#machinery.open().kinds.pause(kind);
   }
 
-  /** @throws UnknownKindError, FleetClosedError */
+  /** Begins tasks of that kind again. Who drains it (`drainKind`) hears that it is not. @throws UnknownKindError, FleetClosedError */
   async unpauseKind(kind: keyof K & string): Promise<void> {
     return this.#machinery.open().kinds.unpause(kind);
   }
@@ -277,7 +277,7 @@ export class Fleet<K extends AgentMap = AgentMap> {
   /**
    * Pauses a kind and resolves when no task of it is held any more.
    *
-   * @throws DrainLateError after `deadlineMs`; UnknownKindError, OperatorInputError, FleetClosedError
+   * @throws DrainLateError after `deadlineMs`; DrainEndedError when somebody unpauses it meanwhile; UnknownKindError, OperatorInputError, FleetClosedError
    */
   async drainKind(kind: keyof K & string, options: DrainOptions = {}): Promise<void> {
     return this.#machinery.open().kinds.drain(kind, options);

@@ -17,7 +17,7 @@ import { announce } from './events.ts';
 import type { FleetEvents } from './events.ts';
 import type { FleetTree } from './tree.ts';
 import { checkFields } from './task-query.ts';
-import { DrainLateError, OperatorInputError } from './work-errors.ts';
+import { DrainEndedError, DrainLateError, OperatorInputError } from './work-errors.ts';
 
 export interface KindsOptions {
   readonly topology: Topology;
@@ -99,6 +99,8 @@ export class Kinds {
     for (;;) {
       const counts = (await store.counts())[kind];
       const held = counts === undefined ? 0 : counts.leased + counts.running;
+      // Looked at afterwards: nothing of a kind that is paused still has been begun since.
+      if (!(await store.pausedKinds()).includes(kind)) throw new DrainEndedError(kind);
       if (held === 0) return;
       const nowMs = engine.nowMs();
       if (nowMs >= untilMs) throw new DrainLateError({ kind, held, deadlineMs });

@@ -205,6 +205,17 @@ export class DrainLateError extends DroverError {
   }
 }
 
+/** Somebody has unpaused the kind while it was drained: its tasks are begun again, and nobody waits any more. */
+export class DrainEndedError extends DroverError {
+  readonly code = 'DROVER_DRAIN_ENDED';
+  readonly retryable = false;
+  override readonly detail: { readonly kind: string };
+  constructor(kind: string) {
+    super(`${kind}: has been unpaused while it was drained, so its tasks are begun again; drain it again if it is to stop all the same`);
+    this.detail = { kind };
+  }
+}
+
 /** An argument of an operator's command has a wrong value. */
 export class OperatorInputError extends DroverError {
   readonly code = 'DROVER_OPERATOR_INPUT';

@@ -83,6 +83,35 @@ test('draining gives up at its deadline and says how much is held; the kind stay
   expect(await draining).toMatchObject({ code: 'DROVER_FLEET_CLOSED' });
 });
 
+test('draining ends when somebody unpauses the kind: it would never be idle while more comes', async () => {
+  await using bed = new Testbed();
+  const slow = bed.service({}, () => ({ afterMs: 5_000 }));
+  const work = agent({ uses: { slow: slow.dependency }, run: async (n: number, ctx) => ctx.call('slow', n) });
+  const other = agent({ run: async (n: number) => n });
+  const fleet = await bed.start({ agents: { work, other } });
+  await bed.drive(fleet.submitMany('work', [{ input: 1 }, { input: 2 }]));
+  await bed.until(() => slow.inFlight === 1);
+  const ended = { code: 'DROVER_DRAIN_ENDED', retryable: false, detail: { kind: 'work' } };
+  const draining = fleet.drainKind('work', { deadlineMs: 60_000 }).catch((error: unknown) => error);
+  await bed.advance(1_000);
+  await bed.drive(fleet.unpauseKind('work'));
+  const fromMs = bed.nowMs;
+  expect(await bed.drive(draining)).toMatchObject(ended);
+  expect(bed.nowMs - fromMs).toBeLessThanOrEqual(100);
+  // What is asked for last counts, and another kind is nothing to it.
+  const orders = [fleet.unpauseKind('work'), fleet.drainKind('work'), fleet.pauseKind('other'), fleet.unpauseKind('other')];
+  await bed.drive(Promise.all(orders));
+  expect(slow.inFlight).toBe(0);
+  const again = fleet.drainKind('work').catch((error: unknown) => error);
+  await bed.drive(fleet.unpauseKind('work'));
+  expect(await bed.drive(again)).toMatchObject(ended);
+  // Nothing is held, and yet it is not drained.
+  await bed.until(() => slow.calls.length === 2 && slow.inFlight === 0);
+  const idle = fleet.drainKind('work').catch((error: unknown) => error);
+  await bed.drive(fleet.unpauseKind('work'));
+  expect(await bed.drive(idle)).toMatchObject(ended);
+});
+
 test('there is no pausing of a kind that is not there', async () => {
   await using bed = new Testbed();
   const fleet = await bed.start({ agents: { work: agent({ run: async () => 1 }) } });
