@@ -25,6 +25,7 @@ import type { ApprovalLook, ApprovalsOptions, DecideOptions } from './signals.ts
 import type { BudgetLook } from './spending.ts';
 import type { SubmitItem, SubmitOptions } from './submissions.ts';
 import type { TaskLook } from './task-look.ts';
+import { checkDeadlineMs, checkFields } from './task-query.ts';
 import type { TaskQuery } from './task-query.ts';
 import type { TaskStory } from './tasks.ts';
 
@@ -33,8 +34,9 @@ export type { SubmitItem, SubmitOptions } from './submissions.ts';
 
 export interface CloseOptions {
   /**
-   * How long running runs may go on. Default: `supervision.shutdownMs`. 0 abandons them at once. What is decided is written
-   * then, which takes longer only where the store does not answer: up to 5 s, and what its command under way takes.
+   * How long running runs may go on. Default: `supervision.shutdownMs`. 0 abandons them at once, Infinity waits for them as
+   * long as they take. What is decided is written then, which takes longer only where the store does not answer: up to 5 s,
+   * and what its command under way takes.
    */
   readonly deadlineMs?: number;
 }
@@ -372,13 +374,21 @@ export class Fleet<K extends AgentMap = AgentMap> {
   // ── Closing ──────────────────────────────────────────────────────────────────────────────────
 
   /**
-   * Closes in order. Safe to call more than once; the store is closed too. Of a fleet that could not go on (`failure`) it
-   * resolves when everything has stopped.
+   * Closes in order. Safe to call more than once: the deadline of the first counts. The store is closed too. Of a fleet that
+   * could not go on (`failure`) it resolves when everything has stopped.
    *
+   * @throws OperatorInputError, and the fleet goes on as it was
    * @throws StoreRemovedError, StoreDamagedError when what was acknowledged may not be in the file of the store
    */
   close(options: CloseOptions = {}): Promise<void> {
-    return this.#machinery.close(options.deadlineMs ?? this.topology.supervision.shutdownMs);
+    try {
+      checkFields(options, 'options', ['deadlineMs']);
+      const { deadlineMs = this.topology.supervision.shutdownMs } = options;
+      checkDeadlineMs(deadlineMs);
+      return this.#machinery.close(deadlineMs);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -16,7 +16,7 @@ import { UnknownKindError } from './errors.ts';
 import { announce } from './events.ts';
 import type { FleetEvents } from './events.ts';
 import type { FleetTree } from './tree.ts';
-import { checkFields } from './task-query.ts';
+import { checkDeadlineMs, checkFields } from './task-query.ts';
 import { DrainEndedError, DrainLateError, OperatorInputError } from './work-errors.ts';
 
 export interface KindsOptions {
@@ -91,8 +91,7 @@ export class Kinds {
   async drain(kind: string, options: DrainOptions): Promise<void> {
     checkFields(options, 'options', ['deadlineMs']);
     const { deadlineMs = Infinity } = options;
-    if (typeof deadlineMs !== 'number' || !(deadlineMs >= 0))
-      throw new OperatorInputError('deadlineMs', 'milliseconds, at least 0', deadlineMs);
+    checkDeadlineMs(deadlineMs);
     const { store, engine } = this.#options;
     const untilMs = engine.nowMs() + deadlineMs;
     await this.pause(kind);

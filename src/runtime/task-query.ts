@@ -55,3 +55,9 @@ export function checkFields(options: unknown, what: string, known: readonly stri
     throw new OperatorInputError(`${what}.${name}`, expected, (options as Record<string, unknown>)[name]);
   }
 }
+
+/** How long to wait. @throws OperatorInputError */
+export function checkDeadlineMs(deadlineMs: unknown): void {
+  if (typeof deadlineMs === 'number' && deadlineMs >= 0) return;
+  throw new OperatorInputError('deadlineMs', 'milliseconds, at least 0', deadlineMs);
+}

@@ -82,6 +82,34 @@ test('without a deadline of its own, closing has that of the topology', async ()
   expect(bed.nowMs - fromMs).toBeCloseTo(700, 0);
 });
 
+test.each([
+  ['null', null, 'options'],
+  ['a number', 0, 'options'],
+  ['an option that there is not', { deadLineMs: 0 }, 'options.deadLineMs'],
+  ['not a number', { deadlineMs: Number.NaN }, 'deadlineMs'],
+  ['below 0', { deadlineMs: -1 }, 'deadlineMs'],
+  ['a text', { deadlineMs: '5' }, 'deadlineMs'],
+  ['a deadline of null', { deadlineMs: null }, 'deadlineMs'],
+])('what cannot be meant is refused, and the fleet goes on: %s', async (_name, wrong, argument) => {
+  await using bed = new Testbed();
+  const { work } = slowAgent(bed);
+  const fleet = await bed.start({ agents: { work } });
+  expect(await bed.rejection(fleet.close(wrong as never))).toMatchObject({ code: 'DROVER_OPERATOR_INPUT', detail: { argument } });
+  expect(await bed.run(fleet, 'work', 10)).toBe(10);
+  await bed.close(fleet, { deadlineMs: 1_000 });
+  await fleet.ended;
+});
+
+test('a deadline of Infinity waits as long as runs take', async () => {
+  await using bed = new Testbed();
+  const { work } = slowAgent(bed);
+  const fleet = await bed.start({ agents: { work } });
+  const handle = await bed.drive(fleet.submit('work', 60_000));
+  await bed.advance(10);
+  await bed.close(fleet, { deadlineMs: Infinity });
+  expect(await handle.result()).toBe(60_000);
+});
+
 test('leases are kept while closing', async () => {
   await using bed = new Testbed();
   const { slow, work } = slowAgent(bed, { leaseMs: 1_000 });
