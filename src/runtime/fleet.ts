@@ -111,9 +111,10 @@ export class Fleet<K extends AgentMap = AgentMap> {
    *
    * All are checked before any is stored. Stored they are some hundreds at a time: when one is
    * refused, those beside it may be there (`detail.stored` of a `FleetFullError`). With ids of your own, submitting them all
-   * again is safe.
+   * again is safe. A list may be longer than what a process may have on its way (100,000 submits): that is looked at once,
+   * before it begins.
    *
-   * @throws as `submit`; of several refusals the first
+   * @throws as `submit`; SubmitOptionError for what is no list of items; of several refusals the first
    * @example
    * const handles = await fleet.submitMany('triage', mails.map(({ id }) => ({ id: `mail-${id}`, input: { mailId: id } })));
    * const results = await Promise.all(handles.map((handle) => handle.result()));

@@ -53,7 +53,7 @@ export interface SubmissionsOptions {
   readonly control: Omit<TaskControl, 'forget'>;
 }
 
-/** Submits on their way, of tasks; one `submitMany` may go beyond it by its own length. */
+/** Submits on their way, of tasks. Looked at before a list begins, so one `submitMany` may go beyond it by its own length. */
 export const MOST_SUBMITTING = 100_000;
 
 const OPTIONS = ['id', 'priority', 'notBefore', 'deadline'];
@@ -82,8 +82,10 @@ export class Submissions implements TaskControl {
 
   submitMany(plan: KindPlan, items: readonly SubmitItem[]): Promise<TaskHandle[]> {
     return new Promise((resolve, reject) => {
-      const tasks = items.map((item) => {
-        checkOptions(item, FIELDS);
+      if (!Array.isArray(items)) throw new SubmitOptionError('items', 'a list of objects, such as [{ input }]', items);
+      // A hole is an item too, though not for `map`.
+      const tasks = Array.from(items as readonly SubmitItem[], (item, at) => {
+        checkOptions(item, FIELDS, `items[${at}]`, '{ input }');
         return this.#taskOf(plan, item.input, item);
       });
       this.#checkRoom(plan);
@@ -258,8 +260,8 @@ class Submission implements Requester<SubmitOutcome> {
   }
 }
 
-function checkOptions(options: unknown, known: readonly string[]): void {
-  if (typeof options !== 'object' || options === null) throw new SubmitOptionError('options', 'an object, such as { id }', options);
+function checkOptions(options: unknown, known: readonly string[], what = 'options', example = '{ id }'): void {
+  if (typeof options !== 'object' || options === null) throw new SubmitOptionError(what, `an object, such as ${example}`, options);
   for (const name in options) {
     if (!known.includes(name)) {
       throw new SubmitOptionError(name, `no such option; there are ${known.join(', ')}`, (options as Record<string, unknown>)[name]);

@@ -91,6 +91,18 @@ describe('a full fleet', () => {
     bed.faults.delays = undefined;
     expect(await bed.run(fleet, 'work', 1)).toBe(1);
   });
+
+  test('takes a list that is longer than that, but nothing beside it', async () => {
+    await using bed = new Testbed();
+    const work = agent({ run: async (n: number) => n });
+    const fleet = await bed.start({ agents: { work }, bounds: { unfinished: 1 } });
+    const items = Array.from({ length: MOST_SUBMITTING + 1 }, (_, input) => ({ input }));
+    const list = fleet.submitMany('work', items).catch((error: unknown) => error);
+    expect(await bed.rejection(fleet.submit('work', 1))).toMatchObject({ detail: { of: 'submitting', limit: MOST_SUBMITTING } });
+    // It has come as far as the store, which has room for one.
+    const { detail } = (await bed.drive(list)) as FleetFullError;
+    expect(detail).toMatchObject({ of: 'store', limit: 1 });
+  });
 });
 
 test('the same id submitted again and again is one handle while its task is unfinished', async () => {

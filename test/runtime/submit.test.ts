@@ -350,6 +350,23 @@ describe('many at once', () => {
     expect(error.message).toContain('delay');
   });
 
+  test.each([
+    ['null', null, 'items'],
+    ['a task', { input: 1 }, 'items'],
+    ['a set', new Set([{ input: 1 }]), 'items'],
+    ['a list of null', [{ input: 1 }, null], 'items[1]'],
+    ['a list of inputs', ['a', 'b'], 'items[0]'],
+    // oxlint-disable-next-line no-sparse-arrays -- what is tested
+    ['a list with a hole', [{ input: 1 }, , { input: 2 }], 'items[1]'],
+  ])('that are none are refused: %s', async (_name, items, option) => {
+    await using bed = new Testbed();
+    const { agents } = echoing(bed);
+    const fleet = await bed.start({ agents });
+    const error = await bed.rejection(fleet.submitMany('echo', items as never));
+    expect(error).toMatchObject({ code: 'DROVER_SUBMIT_OPTION', retryable: false, detail: { option } });
+    expect(bed.disk.tasks.counts()).toEqual({});
+  });
+
   test('one in conflict with a stored task refuses them all, and submitting the rest again gives their results', async () => {
     await using bed = new Testbed();
     const { agents, runs } = echoing(bed);
