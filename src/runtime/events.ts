@@ -153,6 +153,8 @@ export interface FleetEvents {
     readonly intensity: number;
     readonly periodMs: number;
   }) => void;
+  /** A full mailbox: so many tasks went back to the store, into its worker's box, and come from there when there is room. */
+  'mailbox.spilled': (event: { readonly atMs: number; readonly kind: string; readonly worker: string; readonly count: number }) => void;
   'mailbox.stolen': (event: { readonly atMs: number; readonly thief: string; readonly victim: string; readonly count: number }) => void;
   /** The event loop did not turn for longer than the watchdog allows. Told once it turns again. */
   'loop.blocked': (event: LoopBlocked & { readonly atMs: number }) => void;
@@ -189,8 +191,10 @@ export interface FleetStats {
   readonly parked: number;
   /** Leases that went to somebody else, of tasks whose run had not begun too (paused or cancelled while they waited for a worker, say), and runs whose worker died. */
   readonly lost: number;
-  /** Tasks. */
+  /** Tasks, each as often as it was. */
   readonly stolen: number;
+  /** Tasks that went back to the store because the mailbox of their worker was full, each as often as it was. */
+  readonly spilled: number;
   readonly restarts: number;
   readonly calls: number;
   readonly callRetries: number;

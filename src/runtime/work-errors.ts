@@ -4,8 +4,11 @@ import type { TaskStatus } from '../../actors/ports/store.ts';
 
 /**
  * As many are unfinished as are accepted: in the store (`bounds.unfinished`), of the kind (its `backlog`), of that tenant
- * of the kind (`tenantBacklog`), or submits of this process that the store has not answered yet (`submitting`). Come back after `retryAfterMs`: by then there is room
- * for you and for those who were refused before you, if tasks go on ending as fast as they have lately.
+ * of the kind (`tenantBacklog`), or submits of this process that the store has not answered yet (`submitting`).
+ *
+ * Come back after `retryAfterMs`: by then there has been room for you and for those who were refused before you, if tasks go
+ * on ending as fast as they have lately. At most it is what the whole backlog takes to end: where more wait outside than
+ * that holds, some find it full again. Nobody keeps their place: whoever comes when there is room is in.
  */
 export class FleetFullError extends DroverError {
   readonly code = 'DROVER_FLEET_FULL';

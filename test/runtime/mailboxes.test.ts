@@ -111,6 +111,23 @@ test('the mode is changed while tasks wait: dedicated to shared frees the idle, 
   expect(new Set(started.map(({ worker }) => worker)).size).toBe(4);
 });
 
+test('what a mailbox has no room for goes back to the store, and whoever listens is told', async () => {
+  await using bed = new Testbed();
+  const { fleet, started } = await office(bed, { mode: 'dedicated', capacity: 2 });
+  const spilled = bed.record(fleet, 'mailbox.spilled');
+  const handles = await bed.drive(
+    fleet.submitMany(
+      'sorter',
+      mails(20, () => 'anna'),
+    ),
+  );
+  await bed.drive(Promise.all(handles.map((handle) => handle.result())));
+  const { worker } = started[0]!;
+  expect(spilled[0]).toMatchObject({ kind: 'sorter', worker });
+  expect(spilled.reduce((sum, { count }) => sum + count, 0)).toBe(fleet.stats.spilled);
+  expect(fleet.stats.spilled).toBeGreaterThan(10);
+});
+
 test('what a mailbox cannot be is refused with what is allowed', async () => {
   await using bed = new Testbed();
   const { fleet } = await office(bed, {});

@@ -27,6 +27,7 @@ export class EngineCore {
     parked: 0,
     lost: 0,
     stolen: 0,
+    spilled: 0,
     restarts: 0,
     calls: 0,
     callRetries: 0,

@@ -115,6 +115,9 @@ export class Starts {
 
   spill(plan: KindPlan, worker: ActorId, tasks: readonly ClaimedTask[]): void {
     this.#boxes.set(worker, plan);
+    const core = this.#core;
+    core.stats.spilled += tasks.length;
+    core.emit('mailbox.spilled', () => ({ atMs: core.nowMs(), kind: plan.kind, worker, count: tasks.length }));
     const spilling = this.#spilling.get(worker) ?? { left: 0, afterwards: [] };
     this.#spilling.set(worker, spilling);
     spilling.left += tasks.length;
