@@ -182,7 +182,7 @@ export class Machinery {
   async #warnOfUnknownKinds(): Promise<void> {
     if (this.#closing !== undefined) return;
     for (const { kind, unfinished } of await this.kinds.unknown().catch(() => [])) {
-      const what = `no agent is called ${kind}, so its tasks wait for ever: declare it again, or cancel them (fleet.cancel)`;
+      const what = `no agent is called ${kind}, so its tasks wait for ever: declare it again, or cancel them (fleet.cancel; what is to be undone waits for its code)`;
       this.#log.warn({ kind, unfinished }, what);
       this.#emit('kind.unknown', () => ({ atMs: this.#nowMs(), kind, unfinished }));
     }
