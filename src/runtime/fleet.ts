@@ -177,8 +177,8 @@ export class Fleet<K extends AgentMap = AgentMap> {
   }
 
   /**
-   * What happened to a task, oldest first: when it came, each run with its worker, incarnation and fencing token and how it
-   * let go, events, and what operators did. Of very many runs the oldest are forgotten.
+   * What happened to a task, oldest first: when it came, each run with its worker, incarnation, process and fencing token and how it
+   * let go, a deadline that has passed, events, and what operators did. Of very many runs the oldest are forgotten.
    *
    * @throws UnknownTaskError
    */
@@ -429,8 +429,8 @@ export async function startFleetWith<K extends AgentMap>(
   checkStart(topology, options);
   const store = options.store ?? memoryStore();
   const clock = options.clock ?? systemClock();
-  await store.open(openingOf(topology, clock.nowMs()));
-  const machinery = new Machinery(topology, store, { ...options, clock, logger: options.logger ?? defaultLogger() }, internals);
+  const { epoch } = await store.open(openingOf(topology, clock.nowMs()));
+  const machinery = new Machinery(topology, store, { ...options, epoch, clock, logger: options.logger ?? defaultLogger() }, internals);
   const fleet = new Fleet(topology, machinery);
   try {
     await machinery.started();

@@ -84,7 +84,13 @@ export class Machinery {
   #refusal: FleetClosedError | undefined;
   #failure: FleetClosedError | undefined;
 
-  constructor(topology: Topology, store: Store, options: FleetOptions & { readonly logger: Logger }, internals: Internals) {
+  /** `epoch`: the how-manieth opening of the store this is. */
+  constructor(
+    topology: Topology,
+    store: Store,
+    options: FleetOptions & { readonly logger: Logger; readonly epoch: number },
+    internals: Internals,
+  ) {
     // Agents are declared on a floor that knows nothing of how they run.
     machines.runner = runMachine;
     this.topology = topology;
@@ -116,7 +122,7 @@ export class Machinery {
     this.#steering = this.#steer();
     this.spending = this.#spend(random);
     this.dependencies = this.#depend(random, parts.limiter);
-    this.engine = this.#drive(random, internals);
+    this.engine = this.#drive(random, internals, options.epoch);
     views?.of(this.engine);
     this.#health = this.#watchHealth(random);
     this.#tree = this.#grow(random, parts);
@@ -313,9 +319,10 @@ export class Machinery {
     });
   }
 
-  #drive(random: Random, { parking = true }: Internals): RunEngine {
+  #drive(random: Random, { parking = true }: Internals, epoch: number): RunEngine {
     return new RunEngine({
       topology: this.topology,
+      epoch,
       store: this.#store,
       host: this.host,
       random: random.fork('engine'),

@@ -51,8 +51,10 @@ export type TaskStory =
   | (Omit<Extract<StoryEntry, { readonly at: 'run' }>, 'worker'> & {
       /** Its address; null when it did not get as far as a worker. */
       readonly worker: string | null;
-      /** How many lives the worker had had, this one included. */
+      /** How many lives the worker had had in its process, this one included. */
       readonly incarnation: number | null;
+      /** The how-manieth process that had the store it was, from 1; null where a former version did not keep it. */
+      readonly epoch: number | null;
     });
 
 /** Who or why, as an operator may give it. */
@@ -172,12 +174,15 @@ function refusalOf(id: string, action: SteerAction, refusal: Refusal): Error {
   return why === 'not-paused' ? new TaskNotPausedError(id, status) : new TaskEndedError(id, status);
 }
 
-/** `inbox/agents/triage/0#3` is the third life of `inbox/agents/triage/0`. */
-function splitWorker(life: string | null): { readonly worker: string | null; readonly incarnation: number | null } {
-  if (life === null) return { worker: null, incarnation: null };
-  const at = life.lastIndexOf('#');
-  if (at < 0) return { worker: life, incarnation: null };
-  return { worker: life.slice(0, at), incarnation: Number(life.slice(at + 1)) };
+/** `inbox/agents/triage/0#3@7` is the third life of `inbox/agents/triage/0` in the seventh process that has the store. */
+function splitWorker(life: string | null): {
+  readonly worker: string | null;
+  readonly incarnation: number | null;
+  readonly epoch: number | null;
+} {
+  const [, worker, incarnation, epoch] = /^(.*)#(\d+)(?:@(\d+))?$/s.exec(life ?? '') ?? [];
+  if (worker === undefined) return { worker: life, incarnation: null, epoch: null };
+  return { worker, incarnation: Number(incarnation), epoch: epoch === undefined ? null : Number(epoch) };
 }
 
 /** @throws OperatorInputError */

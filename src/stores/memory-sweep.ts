@@ -4,6 +4,7 @@ import { closeFamilies, fall } from './memory-cancel.ts';
 import type { MemoryMoves } from './memory-moves.ts';
 import type { MemorySchedules } from './memory-schedules.ts';
 import { giveBack } from './memory-settle.ts';
+import { tell } from './memory-story.ts';
 import { isHeld } from './memory-task.ts';
 import type { MemoryTask } from './memory-task.ts';
 import { deadlinePassed, LEASE_EXPIRED_ERROR } from './task-status.ts';
@@ -43,6 +44,7 @@ export function sweep(moves: MemoryMoves, schedules: MemorySchedules, nowMs: num
 function endLate(moves: MemoryMoves, nowMs: number): readonly string[] {
   const ended: string[] = [];
   for (let task = moves.deadlines.first; task !== undefined && task.more!.deadlineMs! <= nowMs; task = moves.deadlines.first) {
+    tell(task, { at: 'deadline', atMs: nowMs });
     fall(moves, task, 'failed', deadlinePassed(task.id, task.more!.deadlineMs!), nowMs);
     // Unless it is to be undone.
     if (task.finishedAtMs !== null) ended.push(task.id);

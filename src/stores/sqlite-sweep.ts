@@ -23,9 +23,10 @@ type TaskSweep = Pick<SweepReply, 'ready' | 'expired' | 'ended' | 'nextAtMs' | '
 export function sweepTasks(known: Known, endings: Endings, nowMs: number): TaskSweep {
   const { sql, held } = known;
   const rows = (found: unknown): FreeTask[] => (found as FreeRow[]).map(toFree);
-  const ended = rows(sql.overdue.all(nowMs, MOST_SWEPT)).flatMap((task) =>
-    endings.fail(task, deadlinePassed(task.id, task.options!.deadlineMs!)) ? [task.id] : [],
-  );
+  const ended = rows(sql.overdue.all(nowMs, MOST_SWEPT)).flatMap((task) => {
+    known.story.append(task.seq, { at: 'deadline', atMs: nowMs });
+    return endings.fail(task, deadlinePassed(task.id, task.options!.deadlineMs!)) ? [task.id] : [];
+  });
   endings.writeEnded();
   const expired = held.expiredAt(nowMs).slice(0, MOST_SWEPT);
   for (const task of expired) endings.giveBack(task, LEASE_EXPIRED_ERROR, 'expired');

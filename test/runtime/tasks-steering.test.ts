@@ -50,11 +50,29 @@ describe('cancelling', () => {
     expect(story.find(({ at }) => at === 'run')).toMatchObject({
       worker: 'test/agents/work/0',
       incarnation: 1,
+      epoch: 1,
       fence: 1,
       claimedAtMs: expect.any(Number),
       startedAtMs: expect.any(Number),
     });
     expect(fleet.load).toMatchObject({ running: 0, held: 0 });
+  });
+
+  test('its story tells in which process each life of a worker was', async () => {
+    await using bed = new Testbed();
+    const { slow, work } = held(bed);
+    await bed.drive((await bed.start({ agents: { work } })).submit('work', 1, { id: 'first' }));
+    await bed.until(() => slow.calls.length === 1);
+    bed.kill();
+    const fleet = await bed.start({ agents: { work } });
+    await bed.until(() => slow.calls.length === 2);
+    await bed.drive(fleet.cancel('first'));
+    await bed.advance(6_000);
+    const runs = (await bed.drive(fleet.story('first'))).filter((entry) => entry.at === 'run');
+    expect(runs).toMatchObject([
+      { worker: 'test/agents/work/0', incarnation: 1, epoch: 1, outcome: 'owner-gone' },
+      { worker: 'test/agents/work/0', incarnation: 1, epoch: 2 },
+    ]);
   });
 
   test('a task that asked cancels those that it asked, wherever they are', async () => {

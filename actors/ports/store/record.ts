@@ -59,6 +59,8 @@ export type StoryEntry =
     }
   /** `decision`: of an approval, as it was given. Absent: no decision, or one of a former version, which kept no more of it. */
   | { readonly at: 'event'; readonly atMs: number; readonly name: string; readonly decision?: string }
+  /** Its deadline has passed while nobody ran it: it fails, once what it has registered is undone. */
+  | { readonly at: 'deadline'; readonly atMs: number }
   | {
       readonly at: 'steered';
       readonly atMs: number;

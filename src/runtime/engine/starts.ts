@@ -164,7 +164,7 @@ export class Starts {
   // ── Starts ───────────────────────────────────────────────────────────────────────────────────
 
   start(plan: KindPlan, start: Start): void {
-    const starting = new Starting(this, plan, start);
+    const starting = new Starting(this, plan, start, this.#core.options.epoch);
     this.#batcher.add(starting, starting);
   }
 
@@ -242,10 +242,10 @@ class Starting implements StartItem, Requester<StartOutcome> {
   readonly #plan: KindPlan;
   readonly #start: Start;
 
-  constructor(starts: Starts, plan: KindPlan, start: Start) {
+  constructor(starts: Starts, plan: KindPlan, start: Start, epoch: number) {
     this.id = start.task.id;
     this.fence = start.task.fence;
-    this.worker = `${start.worker}#${start.incarnation}`;
+    this.worker = `${start.worker}#${start.incarnation}@${epoch}`;
     this.#starts = starts;
     this.#plan = plan;
     this.#start = start;

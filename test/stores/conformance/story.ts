@@ -50,6 +50,24 @@ export function telling(makePlace: MakePlace): void {
       expect(await bench.store.story('a')).toEqual([{ at: 'submitted', atMs: bench.nowMs }]);
     });
 
+    test('a deadline that has passed while nobody ran it is told, once, and so is how it was undone', async () => {
+      const run = await bench.compensated('a', { deadlineMs: bench.nowMs + 10 });
+      await bench.settle(run, parked('event', { events: [{ name: 'e', n: 0 }] }));
+      await bench.sweepIn(20);
+      const passedMs = bench.nowMs;
+      await bench.settle(await runAs('w#1'), { at: 'undone' });
+      await bench.sweepIn(20);
+      expect(await bench.store.story('a')).toMatchObject([
+        { at: 'submitted' },
+        { at: 'run', outcome: 'parked' },
+        { at: 'deadline', atMs: passedMs },
+        { at: 'run', outcome: 'undone' },
+      ]);
+      await bench.submit(newTask('b', { deadlineMs: bench.nowMs + 10 }));
+      await bench.sweepIn(20);
+      expect(await bench.store.story('b')).toMatchObject([{ at: 'submitted' }, { at: 'deadline', atMs: bench.nowMs }]);
+    });
+
     test('each run says how it let go of the lease, oldest first', async () => {
       await bench.submit(newTask('a', { maxLosses: 9 }));
       await bench.settle(await runAs('w#1'), { at: 'retry', error: '"no luck"', readyAtMs: bench.nowMs });
