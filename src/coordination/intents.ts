@@ -5,7 +5,7 @@
 import type { Store } from '../../actors/ports/store.ts';
 import { CoordinationOptionError, GateFullError } from './errors.ts';
 import { Hold } from './hold.ts';
-import { checkName, checkOptions, checkTtl, checkWait, isPassing, Tools, TOOLS_FIELDS, WAIT_FIELDS } from './tools.ts';
+import { checkName, checkOptions, checkTtl, checkWait, isPassing, stillWanted, Tools, TOOLS_FIELDS, WAIT_FIELDS } from './tools.ts';
 import type { CoordinationOptions, WaitOptions } from './tools.ts';
 import { Waiter, wakeNext } from './waiters.ts';
 
@@ -73,11 +73,14 @@ export interface Intents {
 export function intents(store: IntentStore, options: CoordinationOptions = {}): Intents {
   checkOptions(options, TOOLS_FIELDS);
   const tools = new Tools(options);
-  const enter = async (gate: string, given: EnterOptions = {}): Promise<Place> => enterGate(store, tools, checkName(gate, 'gate'), given);
+  const register = async (gate: string, given: EnterOptions = {}): Promise<Place> =>
+    enterGate(store, tools, checkName(gate, 'gate'), given);
   return {
-    enter,
+    async enter(gate, given) {
+      return stillWanted(await register(gate, given), given?.signal);
+    },
     async through(gate, fn, given) {
-      await using place = await enter(gate, given);
+      await using place = stillWanted(await register(gate, given), given?.signal);
       return await fn(place);
     },
   };

@@ -82,8 +82,11 @@ export class Candidate implements AsyncDisposable {
     const { signal } = this.#closing;
     while (!signal.aborted) {
       try {
-        this.#term = await takeLease(this.#store, this.#tools, `leader:${this.name}`, this.name, this.#ttlMs, { signal });
-        await this.#lead(this.#term);
+        const term = await takeLease(this.#store, this.#tools, `leader:${this.name}`, this.name, this.#ttlMs, { signal });
+        // Closed in the moment of its election, before anybody could see that it leads.
+        if (signal.aborted) return await term.release();
+        this.#term = term;
+        await this.#lead(term);
       } catch (error) {
         if (signal.aborted) return;
         this.#options.onError?.(error);

@@ -9,7 +9,7 @@
 import type { LeaseRecord, Store } from '../../actors/ports/store.ts';
 import { LockTakenError } from './errors.ts';
 import { Hold } from './hold.ts';
-import { checkName, checkOptions, checkTtl, checkWait, isPassing, Tools, TOOLS_FIELDS, WAIT_FIELDS } from './tools.ts';
+import { checkName, checkOptions, checkTtl, checkWait, isPassing, stillWanted, Tools, TOOLS_FIELDS, WAIT_FIELDS } from './tools.ts';
 import type { CoordinationOptions, WaitOptions } from './tools.ts';
 import { Waiter, wakeNext } from './waiters.ts';
 
@@ -86,15 +86,17 @@ export interface Locks {
 export function locks(store: LeaseStore, options: CoordinationOptions = {}): Locks {
   checkOptions(options, TOOLS_FIELDS);
   const tools = new Tools(options);
-  const lock = (name: string, lockOptions: LockOptions = {}): Promise<Lock> => {
+  const take = (name: string, lockOptions: LockOptions = {}): Promise<Lock> => {
     checkOptions(lockOptions, ['ttlMs', ...WAIT_FIELDS]);
     const { ttlMs = LOCK_TTL_MS, ...wait } = lockOptions;
     return takeLease(store, tools, `lock:${checkName(name, 'name')}`, name, checkTtl(ttlMs), wait);
   };
   return {
-    lock: async (name, lockOptions) => lock(name, lockOptions),
+    async lock(name, lockOptions) {
+      return stillWanted(await take(name, lockOptions), lockOptions?.signal);
+    },
     async withLock(name, fn, lockOptions) {
-      await using held = await lock(name, lockOptions);
+      await using held = stillWanted(await take(name, lockOptions), lockOptions?.signal);
       return await fn(held);
     },
     async look(name) {

@@ -88,6 +88,13 @@ export function isPassing(error: unknown): boolean {
   return (error as { readonly retryable?: unknown } | null)?.retryable === true;
 }
 
+/** What was got, unless the signal has aborted in the moment when it was: then it is given back. @throws the reason of `signal` */
+export function stillWanted<T extends AsyncDisposable>(got: T, signal: AbortSignal | undefined): T {
+  if (signal?.aborted === true) void got[Symbol.asyncDispose]();
+  signal?.throwIfAborted();
+  return got;
+}
+
 export function checkName(name: unknown, what: string): string {
   if (typeof name === 'string' && name.length >= 1 && name.length <= LONGEST_NAME && name.isWellFormed()) return name;
   throw new CoordinationOptionError(what, `a text of 1 to ${LONGEST_NAME} characters of well-formed Unicode`, name);
