@@ -12,7 +12,7 @@ import { LeaseLostError } from './errors.ts';
 import type { Lock } from './locks.ts';
 import { takeLease } from './locks.ts';
 import type { LeaseStore } from './locks.ts';
-import { checkName, checkOptions, checkTtl, isPassing, Tools, TOOLS_FIELDS } from './tools.ts';
+import { checkName, checkOptions, checkTtl, isPassing, Tools, TOOLS_FIELDS, warnOfListener } from './tools.ts';
 import type { CoordinationOptions } from './tools.ts';
 
 export interface LeaderOptions extends CoordinationOptions {
@@ -21,8 +21,11 @@ export interface LeaderOptions extends CoordinationOptions {
    * The next term of this candidate does not begin before it has ended.
    */
   readonly onElected: (epoch: number, signal: AbortSignal) => unknown;
-  /** Told what `onElected` rejected with, and what the store failed with. Default: nobody is. */
-  readonly onError?: (error: unknown) => void;
+  /**
+   * Told what `onElected` rejected with, and what the store failed with. Default: nobody is. What it throws, or rejects with,
+   * disturbs nobody: the first time it is a warning of the process (`DROVER_LISTENER_THREW`).
+   */
+  readonly onError?: (error: unknown) => unknown;
   /** At least 10, default 15,000. */
   readonly ttlMs?: number;
 }
@@ -41,6 +44,8 @@ export class Candidate implements AsyncDisposable {
   readonly #closing = new AbortController();
   readonly #campaign: Promise<void>;
   #term: Lock | undefined;
+  /** Of its listener: what throws once throws each time. */
+  #hasWarned = false;
 
   /** Made by `leader`. */
   constructor(store: LeaseStore, name: string, options: LeaderOptions) {
@@ -89,15 +94,27 @@ export class Candidate implements AsyncDisposable {
         await this.#lead(term);
       } catch (error) {
         if (signal.aborted) return;
-        this.#options.onError?.(error);
+        const released = this.#term?.release();
+        this.#tell(error);
         // A store that has failed for good elects nobody any more.
         if (this.#term === undefined && !isPassing(error)) return;
-        await this.#term?.release();
+        await released;
         await this.#tools.sleep(this.#ttlMs * PENANCE_SHARE * (0.5 + this.#tools.random.next() / 2), signal);
       } finally {
         this.#term = undefined;
       }
     }
+  }
+
+  /** Waits for nothing. */
+  #tell(error: unknown): void {
+    const { onError } = this.#options;
+    if (onError === undefined) return;
+    const told = async (): Promise<unknown> => onError(error);
+    told().catch((thrown: unknown) => {
+      if (!this.#hasWarned) warnOfListener(`onError of leader ${this.name}`, thrown);
+      this.#hasWarned = true;
+    });
   }
 
   async #lead(term: Lock): Promise<void> {

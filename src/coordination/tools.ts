@@ -1,6 +1,7 @@
 /** Tools: the time, chance and names that coordination works with, and how long it waits between two questions. */
 import { systemClock } from '../../actors/kernel/clock.ts';
 import type { Clock } from '../../actors/kernel/clock.ts';
+import { toErrorRecord } from '../../actors/kernel/errors.ts';
 import { risingIds } from '../../actors/kernel/ids.ts';
 import type { Ids } from '../../actors/kernel/ids.ts';
 import { systemRandom } from '../../actors/kernel/random.ts';
@@ -86,6 +87,13 @@ function pollMs(ttlMs: number): number {
 /** Whether what failed may go well when it is asked again. */
 export function isPassing(error: unknown): boolean {
   return (error as { readonly retryable?: unknown } | null)?.retryable === true;
+}
+
+/** There is no log here, and whoever listens is no part of what it listens to: Node prints a warning, or tells `process.on('warning')`. */
+export function warnOfListener(who: string, thrown: unknown): void {
+  const { name, message, stack } = toErrorRecord(thrown);
+  const detail = stack === undefined ? {} : { detail: stack };
+  process.emitWarning(`${who} threw ${name}: ${message}`, { type: 'DroverWarning', code: 'DROVER_LISTENER_THREW', ...detail });
 }
 
 /** What was got, unless the signal has aborted in the moment when it was: then it is given back. @throws the reason of `signal` */

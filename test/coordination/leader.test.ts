@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { leader } from 'drover/coordination';
 import { StoreFailedError } from 'drover';
 import { World } from './world.ts';
@@ -115,6 +115,43 @@ describe('a leader', () => {
     expect(errors).toMatchObject([{ message: 'out of ideas' }]);
     expect([first.isLeader, second.isLeader]).toEqual([false, true]);
     await world.drive(Promise.all([first.close(), second.close()]));
+  });
+
+  test.each([
+    [
+      'throws',
+      () => {
+        throw new Error('no log');
+      },
+    ],
+    [
+      'rejects',
+      async () => {
+        throw new Error('no log');
+      },
+    ],
+  ])('whose onError %s gives its office up all the same, stands again, and closes', async (_, onError) => {
+    const warn = vi.spyOn(process, 'emitWarning').mockReturnValue();
+    onTestFinished(() => warn.mockRestore());
+    const world = await new World().open();
+    const office = new Office(world);
+    const listening = world.process();
+    let terms = 0;
+    const onElected = (): void => {
+      terms += 1;
+      throw new Error('out of ideas');
+    };
+    const first = leader(listening.store, 'scheduler', { ...listening.options, ttlMs, onElected, onError });
+    await world.advance(1);
+    expect(await world.store.readLeases(['leader:scheduler'], world.nowMs)).toEqual([undefined]);
+    await world.advance(10 * ttlMs);
+    expect(terms).toBeGreaterThan(10);
+    const second = office.candidate(world.process());
+    await office.electedAfter(1);
+    await world.drive(Promise.all([first.close(), second.close()]));
+    const options = expect.objectContaining({ type: 'DroverWarning', code: 'DROVER_LISTENER_THREW' });
+    expect(warn.mock.calls).toEqual([['onError of leader scheduler threw Error: no log', options]]);
+    expect(world.clock.pending).toBe(0);
   });
 
   test('does not begin another term before the work of the last has ended', async () => {
