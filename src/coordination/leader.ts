@@ -10,9 +10,9 @@
  */
 import { LeaseLostError } from './errors.ts';
 import type { Lock } from './locks.ts';
-import { takeLease } from './locks.ts';
+import { LEASE_COMMANDS, takeLease } from './locks.ts';
 import type { LeaseStore } from './locks.ts';
-import { checkName, checkOptions, checkTtl, isPassing, Tools, TOOLS_FIELDS, warnOfListener } from './tools.ts';
+import { checkFunction, checkName, checkOptions, checkStore, checkTtl, isPassing, Tools, TOOLS_FIELDS, warnOfListener } from './tools.ts';
 import type { CoordinationOptions } from './tools.ts';
 
 export interface LeaderOptions extends CoordinationOptions {
@@ -49,8 +49,11 @@ export class Candidate implements AsyncDisposable {
 
   /** Made by `leader`. */
   constructor(store: LeaseStore, name: string, options: LeaderOptions) {
+    checkStore(store, LEASE_COMMANDS);
     this.name = checkName(name, 'name');
     checkOptions(options, ['onElected', 'onError', 'ttlMs', ...TOOLS_FIELDS]);
+    checkFunction(options.onElected, 'onElected');
+    if (options.onError !== undefined) checkFunction(options.onError, 'onError');
     this.#store = store;
     this.#options = options;
     this.#tools = new Tools(options);

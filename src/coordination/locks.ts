@@ -16,6 +16,8 @@ import { Waiter, wakeNext } from './waiters.ts';
 /** What locks and leaders need of a store. */
 export type LeaseStore = Pick<Store, 'takeLeases' | 'renewLeases' | 'releaseLeases' | 'readLeases'>;
 
+export const LEASE_COMMANDS: readonly (keyof LeaseStore)[] = ['takeLeases', 'renewLeases', 'releaseLeases', 'readLeases'];
+
 export interface LockOptions extends WaitOptions {
   /** So long after its holder has died somebody else can have it. At least 10, default 30,000. */
   readonly ttlMs?: number;

@@ -6,6 +6,7 @@ import { risingIds } from '../../actors/kernel/ids.ts';
 import type { Ids } from '../../actors/kernel/ids.ts';
 import { systemRandom } from '../../actors/kernel/random.ts';
 import type { Random } from '../../actors/kernel/random.ts';
+import type { Store } from '../../actors/ports/store.ts';
 import { CoordinationOptionError } from './errors.ts';
 import type { Waiter } from './waiters.ts';
 
@@ -120,6 +121,17 @@ export function checkOptions(options: unknown, known: readonly string[]): void {
     if (known.includes(name)) continue;
     throw new CoordinationOptionError(name, `no such option; there are ${known.join(', ')}`, (options as Record<string, unknown>)[name]);
   }
+}
+
+/** `commands`: what is needed of it. */
+export function checkStore(store: unknown, commands: readonly (keyof Store)[]): void {
+  const isStore = typeof store === 'object' && store !== null;
+  if (isStore && commands.every((command) => typeof (store as Partial<Store>)[command] === 'function')) return;
+  throw new CoordinationOptionError('store', 'a store: memoryStore(), sqlite(path), or that of a fleet', store);
+}
+
+export function checkFunction(value: unknown, name: string): void {
+  if (typeof value !== 'function') throw new CoordinationOptionError(name, 'a function', value);
 }
 
 export function checkTtl(ttlMs: unknown): number {
