@@ -5,7 +5,20 @@
 import type { Store } from '../../actors/ports/store.ts';
 import { CoordinationOptionError, GateFullError } from './errors.ts';
 import { Hold } from './hold.ts';
-import { checkName, checkOptions, checkTtl, checkWait, isPassing, stillWanted, Tools, TOOLS_FIELDS, WAIT_FIELDS } from './tools.ts';
+import {
+  checkFunction,
+  checkName,
+  checkOptions,
+  checkSignal,
+  checkStore,
+  checkTtl,
+  checkWait,
+  isPassing,
+  stillWanted,
+  Tools,
+  TOOLS_FIELDS,
+  WAIT_FIELDS,
+} from './tools.ts';
 import type { CoordinationOptions, WaitOptions } from './tools.ts';
 import { Waiter, wakeNext } from './waiters.ts';
 
@@ -67,10 +80,12 @@ export interface Intents {
 /**
  * Gates over a store: an open one, a fleet's too.
  *
+ * @throws CoordinationOptionError
  * @example
  * await intents(store).through('import', () => importAll(), { most: 3 });
  */
 export function intents(store: IntentStore, options: CoordinationOptions = {}): Intents {
+  checkStore(store, ['registerIntents', 'withdrawIntents']);
   checkOptions(options, TOOLS_FIELDS);
   const tools = new Tools(options);
   const register = async (gate: string, given: EnterOptions = {}): Promise<Place> =>
@@ -80,6 +95,7 @@ export function intents(store: IntentStore, options: CoordinationOptions = {}): 
       return stillWanted(await register(gate, given), given?.signal);
     },
     async through(gate, fn, given) {
+      checkFunction(fn, 'fn');
       await using place = stillWanted(await register(gate, given), given?.signal);
       return await fn(place);
     },
@@ -88,8 +104,9 @@ export function intents(store: IntentStore, options: CoordinationOptions = {}): 
 
 async function enterGate(store: IntentStore, tools: Tools, gate: string, options: EnterOptions): Promise<Place> {
   checkOptions(options, ['most', 'ttlMs', ...WAIT_FIELDS]);
-  const { most = 1, waitMs = Infinity, signal } = options;
-  const ttlMs = checkTtl(options.ttlMs ?? PLACE_TTL_MS);
+  const { most = 1, ttlMs = PLACE_TTL_MS, waitMs = Infinity, signal } = options;
+  checkTtl(ttlMs);
+  checkSignal(signal);
   if (!Number.isSafeInteger(most) || most < 1) throw new CoordinationOptionError('most', 'a whole number, at least 1', most);
   const beganMs = tools.nowMs();
   const untilMs = beganMs + checkWait(waitMs);

@@ -54,10 +54,11 @@ export class Candidate implements AsyncDisposable {
     checkOptions(options, ['onElected', 'onError', 'ttlMs', ...TOOLS_FIELDS]);
     checkFunction(options.onElected, 'onElected');
     if (options.onError !== undefined) checkFunction(options.onError, 'onError');
+    const { ttlMs = LEADER_TTL_MS } = options;
     this.#store = store;
     this.#options = options;
     this.#tools = new Tools(options);
-    this.#ttlMs = checkTtl(options.ttlMs ?? LEADER_TTL_MS);
+    this.#ttlMs = checkTtl(ttlMs);
     this.#campaign = this.#stand();
   }
 

@@ -9,7 +9,20 @@
 import type { LeaseRecord, Store } from '../../actors/ports/store.ts';
 import { LockTakenError } from './errors.ts';
 import { Hold } from './hold.ts';
-import { checkName, checkOptions, checkTtl, checkWait, isPassing, stillWanted, Tools, TOOLS_FIELDS, WAIT_FIELDS } from './tools.ts';
+import {
+  checkFunction,
+  checkName,
+  checkOptions,
+  checkSignal,
+  checkStore,
+  checkTtl,
+  checkWait,
+  isPassing,
+  stillWanted,
+  Tools,
+  TOOLS_FIELDS,
+  WAIT_FIELDS,
+} from './tools.ts';
 import type { CoordinationOptions, WaitOptions } from './tools.ts';
 import { Waiter, wakeNext } from './waiters.ts';
 
@@ -81,11 +94,13 @@ export interface Locks {
 /**
  * Locks over a store: an open one, a fleet's too.
  *
+ * @throws CoordinationOptionError
  * @example
  * const { withLock } = locks(store);
  * await withLock('report', async ({ fence, signal }) => writeReport({ fence, signal }));
  */
 export function locks(store: LeaseStore, options: CoordinationOptions = {}): Locks {
+  checkStore(store, LEASE_COMMANDS);
   checkOptions(options, TOOLS_FIELDS);
   const tools = new Tools(options);
   const take = (name: string, lockOptions: LockOptions = {}): Promise<Lock> => {
@@ -98,6 +113,7 @@ export function locks(store: LeaseStore, options: CoordinationOptions = {}): Loc
       return stillWanted(await take(name, lockOptions), lockOptions?.signal);
     },
     async withLock(name, fn, lockOptions) {
+      checkFunction(fn, 'fn');
       await using held = stillWanted(await take(name, lockOptions), lockOptions?.signal);
       return await fn(held);
     },
@@ -122,6 +138,7 @@ export async function takeLease(
 ): Promise<Lock> {
   const beganMs = tools.nowMs();
   const untilMs = beganMs + checkWait(waitMs);
+  checkSignal(signal);
   let holder = tools.ids();
   let retryAfterMs = 0;
   let failure: unknown;

@@ -40,10 +40,11 @@ export class Tools {
   readonly ids: Ids;
   readonly #clock: Clock;
 
-  constructor({ clock, random, ids }: CoordinationOptions) {
-    this.#clock = clock ?? systemClock();
-    this.random = random ?? systemRandom;
-    this.ids = ids ?? risingIds();
+  constructor({ clock = systemClock(), random = systemRandom, ids = risingIds() }: CoordinationOptions) {
+    this.#clock = checkClock(clock);
+    this.random = checkRandom(random);
+    checkFunction(ids, 'ids');
+    this.ids = () => checkId(ids());
   }
 
   nowMs(): number {
@@ -132,6 +133,30 @@ export function checkStore(store: unknown, commands: readonly (keyof Store)[]): 
 
 export function checkFunction(value: unknown, name: string): void {
   if (typeof value !== 'function') throw new CoordinationOptionError(name, 'a function', value);
+}
+
+export function checkClock(clock: unknown): Clock {
+  const { nowMs, wakeAt } = (clock ?? {}) as Partial<Clock>;
+  if (typeof nowMs === 'function' && typeof wakeAt === 'function') return clock as Clock;
+  throw new CoordinationOptionError('clock', 'a clock, with nowMs and wakeAt', clock);
+}
+
+function checkRandom(random: unknown): Random {
+  if (typeof (random as Partial<Random> | null)?.next === 'function') return random as Random;
+  throw new CoordinationOptionError('random', 'chance, with next, int and fork', random);
+}
+
+function checkId(id: unknown): string {
+  if (typeof id === 'string' && id !== '') return id;
+  throw new CoordinationOptionError('ids', 'a function that gives names', id);
+}
+
+/** Undefined: there is none. By what it can, for a signal may be another realm's. */
+export function checkSignal(signal: unknown): void {
+  if (signal === undefined) return;
+  const { aborted, addEventListener, throwIfAborted } = (signal ?? {}) as Partial<AbortSignal>;
+  if (typeof aborted === 'boolean' && typeof addEventListener === 'function' && typeof throwIfAborted === 'function') return;
+  throw new CoordinationOptionError('signal', 'an AbortSignal; of an AbortController, its signal', signal);
 }
 
 export function checkTtl(ttlMs: unknown): number {
