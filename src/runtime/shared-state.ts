@@ -2,6 +2,7 @@
 import type { Store, StateRow, StateWrite } from '../../actors/ports/store.ts';
 import type { StateValue } from '../topology/context.ts';
 import { decode, encode } from './payload.ts';
+import { checkFields } from './task-query.ts';
 import { OperatorInputError, RowConflictError } from './work-errors.ts';
 
 export interface SharedStateOptions {
@@ -47,13 +48,20 @@ export class SharedState {
     return row === undefined ? undefined : { value: decode(row.value) as T, version: row.version };
   }
 
-  /** In order of their keys. */
-  async list<T = unknown>({ prefix = '', after, limit = USUAL_ROWS }: StateQuery = {}): Promise<readonly StateEntry<T>[]> {
-    if (typeof prefix !== 'string') throw new OperatorInputError('prefix', 'a text', prefix);
+  /** In order of their keys. @throws OperatorInputError */
+  async list<T = unknown>(query: StateQuery = {}): Promise<readonly StateEntry<T>[]> {
+    checkFields(query, 'query', ['prefix', 'after', 'limit']);
+    const { prefix = '', after, limit = USUAL_ROWS } = query;
+    if (typeof prefix !== 'string' || !prefix.isWellFormed())
+      throw new OperatorInputError('prefix', 'a text of well-formed Unicode', prefix);
     if (!Number.isSafeInteger(limit) || limit < 1 || limit > MOST_ROWS) {
       throw new OperatorInputError('limit', `a whole number from 1 to ${MOST_ROWS}`, limit);
     }
-    const rows = await this.#options.store.listState({ prefix, limit, ...(after === undefined ? {} : { after: checkKey(after) }) });
+    const rows = await this.#options.store.listState({
+      prefix,
+      limit,
+      ...(after === undefined ? {} : { after: checkKey(after, 'after') }),
+    });
     return rows.map(({ key, value, version }: StateRow) => ({ key, value: decode(value) as T, version }));
   }
 
@@ -82,9 +90,9 @@ export class SharedState {
   }
 }
 
-function checkKey(key: unknown): string {
+function checkKey(key: unknown, argument = 'key'): string {
   if (typeof key === 'string' && key.length >= 1 && key.length <= LONGEST_KEY && key.isWellFormed()) return key;
-  throw new OperatorInputError('key', `a text of 1 to ${LONGEST_KEY} characters of well-formed Unicode`, key);
+  throw new OperatorInputError(argument, `a text of 1 to ${LONGEST_KEY} characters of well-formed Unicode`, key);
 }
 
 function checkVersion(version: unknown): number | null {

@@ -132,6 +132,22 @@ describe('a row', () => {
     expect(fleet.load.running).toBe(0);
   });
 
+  test.each([
+    ['query', null],
+    ['query', 5],
+    ['query.prefx', { prefx: 'a' }],
+    ['prefix', { prefix: 5 }],
+    ['prefix', { prefix: '\ud800' }],
+    ['after', { after: null }],
+    ['limit', { limit: null }],
+    ['limit', { limit: 0 }],
+  ])('is not listed by a query with a wrong %s: %o', async (argument, query) => {
+    await using bed = new Testbed();
+    const fleet = await bed.start({ agents: { counting: counting() } });
+    const refused = { code: 'DROVER_OPERATOR_INPUT', detail: { argument } };
+    await expect(fleet.state.list(query as never)).rejects.toMatchObject(refused);
+  });
+
   test('is deleted with the completion too', async () => {
     await using bed = new Testbed();
     const work = agent({
