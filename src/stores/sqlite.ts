@@ -76,6 +76,8 @@ export interface SqliteOptions {
 /**
  * Tasks in the SQLite database at `path`, made when it is not there; its folder must exist.
  * `:memory:` keeps everything in the thread's memory, until `close`.
+ *
+ * @throws StoreInputError
  */
 export function sqlite(path: string, options: SqliteOptions = {}): Store {
   return new SqliteStore(path, options);
@@ -102,7 +104,10 @@ export class SqliteStore implements Store {
   readonly #seqOf = (id: string): number => this.#seqs.get(id) ?? 0;
   readonly #rows = new LockedRows();
 
-  constructor(path: string, { synchronous = 'full' }: SqliteOptions = {}, makeThread: MakeThread = (...args) => new SqliteThread(...args)) {
+  constructor(path: string, options: SqliteOptions = {}, makeThread: MakeThread = (...args) => new SqliteThread(...args)) {
+    if (typeof path !== 'string') throw new checks.StoreInputError('path', "the path of a file, or ':memory:'", path);
+    if (typeof options !== 'object' || options === null) throw new checks.StoreInputError('options', 'an object with synchronous', options);
+    const { synchronous = 'full' } = options;
     if (synchronous !== 'full' && synchronous !== 'normal')
       throw new checks.StoreInputError('synchronous', "'full' or 'normal'", synchronous);
     this.name = `sqlite:${path}`;

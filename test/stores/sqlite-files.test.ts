@@ -242,6 +242,18 @@ describe('the file of an SQLite store', () => {
     for (const store of stores) await store.close();
   });
 
+  test.each([[5], [undefined], [null], [{}]])('%o in place of a path is refused where it is said', (path) => {
+    expect(() => sqlite(path as never)).toThrow(
+      expect.objectContaining({ code: 'DROVER_STORE_INPUT', retryable: false, detail: { field: 'path' } }),
+    );
+  });
+
+  test.each([[5], [null], ['full']])('%o in place of options is refused where it is said', (options) => {
+    expect(() => sqlite(place.path, options as never)).toThrow(
+      expect.objectContaining({ code: 'DROVER_STORE_INPUT', detail: { field: 'options' } }),
+    );
+  });
+
   test('an option that does not exist is refused', () => {
     expect(() => sqlite(place.path, { synchronous: 'off' } as unknown as SqliteOptions)).toThrow(
       /synchronous: expected 'full' or 'normal', got "off"/,
