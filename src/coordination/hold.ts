@@ -10,7 +10,7 @@
  */
 import { LeaseLostError } from './errors.ts';
 import type { LeaseLostWhy } from './errors.ts';
-import { isPassing } from './tools.ts';
+import { isPassing, RETRY_SHARE } from './tools.ts';
 import type { Tools } from './tools.ts';
 
 export interface HoldOptions {
@@ -28,7 +28,6 @@ export interface HoldOptions {
 }
 
 const RENEW_SHARE = 1 / 3;
-const RETRY_SHARE = 1 / 10;
 
 export class Hold {
   readonly #options: HoldOptions;
@@ -70,15 +69,7 @@ export class Hold {
     const untilMs = this.#untilMs;
     this.#end('released');
     const { tools, ttlMs, giveBack } = this.#options;
-    while (tools.nowMs() < untilMs) {
-      try {
-        await giveBack();
-        return;
-      } catch (error) {
-        if (!isPassing(error)) return;
-        await tools.sleep(ttlMs * RETRY_SHARE, undefined);
-      }
-    }
+    await tools.insist(giveBack, untilMs, ttlMs);
   }
 
   #wake(): void {

@@ -2,7 +2,7 @@
  * Intents: a gate that lets so many through at a time. Who wants through registers, first come, first served; so many
  * proceed, the others wait. Who dies is in nobody's way for longer than its time.
  */
-import type { Store } from '../../actors/ports/store.ts';
+import type { IntentOutcome, Store } from '../../actors/ports/store.ts';
 import { CoordinationOptionError, GateFullError } from './errors.ts';
 import { Hold } from './hold.ts';
 import {
@@ -70,7 +70,7 @@ export interface Intents {
    * Registers, and waits until it may proceed.
    *
    * @throws GateFullError after `waitMs`; the reason of `signal`; CoordinationOptionError
-   * @throws what the store fails with: for good, or until `waitMs` was over
+   * @throws what the store fails with: for good, or until `waitMs` was over; StoreFailedError, when it did not answer until then
    */
   enter(gate: string, options?: EnterOptions): Promise<Place>;
   /** Does something behind the gate, and leaves when that has ended. @throws as `enter`, and what `fn` throws */
@@ -119,25 +119,35 @@ async function enterGate(store: IntentStore, tools: Tools, gate: string, options
   };
   const isOver = (): boolean => signal?.aborted === true || tools.nowMs() >= untilMs;
   const patienceMs = tools.patienceMs(ttlMs);
+  const waits = { beganMs, untilMs, signal };
   let ahead = 0;
   let failure: unknown;
+  /** The last question, until it is answered, and until when what it brings is valid. */
+  let asked: Promise<readonly IntentOutcome[]> | undefined;
+  let validUntilMs = beganMs;
   for (;;) {
     signal?.throwIfAborted();
     const sentMs = tools.nowMs();
     try {
       // Whoever only waits is forgotten soon when it dies; whoever proceeds has the whole time.
-      const register = (validMs: number) => store.registerIntents([{ ...intent, most, untilMs: sentMs + validMs }], sentMs);
+      const register = async (validMs: number): Promise<IntentOutcome> => {
+        validUntilMs = sentMs + validMs;
+        asked = store.registerIntents([{ ...intent, most, untilMs: validUntilMs }], sentMs);
+        const [outcome] = await tools.answer(asked, { store, command: 'registerIntents' }, waits);
+        asked = undefined;
+        return outcome!;
+      };
       waiter.asks(sentMs, sentMs + patienceMs);
-      let [outcome] = await register(patienceMs);
-      if (outcome!.at === 'proceed') [outcome] = await register(ttlMs);
+      let outcome = await register(patienceMs);
+      if (outcome.at === 'proceed') outcome = await register(ttlMs);
       failure = undefined;
-      if (outcome!.at === 'proceed' && signal?.aborted !== true && tools.nowMs() < sentMs + ttlMs) {
+      if (outcome.at === 'proceed' && signal?.aborted !== true && tools.nowMs() < sentMs + ttlMs) {
         const renew = async (nowMs: number): Promise<boolean> =>
           (await store.registerIntents([{ ...intent, most, untilMs: nowMs + ttlMs }], nowMs))[0]!.at === 'proceed';
         const hold = { tools, name: gate, fence: null, ttlMs, sentMs, untilMs: sentMs + ttlMs, renew, giveBack: leave };
         return new Place(gate, new Hold(hold));
       }
-      ahead = outcome!.at === 'waiting' ? outcome!.ahead : 0;
+      ahead = outcome.at === 'waiting' ? outcome.ahead : 0;
     } catch (error) {
       if (!isPassing(error)) throw error;
       failure = error;
@@ -145,8 +155,12 @@ async function enterGate(store: IntentStore, tools: Tools, gate: string, options
     if (!isOver()) await tools.rest(ttlMs, untilMs, signal, waiter);
     if (isOver()) break;
   }
-  // Who is refused at once was in nobody's way.
-  (waitMs === 0 && ahead > 0 ? withdraw() : leave()).catch(() => {});
+  // What is answered now is nobody's any more. Who is refused at once was in nobody's way.
+  const decline = async (): Promise<void> => {
+    await asked?.catch(() => {});
+    await tools.insist(waitMs === 0 && ahead > 0 ? withdraw : leave, validUntilMs, ttlMs);
+  };
+  void decline();
   signal?.throwIfAborted();
   if (failure !== undefined) throw failure;
   throw new GateFullError({ name: gate, ahead, waitedMs: tools.nowMs() - beganMs });

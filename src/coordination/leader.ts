@@ -91,7 +91,7 @@ export class Candidate implements AsyncDisposable {
     const { signal } = this.#closing;
     while (!signal.aborted) {
       try {
-        const term = await takeLease(this.#store, this.#tools, `leader:${this.name}`, this.name, this.#ttlMs, { signal });
+        const term = await takeLease(this.#store, this.#tools, `leader:${this.name}`, this.name, this.#ttlMs, { signal, hearsOut: true });
         // Closed in the moment of its election, before anybody could see that it leads.
         if (signal.aborted) return await term.release();
         this.#term = term;

@@ -6,7 +6,7 @@
  *
  * @see Gray & Cheriton, "Leases", SOSP 1989; Kleppmann, "How to do distributed locking", 2016
  */
-import type { LeaseRecord, Store } from '../../actors/ports/store.ts';
+import type { LeaseOutcome, LeaseRecord, Store } from '../../actors/ports/store.ts';
 import { LockTakenError } from './errors.ts';
 import { Hold } from './hold.ts';
 import {
@@ -82,7 +82,7 @@ export interface Locks {
    * Waits for its turn and takes the lock. Not reentrant: who has it and asks again waits for himself.
    *
    * @throws LockTakenError after `waitMs`; the reason of `signal`; CoordinationOptionError
-   * @throws what the store fails with: for good, or until `waitMs` was over
+   * @throws what the store fails with: for good, or until `waitMs` was over; StoreFailedError, when it did not answer until then
    */
   lock(name: string, options?: LockOptions): Promise<Lock>;
   /** Does something under the lock, and releases it when that has ended. @throws as `lock`, and what `fn` throws */
@@ -124,6 +124,11 @@ export function locks(store: LeaseStore, options: CoordinationOptions = {}): Loc
   };
 }
 
+export interface TakeOptions extends WaitOptions {
+  /** Waits for what it has asked the store also when `signal` aborts: then nothing is left to come. Default false. */
+  readonly hearsOut?: boolean;
+}
+
 /**
  * Stands in line for a lease, by asking again and again, and at once when it is woken, until it is granted. `key` is its
  * name in the store.
@@ -134,16 +139,23 @@ export async function takeLease(
   key: string,
   name: string,
   ttlMs: number,
-  { waitMs = Infinity, signal }: WaitOptions,
+  { waitMs = Infinity, signal, hearsOut = false }: TakeOptions,
 ): Promise<Lock> {
   const beganMs = tools.nowMs();
   const untilMs = beganMs + checkWait(waitMs);
   checkSignal(signal);
+  const waits = { beganMs, untilMs, signal: hearsOut ? undefined : signal };
   let holder = tools.ids();
   let retryAfterMs = 0;
   let failure: unknown;
+  /** The last question, until it is answered. */
+  let asked: Promise<readonly LeaseOutcome[]> | undefined;
   using waiter = new Waiter(store, key);
   const isOver = (): boolean => signal?.aborted === true || tools.nowMs() >= untilMs;
+  const giveBack = async (fence: number, by = holder): Promise<void> => {
+    await store.releaseLeases([{ name: key, holder: by, fence }], tools.nowMs());
+    wakeNext(store, key);
+  };
   for (;;) {
     signal?.throwIfAborted();
     const sentMs = tools.nowMs();
@@ -151,22 +163,21 @@ export async function takeLease(
       const placeUntilMs = sentMs + tools.patienceMs(ttlMs);
       const waitUntilMs = waitMs === 0 ? null : placeUntilMs;
       waiter.asks(sentMs, placeUntilMs);
-      const [outcome] = await store.takeLeases([{ name: key, holder, ttlMs, waitUntilMs }], sentMs);
+      asked = store.takeLeases([{ name: key, holder, ttlMs, waitUntilMs }], sentMs);
+      const [outcome] = await tools.answer(asked, { store, command: 'takeLeases' }, waits);
+      asked = undefined;
       failure = undefined;
       if (outcome!.at === 'granted') {
         const granted = { name: key, holder, fence: outcome!.fence };
         const trustMs = Math.min(outcome!.untilMs, sentMs + ttlMs);
-        const giveBack = async (): Promise<void> => {
-          await store.releaseLeases([granted], tools.nowMs());
-          wakeNext(store, key);
-        };
+        const release = (): Promise<void> => giveBack(granted.fence, granted.holder);
         if (signal?.aborted !== true && tools.nowMs() < trustMs) {
           const renew = async (nowMs: number): Promise<boolean> => (await store.renewLeases([{ ...granted, ttlMs }], nowMs))[0]!;
-          const hold = new Hold({ tools, name, fence: granted.fence, ttlMs, sentMs, untilMs: trustMs, renew, giveBack });
+          const hold = new Hold({ tools, name, fence: granted.fence, ttlMs, sentMs, untilMs: trustMs, renew, giveBack: release });
           return new Lock(name, granted.fence, hold);
         }
         // The answer came too late to rest anything on: asked again, it would be the same lease.
-        giveBack().catch(() => {});
+        void tools.insist(release, outcome!.untilMs, ttlMs);
         holder = tools.ids();
       } else retryAfterMs = Math.max(0, outcome!.heldUntilMs - tools.nowMs());
     } catch (error) {
@@ -177,12 +188,18 @@ export async function takeLease(
     if (!isOver()) await tools.rest(ttlMs, untilMs, signal, waiter);
     if (isOver()) break;
   }
-  const leave = store.releaseLeases([{ name: key, holder, fence: 0 }], tools.nowMs());
   // Who stood in line may have been next. Who would not wait was in nobody's way.
-  leave.then(
-    () => (waitMs > 0 ? wakeNext(store, key) : undefined),
-    () => {},
-  );
+  const leave = async (): Promise<void> => {
+    await store.releaseLeases([{ name: key, holder, fence: 0 }], tools.nowMs());
+    if (waitMs > 0) wakeNext(store, key);
+  };
+  // What is answered now is nobody's any more.
+  const decline = async (): Promise<void> => {
+    const [outcome] = (await asked?.catch(() => undefined)) ?? [];
+    if (outcome?.at !== 'granted') return leave();
+    await tools.insist(() => giveBack(outcome.fence), outcome.untilMs, ttlMs);
+  };
+  decline().catch(() => {});
   signal?.throwIfAborted();
   if (failure !== undefined) throw failure;
   throw new LockTakenError({ name, waitedMs: tools.nowMs() - beganMs, retryAfterMs });

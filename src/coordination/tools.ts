@@ -6,6 +6,7 @@ import { risingIds } from '../../actors/kernel/ids.ts';
 import type { Ids } from '../../actors/kernel/ids.ts';
 import { systemRandom } from '../../actors/kernel/random.ts';
 import type { Random } from '../../actors/kernel/random.ts';
+import { StoreFailedError } from '../../actors/ports/store-errors.ts';
 import type { Store } from '../../actors/ports/store.ts';
 import { CoordinationOptionError } from './errors.ts';
 import type { Waiter } from './waiters.ts';
@@ -19,9 +20,12 @@ export interface CoordinationOptions {
 }
 
 export interface WaitOptions {
-  /** How long to wait at most; 0: not at all. Default: as long as it takes. */
+  /**
+   * How long to wait at most; 0: not at all. Default: as long as it takes. A store that does not answer is waited for no
+   * longer either, but for 1,000 ms at least. What it grants after that is given back.
+   */
   readonly waitMs?: number;
-  /** Aborted: waits no longer, and rejects with its reason. */
+  /** Aborted: waits no longer, for the store neither, and rejects with its reason. */
   readonly signal?: AbortSignal;
 }
 
@@ -32,8 +36,19 @@ const LONGEST_NAME = 500;
 const POLL_SHARE = 0.1;
 const LEAST_POLL_MS = 5;
 const MOST_POLL_MS = 1_000;
+/** What would be given back, or renewed, is tried again after such a share of the lease's time. */
+export const RETRY_SHARE = 0.1;
+/** So long at least a store has for its answers, for who waits less long would hear of nothing that takes a disk. */
+const LEAST_ANSWER_MS = 1_000;
 /** Who has not asked again for so many polls is passed over: dead, or standing still. */
 const PATIENCE = 4;
+
+/** How long somebody waits. */
+export interface Waits {
+  readonly beganMs: number;
+  readonly untilMs: number;
+  readonly signal: AbortSignal | undefined;
+}
 
 export class Tools {
   readonly random: Random;
@@ -58,6 +73,47 @@ export class Tools {
   /** How long a waiter may be silent before it has lost its place in line. */
   patienceMs(ttlMs: number): number {
     return pollMs(ttlMs) * PATIENCE;
+  }
+
+  /**
+   * What the store answers. Of whoever began to wait at `beganMs`, and waits until then, or until the signal aborts: its time
+   * is over when this is.
+   *
+   * @throws StoreFailedError when there is no answer until then
+   */
+  answer<T>(asked: Promise<T>, of: { readonly store: object; readonly command: keyof Store }, waits: Waits): Promise<T> {
+    const { beganMs, untilMs, signal } = waits;
+    if (untilMs === Infinity && signal === undefined) return asked;
+    const byMs = Math.max(untilMs, beganMs + LEAST_ANSWER_MS);
+    return new Promise((resolve, reject) => {
+      const over = (): void => {
+        settled();
+        const { name = 'store' } = of.store as Partial<Store>;
+        const why = `no answer within ${Math.round(this.nowMs() - beganMs)} ms`;
+        reject(new StoreFailedError({ store: name, command: of.command }, undefined, why));
+      };
+      const cancel = byMs === Infinity ? undefined : this.wakeAt(byMs, over);
+      const settled = (): void => {
+        cancel?.();
+        signal?.removeEventListener('abort', over);
+      };
+      signal?.addEventListener('abort', over);
+      asked.finally(settled).then(resolve, reject);
+      if (signal?.aborted === true) over();
+    });
+  }
+
+  /** Does it, again and again while it fails, as long as it is worth while for a lease of `ttlMs`. Never rejects. */
+  async insist(act: () => Promise<unknown>, untilMs: number, ttlMs: number): Promise<void> {
+    do {
+      try {
+        await act();
+        return;
+      } catch (error) {
+        if (!isPassing(error)) return;
+        await this.sleep(ttlMs * RETRY_SHARE, undefined);
+      }
+    } while (this.nowMs() < untilMs);
   }
 
   /** Waits until it is worth asking again, or it is woken, or until `untilMs`, or until the signal aborts. */
