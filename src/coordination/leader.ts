@@ -22,8 +22,10 @@ export interface LeaderOptions extends CoordinationOptions {
    */
   readonly onElected: (epoch: number, signal: AbortSignal) => unknown;
   /**
-   * Told what `onElected` rejected with, and what the store failed with. Default: nobody is. What it throws, or rejects with,
-   * disturbs nobody: the first time it is a warning of the process (`DROVER_LISTENER_THREW`).
+   * Told what `onElected` rejected with, and what the store fails with while this stands or leads: once an outage, at its
+   * first failure, until the store has answered again (`retryable`), or once for good: then it stands no more. Default: nobody
+   * is. What it throws, or rejects with, disturbs nobody: the first time it is a warning of the process
+   * (`DROVER_LISTENER_THREW`).
    */
   readonly onError?: (error: unknown) => unknown;
   /** At least 10, default 15,000. */
@@ -44,6 +46,8 @@ export class Candidate implements AsyncDisposable {
   readonly #closing = new AbortController();
   readonly #campaign: Promise<void>;
   #term: Lock | undefined;
+  /** The store has failed, and not answered since. */
+  #isAway = false;
   /** Of its listener: what throws once throws each time. */
   #hasWarned = false;
 
@@ -91,7 +95,11 @@ export class Candidate implements AsyncDisposable {
     const { signal } = this.#closing;
     while (!signal.aborted) {
       try {
-        const term = await takeLease(this.#store, this.#tools, `leader:${this.name}`, this.name, this.#ttlMs, { signal, hearsOut: true });
+        const term = await takeLease(this.#store, this.#tools, `leader:${this.name}`, this.name, this.#ttlMs, {
+          signal,
+          hearsOut: true,
+          watch: (asked) => this.#watch(asked),
+        });
         // Closed in the moment of its election, before anybody could see that it leads.
         if (signal.aborted) return await term.release();
         this.#term = term;
@@ -107,6 +115,21 @@ export class Candidate implements AsyncDisposable {
       } finally {
         this.#term = undefined;
       }
+    }
+  }
+
+  async #watch<T>(asked: Promise<T>): Promise<T> {
+    try {
+      const answer = await asked;
+      this.#isAway = false;
+      return answer;
+    } catch (error) {
+      // What is for good ends the campaign, and is told there.
+      if (isPassing(error) && !this.#isAway && !this.#closing.signal.aborted) {
+        this.#isAway = true;
+        this.#tell(error);
+      }
+      throw error;
     }
   }
 

@@ -127,6 +127,8 @@ export function locks(store: LeaseStore, options: CoordinationOptions = {}): Loc
 export interface TakeOptions extends WaitOptions {
   /** Waits for what it has asked the store also when `signal` aborts: then nothing is left to come. Default false. */
   readonly hearsOut?: boolean;
+  /** Sees the answer of each question, of renewals too. Default: nobody does. */
+  readonly watch?: <T>(asked: Promise<T>) => Promise<T>;
 }
 
 /**
@@ -139,7 +141,7 @@ export async function takeLease(
   key: string,
   name: string,
   ttlMs: number,
-  { waitMs = Infinity, signal, hearsOut = false }: TakeOptions,
+  { waitMs = Infinity, signal, hearsOut = false, watch = (asked) => asked }: TakeOptions,
 ): Promise<Lock> {
   const beganMs = tools.nowMs();
   const untilMs = beganMs + checkWait(waitMs);
@@ -163,7 +165,7 @@ export async function takeLease(
       const placeUntilMs = sentMs + tools.patienceMs(ttlMs);
       const waitUntilMs = waitMs === 0 ? null : placeUntilMs;
       waiter.asks(sentMs, placeUntilMs);
-      asked = store.takeLeases([{ name: key, holder, ttlMs, waitUntilMs }], sentMs);
+      asked = watch(store.takeLeases([{ name: key, holder, ttlMs, waitUntilMs }], sentMs));
       const [outcome] = await tools.answer(asked, { store, command: 'takeLeases' }, waits);
       asked = undefined;
       failure = undefined;
@@ -172,7 +174,7 @@ export async function takeLease(
         const trustMs = Math.min(outcome!.untilMs, sentMs + ttlMs);
         const release = (): Promise<void> => giveBack(granted.fence, granted.holder);
         if (signal?.aborted !== true && tools.nowMs() < trustMs) {
-          const renew = async (nowMs: number): Promise<boolean> => (await store.renewLeases([{ ...granted, ttlMs }], nowMs))[0]!;
+          const renew = async (nowMs: number): Promise<boolean> => (await watch(store.renewLeases([{ ...granted, ttlMs }], nowMs)))[0]!;
           const hold = new Hold({ tools, name, fence: granted.fence, ttlMs, sentMs, untilMs: trustMs, renew, giveBack: release });
           return new Lock(name, granted.fence, hold);
         }

@@ -154,6 +154,53 @@ describe('a leader', () => {
     expect(world.clock.pending).toBe(0);
   });
 
+  test('is told once of each outage of its store: when it stands, when it leads on, and when it has lost its office by it', async () => {
+    const world = await new World().open();
+    const process = world.process();
+    const told: unknown[] = [];
+    const away = (name: string): void => {
+      process.way = () => ({ error: new StoreFailedError({ store: name, command: 'any' }) });
+    };
+    const back = (): void => {
+      process.way = () => ({});
+    };
+    away('first');
+    const onError = (error: unknown): unknown => told.push((error as StoreFailedError).detail.store);
+    const candidate = leader(process.store, 'scheduler', { ...process.options, ttlMs, onElected: () => {}, onError });
+    await world.advance(20 * ttlMs);
+    expect(told).toEqual(['first']);
+    back();
+    await world.advance(ttlMs);
+    const { epoch } = candidate;
+    expect(epoch).toBeDefined();
+    away('second');
+    await world.advance(ttlMs / 2);
+    back();
+    await world.advance(ttlMs);
+    expect(candidate.epoch).toBe(epoch);
+    expect(told).toEqual(['first', 'second']);
+    away('third');
+    await world.advance(20 * ttlMs);
+    expect(candidate.isLeader).toBe(false);
+    expect(told).toEqual(['first', 'second', 'third']);
+    away('closing');
+    await world.drive(candidate.close());
+    expect(told).toEqual(['first', 'second', 'third']);
+  });
+
+  test('is told once of a store that has failed for good, also while it leads', async () => {
+    const world = await new World().open();
+    const process = world.process();
+    const told: unknown[] = [];
+    const onError = (error: unknown): unknown => told.push((error as StoreFailedError).code);
+    const candidate = leader(process.store, 'scheduler', { ...process.options, ttlMs, onElected: () => {}, onError });
+    await world.advance(ttlMs);
+    await world.store.close();
+    await world.advance(20 * ttlMs);
+    expect(told).toEqual(['DROVER_STORE_CLOSED']);
+    await world.drive(candidate.close());
+  });
+
   test('does not begin another term before the work of the last has ended', async () => {
     const world = await new World().open();
     const office = new Office(world);
