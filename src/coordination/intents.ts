@@ -28,7 +28,7 @@ export type IntentStore = Pick<Store, 'registerIntents' | 'withdrawIntents'>;
 export interface EnterOptions extends WaitOptions {
   /** Who may proceed at a time: a whole number, at least 1, the same for all who come to this gate. Default 1. */
   readonly most?: number;
-  /** So long after its holder has died a place is free again. At least 10, default 30,000. */
+  /** So long after its holder has died a place is free again. At least 10, at most 86,400,000 (a day), default 30,000. */
   readonly ttlMs?: number;
 }
 

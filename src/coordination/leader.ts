@@ -28,7 +28,7 @@ export interface LeaderOptions extends CoordinationOptions {
    * (`DROVER_LISTENER_THREW`).
    */
   readonly onError?: (error: unknown) => unknown;
-  /** At least 10, default 15,000. */
+  /** Who has died is replaced within two of it. At least 10, at most 86,400,000 (a day), default 15,000. */
   readonly ttlMs?: number;
 }
 

@@ -32,7 +32,7 @@ export type LeaseStore = Pick<Store, 'takeLeases' | 'renewLeases' | 'releaseLeas
 export const LEASE_COMMANDS: readonly (keyof LeaseStore)[] = ['takeLeases', 'renewLeases', 'releaseLeases', 'readLeases'];
 
 export interface LockOptions extends WaitOptions {
-  /** So long after its holder has died somebody else can have it. At least 10, default 30,000. */
+  /** So long after its holder has died somebody else can have it; while it lives it renews it. At least 10, at most 86,400,000 (a day), default 30,000. */
   readonly ttlMs?: number;
 }
 

@@ -30,6 +30,10 @@ export interface WaitOptions {
 }
 
 const LEAST_TTL_MS = 10;
+/** A day. What is held renews itself: it is held for longer, and who has died is in the way no longer than this. */
+const MOST_TTL_MS = 86_400_000;
+/** What `ttlMs` may be, in words. */
+export const TTL = `milliseconds, at least ${LEAST_TTL_MS}, at most ${MOST_TTL_MS} (a day)`;
 /** Room for what sets locks, offices and gates of one name apart. */
 const LONGEST_NAME = 500;
 /** Who waits asks again after such a share of the lease's time, within these bounds. */
@@ -215,9 +219,13 @@ export function checkSignal(signal: unknown): void {
   throw new CoordinationOptionError('signal', 'an AbortSignal; of an AbortController, its signal', signal);
 }
 
+export function isTtl(ttlMs: unknown): ttlMs is number {
+  return typeof ttlMs === 'number' && ttlMs >= LEAST_TTL_MS && ttlMs <= MOST_TTL_MS;
+}
+
 export function checkTtl(ttlMs: unknown): number {
-  if (typeof ttlMs === 'number' && ttlMs >= LEAST_TTL_MS && Number.isFinite(ttlMs)) return ttlMs;
-  throw new CoordinationOptionError('ttlMs', `milliseconds, at least ${LEAST_TTL_MS}`, ttlMs);
+  if (isTtl(ttlMs)) return ttlMs;
+  throw new CoordinationOptionError('ttlMs', TTL, ttlMs);
 }
 
 export function checkWait(waitMs: unknown): number {

@@ -46,9 +46,12 @@ describe.each(['lock', 'withLock', 'enter', 'through', 'leader'] as const)('%s',
   };
   const refused = (option: string): unknown => [{ code: 'DROVER_COORDINATION_OPTION', retryable: false, detail: { option } }, []];
 
-  test.each([[null], ['1000'], [9], [Number.NaN], [10n]])('refuses ttlMs: %o, and takes nothing', async (ttlMs) => {
-    expect(await ask(await new World().open(), { ttlMs })).toMatchObject(refused('ttlMs') as object);
-  });
+  test.each([[null], ['1000'], [9], [Number.NaN], [10n], [86_400_001], [1e308], [Infinity]])(
+    'refuses ttlMs: %o, and takes nothing',
+    async (ttlMs) => {
+      expect(await ask(await new World().open(), { ttlMs })).toMatchObject(refused('ttlMs') as object);
+    },
+  );
 
   const signals: [unknown][] = [[5], ['x'], [{}], [null], [new AbortController()]];
   test.runIf(what !== 'leader').each(signals)('refuses signal: %o, and takes nothing', async (signal) => {
@@ -78,6 +81,14 @@ describe.each([[undefined], [null], [5], ['locks.db'], [{}]])('in place of a sto
   ])('is refused by %s', async (_, use) => {
     await expect(async () => use()).rejects.toMatchObject({ code: 'DROVER_COORDINATION_OPTION', detail: { option: 'store' } });
   });
+});
+
+test('a lease of a day is taken', async () => {
+  const world = await new World().open();
+  const { store, options } = world.process();
+  const lock = await locks(store, options).lock('x', { ttlMs: 86_400_000 });
+  expect(lock.isHeld).toBe(true);
+  await world.drive(lock.release());
 });
 
 test.each([[undefined], [null], [5]])('%o in place of what is to be done is refused before a lock or a place is taken', async (fn) => {

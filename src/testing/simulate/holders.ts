@@ -16,7 +16,7 @@ export interface LockAct {
   readonly at: 'lock';
   readonly name: string;
   readonly holdMs: number;
-  /** At least 10. Default: that of `lock`. */
+  /** At least 10, at most a day. Default: that of `lock`. */
   readonly ttlMs?: number;
 }
 
@@ -26,7 +26,7 @@ export interface StandAct {
   readonly name: string;
   readonly forMs: number;
   readonly termMs: number;
-  /** At least 10. Default: that of `leader`. */
+  /** At least 10, at most a day. Default: that of `leader`. */
   readonly ttlMs?: number;
 }
 

@@ -1,6 +1,7 @@
 /** Options of `simulate`: what they are, and that they make sense. */
 import type { Random } from '../../../actors/kernel/random.ts';
 import { checkShape } from '../../../actors/kernel/shape.ts';
+import { isTtl, TTL } from '../../coordination/tools.ts';
 import { TopologyError } from '../../topology/topology-error.ts';
 import type { InputOf } from '../../topology/contract.ts';
 import type { Usage } from '../../topology/dependency.ts';
@@ -233,7 +234,7 @@ function checkHolder(path: string, act: Record<string, unknown>, times: readonly
   demand(`${path}.name`, act['name'], typeof act['name'] === 'string' && act['name'] !== '', 'the name of what is held');
   for (const time of times) demand(`${path}.${time}`, act[time], isMs(act[time]), 'milliseconds from 0');
   const { ttlMs } = act;
-  demand(`${path}.ttlMs`, ttlMs, ttlMs === undefined || (isMs(ttlMs) && (ttlMs as number) >= 10), 'milliseconds, at least 10');
+  demand(`${path}.ttlMs`, ttlMs, ttlMs === undefined || isTtl(ttlMs), TTL);
 }
 
 /** @throws SimulationOptionError */

@@ -55,6 +55,7 @@ test('those who stand for an office take turns, each for a greater epoch', async
 test.for([
   ['holdMs', { at: 'lock', name: 'report', atMs: 0 }],
   ['ttlMs', { at: 'lock', name: 'report', holdMs: 1, ttlMs: 5, atMs: 0 }],
+  ['ttlMs', { at: 'lock', name: 'report', holdMs: 1, ttlMs: 86_400_001, atMs: 0 }],
   ['termMs', { at: 'stand', name: 'office', forMs: 1, atMs: 0 }],
   ['name', { at: 'stand', name: '', forMs: 1, termMs: 1, atMs: 0 }],
 ] as const)('one without a fair %s is refused by that name', async ([option, act]) => {
