@@ -100,13 +100,14 @@ export class StoreOwnedError extends DroverError {
   }
 }
 
-/** A command came after `close`, or before `open`. */
+/** A command came after `close`, or before `open`; or a store that was closed is opened again. */
 export class StoreClosedError extends DroverError {
   readonly code = 'DROVER_STORE_CLOSED';
   readonly retryable = false;
   override readonly detail: { readonly store: string };
-  constructor(store: string) {
-    super(`${store}: is not open`);
+  /** `asked`: what came. */
+  constructor(store: string, asked: 'open' | 'command' = 'command') {
+    super(`${store}: ${asked === 'open' ? 'this object has been closed, and cannot be opened again; make a new one' : 'is not open'}`);
     this.detail = { store };
   }
 }

@@ -54,7 +54,7 @@ export function memoryStore(disk: MemoryDisk = new MemoryDisk()): Store {
     name,
     async open(command) {
       check.checkOpen(command);
-      if (closed) throw new StoreClosedError(name);
+      if (closed) throw new StoreClosedError(name, 'open');
       if (disk.owner !== undefined) throw new StoreOwnedError(name);
       disk.owner = store;
       disk.epoch += 1;

@@ -123,7 +123,7 @@ export class SqliteStore implements Store {
 
   async open(command: OpenCommand): Promise<Opened> {
     checks.checkOpen(command);
-    if (this.#state.at === 'closed') throw new StoreClosedError(this.name);
+    if (this.#state.at === 'closed') throw new StoreClosedError(this.name, 'open');
     if (this.#state.at !== 'new') throw new StoreOwnedError(this.name);
     const thread = this.#makeThread(this.name, this.#path, this.#synchronous === 'full');
     const opening: State = { at: 'opening', thread, opened: thread.open(plainOpen(command)) };

@@ -269,7 +269,10 @@ export function owning(makePlace: MakePlace): void {
       for (const store of [bench.store, other.store()]) {
         await store.close();
         for (const command of commands(store)) await expect(command).rejects.toMatchObject({ code: 'DROVER_STORE_CLOSED' });
-        await expect(store.open({ nowMs: 0, maxUnfinished: 1 })).rejects.toMatchObject({ code: 'DROVER_STORE_CLOSED' });
+        await expect(store.open({ nowMs: 0, maxUnfinished: 1 })).rejects.toMatchObject({
+          code: 'DROVER_STORE_CLOSED',
+          message: `${store.name}: this object has been closed, and cannot be opened again; make a new one`,
+        });
         await store.close();
       }
       const fresh = other.store();
