@@ -85,7 +85,12 @@ export interface Locks {
    * @throws what the store fails with: for good, or until `waitMs` was over; StoreFailedError, when it did not answer until then
    */
   lock(name: string, options?: LockOptions): Promise<Lock>;
-  /** Does something under the lock, and releases it when that has ended. @throws as `lock`, and what `fn` throws */
+  /**
+   * Does something under the lock, and releases it when that has ended. Gives what `fn` gives, also when the lock was lost
+   * meanwhile: `fn` heeds its `signal`, and calls `ensureHeld` before each effect.
+   *
+   * @throws as `lock`, and what `fn` throws
+   */
   withLock<T>(name: string, fn: (lock: Lock) => T | Promise<T>, options?: LockOptions): Promise<T>;
   /** Who has it, under which token, and how many wait. Undefined: nobody. */
   look(name: string): Promise<LeaseRecord | undefined>;
