@@ -1,14 +1,30 @@
 /** Checks of what processes share beside tasks: rows of state, budgets, gates, leases, schedules. */
 import type { BudgetReturn, BudgetTake, Intent, LeaseHeld, LeaseRequest, StateRead, StateWrite, Store } from '../../actors/ports/store.ts';
-import { StoreInputError, checkTime, checkText, checkLimit, checkId, checkTtl, checkCount } from './check-values.ts';
+import {
+  checkCount,
+  checkFence,
+  checkFlag,
+  checkId,
+  checkItems,
+  checkLimit,
+  checkList,
+  checkNow,
+  checkObject,
+  checkText,
+  checkTime,
+  checkTtl,
+  StoreInputError,
+} from './check-values.ts';
 
 // Each throws a `StoreInputError` for the first thing that is wrong.
 
 /** `readState`. */
 export function checkStateReads(items: readonly StateRead[], nowMs: number): void {
-  checkTime(nowMs, 'nowMs');
-  for (const { id, place, key, version } of items) {
+  checkNow(nowMs);
+  checkItems(items);
+  for (const { id, fence, place, key, version } of items) {
     checkId(id);
+    checkFence(fence);
     checkText(place, 'place');
     checkId(key, 'key');
     if (version !== undefined) checkText(version, 'version');
@@ -17,11 +33,14 @@ export function checkStateReads(items: readonly StateRead[], nowMs: number): voi
 
 /** `getState`. */
 export function checkKeys(keys: readonly string[]): void {
+  checkList(keys, 'keys');
   for (const key of keys) checkId(key, 'key');
 }
 
 /** `listState`. */
-export function checkStateQuery({ prefix, after, limit }: Parameters<Store['listState']>[0]): void {
+export function checkStateQuery(query: Parameters<Store['listState']>[0]): void {
+  checkObject(query, 'query');
+  const { prefix, after, limit } = query;
   checkText(prefix, 'prefix');
   if (after !== undefined) checkText(after, 'after');
   checkLimit(limit);
@@ -29,12 +48,14 @@ export function checkStateQuery({ prefix, after, limit }: Parameters<Store['list
 
 /** `setState`. */
 export function checkStateWrites(items: readonly StateWrite[], nowMs: number): void {
-  checkTime(nowMs, 'nowMs');
+  checkNow(nowMs);
+  checkItems(items);
   for (const item of items) checkWrite(item);
 }
 
 /** `takeBudget`. */
 export function checkBudgetTakes(items: readonly BudgetTake[]): void {
+  checkItems(items);
   for (const item of items) {
     checkPeriod(item);
     for (const field of ['wantNanoUsd', 'wantTokens', 'leastNanoUsd', 'leastTokens', 'overNanoUsd', 'overTokens'] as const)
@@ -42,27 +63,31 @@ export function checkBudgetTakes(items: readonly BudgetTake[]): void {
     for (const field of ['limitNanoUsd', 'limitTokens'] as const) if (item[field] !== null) checkCount(item[field], 0, field);
     if (item.leastNanoUsd > item.wantNanoUsd) throw new StoreInputError('leastNanoUsd', 'at most wantNanoUsd', item.leastNanoUsd);
     if (item.leastTokens > item.wantTokens) throw new StoreInputError('leastTokens', 'at most wantTokens', item.leastTokens);
+    checkTime(item.keepFromMs, 'keepFromMs');
     if (!(item.keepFromMs <= item.periodStartMs)) throw new StoreInputError('keepFromMs', 'at most periodStartMs', item.keepFromMs);
   }
 }
 
 /** `returnBudget`. */
 export function checkBudgetReturns(items: readonly BudgetReturn[]): void {
+  checkItems(items);
   for (const item of items) {
     checkPeriod(item);
     checkCount(item.nanoUsd, 0, 'nanoUsd');
     checkCount(item.tokens, 0, 'tokens');
+    checkFlag(item.ended, 'ended');
   }
 }
 
 /** `readBudgets`. */
 export function checkBudgetReads(items: Parameters<Store['readBudgets']>[0]): void {
+  checkItems(items);
   for (const item of items) checkPeriod(item);
 }
 
 /** `registerIntents`. */
 export function checkIntents(items: readonly Intent[], nowMs: number): void {
-  checkTime(nowMs, 'nowMs');
+  checkNow(nowMs);
   checkWithdrawals(items);
   for (const { most, untilMs } of items) {
     checkCount(most, 1, 'most');
@@ -72,6 +97,7 @@ export function checkIntents(items: readonly Intent[], nowMs: number): void {
 
 /** `withdrawIntents`. */
 export function checkWithdrawals(items: Parameters<Store['withdrawIntents']>[0]): void {
+  checkItems(items);
   for (const { gate, holder } of items) {
     checkId(gate, 'gate');
     checkId(holder, 'holder');
@@ -80,7 +106,8 @@ export function checkWithdrawals(items: Parameters<Store['withdrawIntents']>[0])
 
 /** `takeLeases`. */
 export function checkLeaseRequests(items: readonly LeaseRequest[], nowMs: number): void {
-  checkTime(nowMs, 'nowMs');
+  checkNow(nowMs);
+  checkItems(items);
   for (const { name, holder, ttlMs, waitUntilMs } of items) {
     checkId(name, 'name');
     checkId(holder, 'holder');
@@ -97,20 +124,30 @@ export function checkLeaseRenewals(items: Parameters<Store['renewLeases']>[0], n
 
 /** `releaseLeases`. */
 export function checkLeases(items: readonly LeaseHeld[], nowMs: number): void {
-  checkTime(nowMs, 'nowMs');
-  for (const { name, holder } of items) {
+  checkNow(nowMs);
+  checkItems(items);
+  for (const { name, holder, fence } of items) {
     checkId(name, 'name');
     checkId(holder, 'holder');
+    checkFence(fence);
   }
+}
+
+/** `readLeases`. */
+export function checkLeaseReads(names: readonly string[], nowMs: number): void {
+  checkNow(nowMs);
+  checkNames(names);
 }
 
 /** `removeSchedules`. */
 export function checkNames(names: readonly string[]): void {
+  checkList(names, 'names');
   for (const name of names) checkId(name, 'name');
 }
 
 /** `putSchedules`. */
 export function checkSchedules(items: Parameters<Store['putSchedules']>[0]): void {
+  checkItems(items);
   for (const { name, plan, nextAtMs } of items) {
     checkId(name, 'name');
     checkText(plan, 'plan');
@@ -120,6 +157,7 @@ export function checkSchedules(items: Parameters<Store['putSchedules']>[0]): voi
 
 /** The rows that a completion writes. */
 export function checkWrites(writes: readonly StateWrite[]): void {
+  checkItems(writes, 'writes');
   for (const write of writes) checkWrite(write);
   if (writes.length === 1) return;
   const seen = new Set<string>();

@@ -86,7 +86,7 @@ export function memoryStore(disk: MemoryDisk = new MemoryDisk()): Store {
       return tasks().settle(items, nowMs);
     },
     async sweep(nowMs) {
-      check.checkTime(nowMs, 'nowMs');
+      check.checkNow(nowMs);
       return tasks().sweep(nowMs);
     },
     async unbox(items) {
@@ -205,8 +205,7 @@ export function memoryStore(disk: MemoryDisk = new MemoryDisk()): Store {
       return owned().leases.release(items, nowMs);
     },
     async readLeases(names, nowMs) {
-      check.checkNames(names);
-      check.checkTime(nowMs, 'nowMs');
+      check.checkLeaseReads(names, nowMs);
       return owned().leases.read(names, nowMs);
     },
     async close() {

@@ -86,6 +86,7 @@ export function isDamaged(thrown: unknown): boolean {
 /**
  * Whether a command on an open database came upon what no Drover has written: rows that break the rules of the schema, a
  * table that is not there, or a text or number that cannot be read. Trying again would find the same.
+ * None of it comes of an argument: what a command was given is checked before it comes here, down to its types.
  */
 export function isSenseless(thrown: unknown): boolean {
   const code = resultCode(thrown);

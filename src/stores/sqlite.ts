@@ -145,13 +145,14 @@ export class SqliteStore implements Store {
     return this.#thread().call({ op: 'submit', cells: encodeTasks(tasks, this.#seqOf), nowMs }, tasks.length);
   }
 
-  async claim({ wants, leaseUntilMs, nowMs }: ClaimCommand): Promise<readonly ClaimedTask[]> {
+  async claim(given: ClaimCommand): Promise<readonly ClaimedTask[]> {
+    checks.checkClaim(given);
+    const { wants, leaseUntilMs, nowMs } = given;
     const command = {
       wants: wants.map(({ kind, limit, box }) => (box === undefined ? { kind, limit } : { kind, limit, box })),
       leaseUntilMs,
       nowMs,
     };
-    checks.checkClaim(command);
     const most = wants.reduce((sum, { limit }) => sum + limit, 0);
     return decodeClaimed(await this.#thread().call({ op: 'claim', command }, most), leaseUntilMs, (id, seq) => this.#seqs.set(id, seq));
   }
@@ -187,7 +188,7 @@ export class SqliteStore implements Store {
   }
 
   async sweep(nowMs: number): Promise<SweepReply> {
-    checks.checkTime(nowMs, 'nowMs');
+    checks.checkNow(nowMs);
     const reply = await this.#thread().call({ op: 'sweep', nowMs }, 1);
     for (const { id, status } of reply.expired) this.#forget(id, status);
     for (const id of reply.ended) this.#seqs.delete(id);
@@ -214,9 +215,10 @@ export class SqliteStore implements Store {
     return this.#rows.get(keys) ?? thread.call({ op: 'get-state', keys }, keys.length);
   }
 
-  async listState({ prefix, after, limit }: Parameters<Store['listState']>[0]): Promise<readonly StateRow[]> {
+  async listState(given: Parameters<Store['listState']>[0]): Promise<readonly StateRow[]> {
+    checks.checkStateQuery(given);
+    const { prefix, after, limit } = given;
     const query = after === undefined ? { prefix, limit } : { prefix, after, limit };
-    checks.checkStateQuery(query);
     return this.#thread().call({ op: 'list-state', query }, limit);
   }
 
@@ -257,10 +259,10 @@ export class SqliteStore implements Store {
     return this.#thread().call({ op: 'decide-approval', items: decisions, nowMs }, items.length);
   }
 
-  async approvals({ limit, nowMs, after = 0 }: ApprovalQuery): Promise<readonly Approval[]> {
-    const query = { limit, nowMs, after };
+  async approvals(query: ApprovalQuery): Promise<readonly Approval[]> {
     checks.checkApprovalQuery(query);
-    return this.#thread().call({ op: 'approvals', query }, limit);
+    const { limit, nowMs, after = 0 } = query;
+    return this.#thread().call({ op: 'approvals', query: { limit, nowMs, after } }, limit);
   }
 
   async steer(items: readonly Steering[], nowMs: number): Promise<SteerReply> {
@@ -314,8 +316,9 @@ export class SqliteStore implements Store {
 
   async list(query: Parameters<Store['list']>[0]): Promise<readonly TaskRecord[]> {
     checks.checkQuery(query);
-    const page = await this.#thread().call({ op: 'list', query }, query.limit);
-    if (page === undefined) throw checks.unknownAfter(query.after ?? '');
+    const { limit, after } = query;
+    const page = await this.#thread().call({ op: 'list', query: plainQuery(query) }, limit);
+    if (page === undefined) throw checks.unknownAfter(after ?? '');
     return page;
   }
 
@@ -325,27 +328,31 @@ export class SqliteStore implements Store {
 
   async takeBudget(items: readonly BudgetTake[]): Promise<readonly BudgetGrant[]> {
     checks.checkBudgetTakes(items);
-    return this.#thread().call({ op: 'take-budget', items }, items.length);
+    return this.#thread().call({ op: 'take-budget', items: items.map(plainTake) }, items.length);
   }
 
   async returnBudget(items: readonly BudgetReturn[]): Promise<void> {
     checks.checkBudgetReturns(items);
-    return this.#thread().call({ op: 'return-budget', items }, items.length);
+    const returns = items.map(({ scope, periodStartMs, nanoUsd, tokens, ended }) => ({ scope, periodStartMs, nanoUsd, tokens, ended }));
+    return this.#thread().call({ op: 'return-budget', items: returns }, items.length);
   }
 
   async readBudgets(items: Parameters<Store['readBudgets']>[0]): Promise<readonly BudgetTaken[]> {
     checks.checkBudgetReads(items);
-    return this.#thread().call({ op: 'read-budgets', items }, items.length);
+    const periods = items.map(({ scope, periodStartMs }) => ({ scope, periodStartMs }));
+    return this.#thread().call({ op: 'read-budgets', items: periods }, items.length);
   }
 
   async registerIntents(items: readonly Intent[], nowMs: number): Promise<readonly IntentOutcome[]> {
     checks.checkIntents(items, nowMs);
-    return this.#thread().call({ op: 'register-intents', items, nowMs }, items.length);
+    const intents = items.map(({ gate, holder, most, untilMs }) => ({ gate, holder, most, untilMs }));
+    return this.#thread().call({ op: 'register-intents', items: intents, nowMs }, items.length);
   }
 
   async withdrawIntents(items: Parameters<Store['withdrawIntents']>[0]): Promise<void> {
     checks.checkWithdrawals(items);
-    return this.#thread().call({ op: 'withdraw-intents', items }, items.length);
+    const intents = items.map(({ gate, holder }) => ({ gate, holder }));
+    return this.#thread().call({ op: 'withdraw-intents', items: intents }, items.length);
   }
 
   async takeLeases(items: readonly LeaseRequest[], nowMs: number): Promise<readonly LeaseOutcome[]> {
@@ -367,8 +374,7 @@ export class SqliteStore implements Store {
   }
 
   async readLeases(names: readonly string[], nowMs: number): Promise<readonly (LeaseRecord | undefined)[]> {
-    checks.checkNames(names);
-    checks.checkTime(nowMs, 'nowMs');
+    checks.checkLeaseReads(names, nowMs);
     return this.#thread().call({ op: 'read-leases', names, nowMs }, names.length);
   }
 
@@ -413,6 +419,23 @@ function plainOpen({ nowMs, maxUnfinished, maxFamily, agingMs, mostPassed, mostB
       ? {}
       : { kinds: Object.fromEntries(Object.entries(kinds).map(([kind, limits]) => [kind, plainLimits(limits)])) }),
   };
+}
+
+function plainQuery({ status, kind, parkedFor, after, limit }: Parameters<Store['list']>[0]): Parameters<Store['list']>[0] {
+  return {
+    ...(status === undefined ? {} : { status }),
+    ...(kind === undefined ? {} : { kind }),
+    ...(parkedFor === undefined ? {} : { parkedFor }),
+    ...(after === undefined ? {} : { after }),
+    limit,
+  };
+}
+
+function plainTake(take: BudgetTake): BudgetTake {
+  const { scope, periodStartMs, limitNanoUsd, limitTokens, wantNanoUsd, wantTokens, keepFromMs } = take;
+  const { leastNanoUsd, leastTokens, overNanoUsd, overTokens } = take;
+  const limits = { limitNanoUsd, limitTokens, wantNanoUsd, wantTokens, leastNanoUsd, leastTokens };
+  return { scope, periodStartMs, ...limits, overNanoUsd, overTokens, keepFromMs };
 }
 
 function plainLimits({ maxUnfinished, maxOfTenant, weights }: KindLimits): KindLimits {
