@@ -2,9 +2,9 @@
 import type { LeaseHeld, LeaseOutcome, LeaseRecord, LeaseRequest } from '../../actors/ports/store.ts';
 
 interface Name {
-  lease: { readonly holder: string; readonly fence: number; untilMs: number } | undefined;
-  /** By holder, in order of arrival: until when it stands there. */
-  readonly line: Map<string, number>;
+  lease: { readonly holder: string; readonly fence: number; untilMs: number; ttlMs: number } | undefined;
+  /** By holder, in order of arrival: until when it stands there, and how long that was when it came or asked again. */
+  readonly line: Map<string, { untilMs: number; readonly ttlMs: number }>;
 }
 
 export class MemoryLeases {
@@ -15,6 +15,14 @@ export class MemoryLeases {
     this.#nextFence = nextFence;
   }
 
+  /** None lasts longer from now than it was given for: the clock of whoever gave it may have been ahead. */
+  open(nowMs: number): void {
+    for (const { lease, line } of this.#names.values()) {
+      if (lease !== undefined) lease.untilMs = Math.min(lease.untilMs, nowMs + lease.ttlMs);
+      for (const place of line.values()) place.untilMs = Math.min(place.untilMs, nowMs + place.ttlMs);
+    }
+  }
+
   take(items: readonly LeaseRequest[], nowMs: number): readonly LeaseOutcome[] {
     return items.map((item) => this.#take(item, nowMs));
   }
@@ -22,8 +30,10 @@ export class MemoryLeases {
   renew(items: readonly (LeaseHeld & { readonly ttlMs: number })[], nowMs: number): readonly boolean[] {
     return items.map((item) => {
       const lease = this.#leaseOf(item, nowMs);
-      if (lease !== undefined) lease.untilMs = nowMs + item.ttlMs;
-      return lease !== undefined;
+      if (lease === undefined) return false;
+      lease.untilMs = nowMs + item.ttlMs;
+      lease.ttlMs = item.ttlMs;
+      return true;
     });
   }
 
@@ -45,7 +55,9 @@ export class MemoryLeases {
       if (entry === undefined) return undefined;
       this.#tidy(name, entry, nowMs);
       const { lease, line } = entry;
-      return lease === undefined ? undefined : { name, ...lease, waiting: line.size };
+      if (lease === undefined) return undefined;
+      const { holder, fence, untilMs } = lease;
+      return { name, holder, fence, untilMs, waiting: line.size };
     });
   }
 
@@ -58,16 +70,16 @@ export class MemoryLeases {
     const [next] = line;
     if (lease === undefined && (next === undefined || next[0] === holder)) {
       line.delete(holder);
-      entry.lease = { holder, fence: this.#nextFence(), untilMs: nowMs + ttlMs };
+      entry.lease = { holder, fence: this.#nextFence(), untilMs: nowMs + ttlMs, ttlMs };
       return { at: 'granted', fence: entry.lease.fence, untilMs: entry.lease.untilMs };
     }
-    const inTheWay = lease ?? { holder: next![0], untilMs: next![1] };
+    const inTheWay = lease ?? { holder: next![0], untilMs: next![1].untilMs };
     if (waitUntilMs === null || waitUntilMs <= nowMs) {
       line.delete(holder);
       return { at: 'taken', holder: inTheWay.holder, heldUntilMs: inTheWay.untilMs };
     }
     // Setting a key again leaves it in its place.
-    line.set(holder, waitUntilMs);
+    line.set(holder, { untilMs: waitUntilMs, ttlMs: waitUntilMs - nowMs });
     const ahead = [...line.keys()].indexOf(holder) + (lease === undefined ? 0 : 1);
     return { at: 'waiting', ahead, heldUntilMs: inTheWay.untilMs };
   }
@@ -80,7 +92,7 @@ export class MemoryLeases {
 
   #forget(entry: Name, nowMs: number): void {
     if (entry.lease !== undefined && entry.lease.untilMs <= nowMs) entry.lease = undefined;
-    for (const [holder, untilMs] of entry.line) if (untilMs <= nowMs) entry.line.delete(holder);
+    for (const [holder, { untilMs }] of entry.line) if (untilMs <= nowMs) entry.line.delete(holder);
   }
 
   #tidy(name: string, entry: Name, nowMs: number): void {

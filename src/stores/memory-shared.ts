@@ -34,10 +34,17 @@ export class MemoryBudgets {
 
 /** The gates of one memory store. */
 export class MemoryIntents {
-  /** By gate, then by holder in order of registration: until when each counts. */
-  readonly #gates = new Map<string, Map<string, number>>();
+  /** By gate, then by holder in order of registration: until when each counts, and how long that was when it said so. */
+  readonly #gates = new Map<string, Map<string, { untilMs: number; readonly ttlMs: number }>>();
   /** Nobody's time is over before this: then nobody need be looked for. */
   #noneEndsBeforeMs = Infinity;
+
+  /** None counts longer from now than it was registered for: the clock of its holder may have been ahead. */
+  open(nowMs: number): void {
+    for (const holders of this.#gates.values())
+      for (const place of holders.values()) place.untilMs = Math.min(place.untilMs, nowMs + place.ttlMs);
+    this.#noneEndsBeforeMs = -Infinity;
+  }
 
   register(items: readonly Intent[], nowMs: number): IntentOutcome[] {
     this.#forget(nowMs);
@@ -45,12 +52,12 @@ export class MemoryIntents {
       let holders = this.#gates.get(gate);
       if (holders === undefined) this.#gates.set(gate, (holders = new Map()));
       // Setting a key again leaves it in its place.
-      holders.set(holder, untilMs);
+      holders.set(holder, { untilMs, ttlMs: untilMs - nowMs });
       this.#noneEndsBeforeMs = Math.min(this.#noneEndsBeforeMs, untilMs);
       let ahead = 0;
-      for (const [other, otherUntilMs] of holders) {
+      for (const [other, place] of holders) {
         if (other === holder) break;
-        if (otherUntilMs > nowMs) ahead += 1;
+        if (place.untilMs > nowMs) ahead += 1;
       }
       return ahead < most ? { at: 'proceed' } : { at: 'waiting', ahead };
     });
@@ -67,7 +74,7 @@ export class MemoryIntents {
     if (nowMs < this.#noneEndsBeforeMs) return;
     this.#noneEndsBeforeMs = Infinity;
     for (const [gate, holders] of this.#gates) {
-      for (const [holder, untilMs] of holders) {
+      for (const [holder, { untilMs }] of holders) {
         if (untilMs <= nowMs) holders.delete(holder);
         else this.#noneEndsBeforeMs = Math.min(this.#noneEndsBeforeMs, untilMs);
       }

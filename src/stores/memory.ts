@@ -59,6 +59,8 @@ export function memoryStore(disk: MemoryDisk = new MemoryDisk()): Store {
       disk.owner = store;
       disk.epoch += 1;
       maxUnfinished = command.maxUnfinished;
+      disk.leases.open(command.nowMs);
+      disk.intents.open(command.nowMs);
       return { epoch: disk.epoch, recovered: disk.tasks.open(command, disk.epoch) };
     },
     async submit(newTasks, nowMs) {

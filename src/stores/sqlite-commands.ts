@@ -110,6 +110,8 @@ export class SqliteTasks {
       sql.rankAgain.run(agingMs, this.#known.agingMs);
     }
     sql.emptyBoxes.run();
+    this.leases.open(command.nowMs);
+    this.shared.open(command.nowMs);
     const orphans = held.all();
     const recovered = orphans.filter(({ status }) => status === STATUS.running).length;
     const endings = new Endings(this.#known, command.nowMs);

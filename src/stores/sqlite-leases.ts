@@ -16,6 +16,12 @@ export class SqliteLeases {
     this.#known = known;
   }
 
+  /** None lasts longer from now than it was given for: the clock of whoever gave it may have been ahead. */
+  open(nowMs: number): void {
+    this.#known.sql.cutLeases.run(nowMs);
+    this.#known.sql.cutLine.run(nowMs);
+  }
+
   take(items: readonly LeaseRequest[], nowMs: number): LeaseOutcome[] {
     this.#known.sql.forgetLeases.run(nowMs);
     this.#known.sql.forgetLine.run(nowMs);
@@ -25,7 +31,7 @@ export class SqliteLeases {
   renew(items: Parameters<Store['renewLeases']>[0], nowMs: number): boolean[] {
     return items.map((item) => {
       if (!this.#holds(item, nowMs)) return false;
-      this.#known.sql.grantLease.run(item.name, item.holder, item.fence, nowMs + item.ttlMs);
+      this.#known.sql.grantLease.run(item.name, item.holder, item.fence, nowMs + item.ttlMs, item.ttlMs);
       return true;
     });
   }
@@ -55,7 +61,7 @@ export class SqliteLeases {
     if (lease === undefined && ahead === 0) {
       const granted = { fence: this.#known.nextToken(), untilMs: nowMs + ttlMs };
       sql.quitLine.run(name, holder);
-      sql.grantLease.run(name, holder, granted.fence, granted.untilMs);
+      sql.grantLease.run(name, holder, granted.fence, granted.untilMs, ttlMs);
       return { at: 'granted', ...granted };
     }
     const heldUntilMs = lease?.untilMs ?? nowMs;
@@ -64,7 +70,7 @@ export class SqliteLeases {
       sql.quitLine.run(name, holder);
       return { at: 'taken', holder: inTheWay, heldUntilMs };
     }
-    sql.joinLine.get(name, holder, waitUntilMs);
+    sql.joinLine.get(name, holder, waitUntilMs, waitUntilMs - nowMs);
     return { at: 'waiting', ahead, heldUntilMs };
   }
 

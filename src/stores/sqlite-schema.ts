@@ -212,6 +212,13 @@ const MIGRATIONS: readonly string[] = [
   create table worker (id integer primary key, name text not null unique) strict;
   insert into worker values (1000, '');
   `,
+  `
+  -- How long each lasts from when it was given or renewed: an owner whose clock is behind cuts \`until_ms\` to that. Of those
+  -- from before this is not known; whoever had them was of an older Drover, and has gone.
+  alter table lease add column ttl_ms real not null default 30000;
+  alter table lease_line add column ttl_ms real not null default 30000;
+  alter table intent add column ttl_ms real not null default 30000;
+  `,
 ];
 
 /** The version that this Drover writes. */

@@ -15,6 +15,11 @@ export class SqliteShared {
     this.#sql = sql;
   }
 
+  /** No intent counts longer from now than it was registered for: the clock of its holder may have been ahead. */
+  open(nowMs: number): void {
+    this.#sql.cutIntents.run(nowMs);
+  }
+
   takeBudget(items: readonly BudgetTake[]): BudgetGrant[] {
     return items.map((item) => {
       const { scope, periodStartMs } = item;
@@ -46,7 +51,7 @@ export class SqliteShared {
   registerIntents(items: readonly Intent[], nowMs: number): IntentOutcome[] {
     this.#sql.forgetIntents.run(nowMs);
     return items.map(({ gate, holder, most, untilMs }) => {
-      const [seq] = this.#sql.register.get(gate, holder, untilMs) as unknown as [number];
+      const [seq] = this.#sql.register.get(gate, holder, untilMs, untilMs - nowMs) as unknown as [number];
       const [ahead] = this.#sql.ahead.get(gate, seq, nowMs) as unknown as [number];
       return ahead < most ? PROCEED : { at: 'waiting', ahead };
     });

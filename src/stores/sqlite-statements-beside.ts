@@ -119,16 +119,18 @@ export function prepareBesideStatements(db: DatabaseSync, rows: PrepareRows) {
     fire: db.prepare('update schedule set next_ms = ?, last_id = coalesce(?, last_id), last_ms = ? where name = ? and next_ms = ?'),
 
     userLease: rows('select holder, fence, until_ms from lease where name = ?'),
-    grantLease: db.prepare('replace into lease values (?, ?, ?, ?)'),
+    grantLease: db.prepare('replace into lease (name, holder, fence, until_ms, ttl_ms) values (?, ?, ?, ?, ?)'),
     endLease: db.prepare('delete from lease where name = ?'),
     forgetLeases: db.prepare('delete from lease where until_ms <= ?'),
-    joinLine: rows(`insert into lease_line (name, holder, until_ms) values (?, ?, ?)
-      on conflict (name, holder) do update set until_ms = excluded.until_ms returning seq`),
+    cutLeases: db.prepare('update lease set until_ms = ?1 + ttl_ms where until_ms > ?1 + ttl_ms'),
+    joinLine: rows(`insert into lease_line (name, holder, until_ms, ttl_ms) values (?, ?, ?, ?)
+      on conflict (name, holder) do update set until_ms = excluded.until_ms, ttl_ms = excluded.ttl_ms returning seq`),
     placeInLine: rows('select seq from lease_line where name = ? and holder = ?'),
     aheadInLine: rows('select count(*) from lease_line indexed by lease_line_name where name = ? and seq < ? and until_ms > ?'),
     firstInLine: rows('select holder, until_ms from lease_line indexed by lease_line_name where name = ? order by seq limit 1'),
     quitLine: db.prepare('delete from lease_line where name = ? and holder = ?'),
     forgetLine: db.prepare('delete from lease_line where until_ms <= ?'),
+    cutLine: db.prepare('update lease_line set until_ms = ?1 + ttl_ms where until_ms > ?1 + ttl_ms'),
 
     taken: rows('select taken_nano_usd, taken_tokens from budget where scope = ? and period_start_ms = ?'),
     setTaken: db.prepare(`insert into budget values (?, ?, ?, ?) on conflict do update
@@ -137,10 +139,11 @@ export function prepareBesideStatements(db: DatabaseSync, rows: PrepareRows) {
     forgetScope: db.prepare('delete from budget where scope = ?'),
 
     /** One that is there keeps its place. */
-    register: rows(`insert into intent (gate, holder, until_ms) values (?, ?, ?)
-      on conflict (gate, holder) do update set until_ms = excluded.until_ms returning seq`),
+    register: rows(`insert into intent (gate, holder, until_ms, ttl_ms) values (?, ?, ?, ?)
+      on conflict (gate, holder) do update set until_ms = excluded.until_ms, ttl_ms = excluded.ttl_ms returning seq`),
     ahead: rows('select count(*) from intent indexed by intent_gate where gate = ? and seq < ? and until_ms > ?'),
     withdraw: db.prepare('delete from intent where gate = ? and holder = ?'),
     forgetIntents: db.prepare('delete from intent where until_ms <= ?'),
+    cutIntents: db.prepare('update intent set until_ms = ?1 + ttl_ms where until_ms > ?1 + ttl_ms'),
   };
 }

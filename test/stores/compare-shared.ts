@@ -1,5 +1,6 @@
 /** Comparing what processes share beside tasks. */
-import type { LeaseHeld } from '../../actors/ports/store.ts';
+import { expect } from 'vitest';
+import type { LeaseHeld, LeaseOutcome } from '../../actors/ports/store.ts';
 import type { Comparison } from './compare.ts';
 import { LEASES, NO_VERSION, PERIODS_MS, SCOPES } from './histories-shared.ts';
 import type { SharedStep } from './histories-shared.ts';
@@ -17,6 +18,26 @@ export class SharedModels {
     to.same(this.budgets.read(periods), await store.readBudgets(periods));
     to.same(model.leases.read(LEASES, nowMs), await store.readLeases(LEASES, nowMs), ['fence']);
   }
+}
+
+// How many are ahead, and when it is worth asking again, is no more than advice.
+const certain = (outcome: object): object => ('fence' in outcome ? outcome : { at: (outcome as { at: string }).at });
+
+/** Has what is over forgotten, before the clock is set back: of what nobody has asked for since, that is nobody's promise. */
+export async function forgetWhatIsOver({ model, store, nowMs, shared }: Comparison): Promise<void> {
+  const items = LEASES.map((name) => ({ name, holder: 'somebody', ttlMs: 1, waitUntilMs: null }));
+  const expected = model.leases.take(items, nowMs);
+  const answered = await store.takeLeases(items, nowMs);
+  expect(answered.map(({ at }) => at)).toEqual(expected.map(({ at }) => at));
+  const granted = (outcomes: readonly LeaseOutcome[]): LeaseHeld[] =>
+    items.flatMap(({ name, holder }, at) => {
+      const outcome = outcomes[at]!;
+      return outcome.at === 'granted' ? [{ name, holder, fence: outcome.fence }] : [];
+    });
+  model.leases.release(granted(expected), nowMs);
+  await store.releaseLeases(granted(answered), nowMs);
+  shared.intents.register([], nowMs);
+  await store.registerIntents([], nowMs);
 }
 
 export async function compareShared(to: Comparison, step: SharedStep): Promise<void> {
@@ -60,8 +81,6 @@ export async function compareShared(to: Comparison, step: SharedStep): Promise<v
       const items = step.items.map(({ waitMs, ...item }) => ({ ...item, waitUntilMs: waitMs === null ? null : nowMs + waitMs }));
       const expected = model.leases.take(items, nowMs);
       const answered = await store.takeLeases(items, nowMs);
-      // How many are ahead, and when it is worth asking again, is no more than advice.
-      const certain = (outcome: object): object => ('fence' in outcome ? outcome : { at: (outcome as { at: string }).at });
       to.same(expected.map(certain), answered.map(certain), ['fence']);
       for (const [at, { name, holder }] of items.entries()) {
         const outcome = expected[at]!;

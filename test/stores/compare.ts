@@ -13,7 +13,7 @@ import type {
   SweepReply,
 } from '../../actors/ports/store.ts';
 import { plain, Tokens } from './answers.ts';
-import { compareShared, SharedModels } from './compare-shared.ts';
+import { compareShared, forgetWhatIsOver, SharedModels } from './compare-shared.ts';
 import type { Place } from './conformance.ts';
 import { picked, toOutcome, toTask } from './histories.ts';
 import type { History, Runs, Step, World } from './histories.ts';
@@ -82,6 +82,7 @@ export class Comparison {
         },
       },
     };
+    this.shared.intents.open(this.nowMs);
     this.same(this.model.open(command), await this.store.open(command));
   }
 
@@ -242,9 +243,11 @@ export class Comparison {
         if (step.ms >= PROMISE_MS) await this.#sweep();
         return;
       case 'reopen': {
+        if (step.backMs > 0) await forgetWhatIsOver(this);
         if (step.crash) await this.#place.crash(this.store);
         await this.store.close();
         this.#maxUnfinished = step.maxUnfinished;
+        this.nowMs -= step.backMs;
         this.store = this.#place.store();
         return this.open();
       }

@@ -8,7 +8,7 @@ import { compare } from './compare.ts';
 import { InlineThread } from './conformance/inline-thread.ts';
 import { SqlitePlace } from './conformance/sqlite-place.ts';
 import type { Place } from './conformance.ts';
-import { history } from './histories.ts';
+import { clockHistory, history } from './histories.ts';
 import type { History } from './histories.ts';
 
 /** `DROVER_SEED=17 npx vitest run test/stores/histories.test.ts` runs another set of histories. */
@@ -85,6 +85,20 @@ test(
     await fc.assert(
       fc.asyncProperty(history, (steps) => onDisk(steps, new SqlitePlace())),
       { seed: SEED + 1, numRuns: 6 },
+    );
+  },
+  TIME_LIMIT_MS,
+);
+
+test(
+  'any history of leases and gates, over owners whose clocks are behind: both stores answer as the model does',
+  async () => {
+    await fc.assert(
+      fc.asyncProperty(clockHistory, async (steps) => {
+        await compare(steps, memoryPlace());
+        await onDisk(steps, new SqlitePlace({}, { root: QUICK_DISK, makeThread: (name, path) => new InlineThread(name, path) }));
+      }),
+      { seed: SEED, numRuns: 100 },
     );
   },
   TIME_LIMIT_MS,

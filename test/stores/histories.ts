@@ -42,7 +42,8 @@ export type Step =
   | { readonly op: 'pause'; readonly kind: string; readonly paused: boolean }
   | { readonly op: 'fire'; readonly name: string; readonly late: boolean; readonly task: TaskSketch; readonly againMs: number }
   | { readonly op: 'wait'; readonly ms: number }
-  | { readonly op: 'reopen'; readonly crash: boolean; readonly maxUnfinished: number }
+  /** `backMs`: so far the clock has been set back meanwhile. */
+  | { readonly op: 'reopen'; readonly crash: boolean; readonly maxUnfinished: number; readonly backMs: number }
   | SharedStep;
 
 export interface TaskSketch {
@@ -287,7 +288,12 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ op: fc.constant('wait' as const), ms: fc.constantFrom(0.25, 0.25, 1, 1, 4, 4, 20, 40_000) }) },
   {
     weight: 1,
-    arbitrary: fc.record({ op: fc.constant('reopen' as const), crash: fc.boolean(), maxUnfinished: fc.constantFrom(3, 12, 100) }),
+    arbitrary: fc.record({
+      op: fc.constant('reopen' as const),
+      crash: fc.boolean(),
+      maxUnfinished: fc.constantFrom(3, 12, 100),
+      backMs: fc.constant(0),
+    }),
   },
   { weight: 6, arbitrary: sharedStep },
 );
@@ -310,6 +316,27 @@ export interface History {
 export const history: fc.Arbitrary<History> = fc.record({
   world: anyWorld,
   steps: fc.array(step, { minLength: 5, maxLength: 100, size: 'max' }),
+});
+
+/** Of what processes share beside tasks, under owners of whom each may have a clock that is behind that of the one before it. */
+export const clockHistory: fc.Arbitrary<History> = fc.record({
+  world: anyWorld,
+  steps: fc.array(
+    fc.oneof(
+      { weight: 8, arbitrary: sharedStep },
+      { weight: 3, arbitrary: fc.record({ op: fc.constant('wait' as const), ms: fc.constantFrom(0.25, 1, 4, 20) }) },
+      {
+        weight: 2,
+        arbitrary: fc.record({
+          op: fc.constant('reopen' as const),
+          crash: fc.boolean(),
+          maxUnfinished: fc.constant(12),
+          backMs: fc.constantFrom(0, 3, 40, 3_600_000),
+        }),
+      },
+    ),
+    { minLength: 5, maxLength: 60, size: 'max' },
+  ),
 });
 
 /** The run that a pick means: mostly one that holds, else any that ever was, the newest first; and one that never was when there are none. */

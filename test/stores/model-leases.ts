@@ -2,8 +2,8 @@
 import type { LeaseHeld, LeaseOutcome, LeaseRecord, LeaseRequest } from '../../actors/ports/store.ts';
 
 interface Name {
-  held: (LeaseHeld & { untilMs: number }) | null;
-  line: { readonly holder: string; waitUntilMs: number }[];
+  held: (LeaseHeld & { untilMs: number; ttlMs: number }) | null;
+  line: { readonly holder: string; waitUntilMs: number; patienceMs: number }[];
 }
 
 export class LeaseModel {
@@ -14,6 +14,14 @@ export class LeaseModel {
     this.#nextToken = nextToken;
   }
 
+  /** By the new owner's clock, nobody has anything for longer than he was given it for. */
+  open(nowMs: number): void {
+    for (const { held, line } of this.#names.values()) {
+      if (held !== null && held.untilMs - nowMs > held.ttlMs) held.untilMs = nowMs + held.ttlMs;
+      for (const waiting of line) if (waiting.waitUntilMs - nowMs > waiting.patienceMs) waiting.waitUntilMs = nowMs + waiting.patienceMs;
+    }
+  }
+
   take(items: readonly LeaseRequest[], nowMs: number): LeaseOutcome[] {
     return items.map(({ name, holder, ttlMs, waitUntilMs }) => {
       const of = this.#at(name, nowMs);
@@ -21,7 +29,7 @@ export class LeaseModel {
       const ahead = of.line.slice(0, of.line.findIndex((waiting) => waiting.holder === holder) >>> 0);
       if (of.held === null && ahead.length === 0) {
         of.line = of.line.filter((waiting) => waiting.holder !== holder);
-        of.held = { name, holder, fence: this.#nextToken(), untilMs: nowMs + ttlMs };
+        of.held = { name, holder, fence: this.#nextToken(), untilMs: nowMs + ttlMs, ttlMs };
         return { at: 'granted', fence: of.held.fence, untilMs: of.held.untilMs };
       }
       const heldUntilMs = of.held?.untilMs ?? nowMs;
@@ -30,8 +38,9 @@ export class LeaseModel {
         return { at: 'taken', holder: of.held?.holder ?? ahead[0]!.holder, heldUntilMs };
       }
       const own = of.line.find((waiting) => waiting.holder === holder);
-      if (own === undefined) of.line.push({ holder, waitUntilMs });
-      else own.waitUntilMs = waitUntilMs;
+      const place = { waitUntilMs, patienceMs: waitUntilMs - nowMs };
+      if (own === undefined) of.line.push({ holder, ...place });
+      else Object.assign(own, place);
       return { at: 'waiting', ahead: ahead.length, heldUntilMs };
     });
   }
@@ -41,6 +50,7 @@ export class LeaseModel {
       const { held } = this.#at(item.name, nowMs);
       if (held === null || held.holder !== item.holder || held.fence !== item.fence) return false;
       held.untilMs = nowMs + item.ttlMs;
+      held.ttlMs = item.ttlMs;
       return true;
     });
   }
@@ -58,7 +68,9 @@ export class LeaseModel {
   read(names: readonly string[], nowMs: number): (LeaseRecord | undefined)[] {
     return names.map((name) => {
       const { held, line } = this.#at(name, nowMs);
-      return held === null ? undefined : { ...held, waiting: line.length };
+      if (held === null) return undefined;
+      const { ttlMs: _, ...lease } = held;
+      return { ...lease, waiting: line.length };
     });
   }
 

@@ -72,6 +72,7 @@ export class Model {
   open({ nowMs, maxUnfinished, maxFamily, agingMs, mostPassed, mostBegun, kinds }: OpenCommand): Opened {
     this.#claims.open(mostBegun);
     this.#epoch += 1;
+    this.leases.open(nowMs);
     this.#agingMs = agingMs ?? 60_000;
     this.#world.maxUnfinished = maxUnfinished;
     this.#world.maxFamily = maxFamily ?? Infinity;

@@ -67,15 +67,21 @@ export class BudgetModel {
 }
 
 export class IntentModel {
-  #intents: { gate: string; holder: string; untilMs: number }[] = [];
+  #intents: { gate: string; holder: string; untilMs: number; forMs: number }[] = [];
+
+  /** By the new owner's clock, nobody stands there for longer than he had said. */
+  open(nowMs: number): void {
+    for (const intent of this.#intents) if (intent.untilMs - nowMs > intent.forMs) intent.untilMs = nowMs + intent.forMs;
+  }
 
   register(items: readonly Intent[], nowMs: number): IntentOutcome[] {
     this.#intents = this.#intents.filter(({ untilMs }) => untilMs > nowMs);
     return items.map(({ gate, holder, most, untilMs }) => {
       const same = this.#intents.filter((intent) => intent.gate === gate);
       let own = same.find((intent) => intent.holder === holder);
-      if (own === undefined) this.#intents.push((own = { gate, holder, untilMs }));
+      if (own === undefined) this.#intents.push((own = { gate, holder, untilMs, forMs: 0 }));
       own.untilMs = untilMs;
+      own.forMs = untilMs - nowMs;
       const before = same.includes(own) ? same.slice(0, same.indexOf(own)) : same;
       const ahead = before.filter((intent) => intent.untilMs > nowMs).length;
       return ahead < most ? { at: 'proceed' } : { at: 'waiting', ahead };

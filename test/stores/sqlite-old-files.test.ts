@@ -114,6 +114,22 @@ for (const [version, schema] of [
   });
 }
 
+test('of a lease of schema 3 it is not known for how long it was given: under a clock that is behind it lasts half a minute', async () => {
+  let store = place.store();
+  await store.open({ ...command, nowMs: 9e6 });
+  const request = { name: 'n', holder: 'dead', ttlMs: 60_000, waitUntilMs: null };
+  await store.takeLeases([request], 9e6);
+  await store.close();
+  const db = new DatabaseSync(place.path);
+  for (const table of ['lease', 'lease_line', 'intent']) db.exec(`alter table ${table} drop column ttl_ms`);
+  db.exec('pragma user_version = 3');
+  db.close();
+  store = place.store();
+  await store.open(command);
+  expect(await store.readLeases(['n'], command.nowMs)).toMatchObject([{ holder: 'dead', untilMs: command.nowMs + 30_000 }]);
+  await store.close();
+});
+
 test('an upgrade that was killed in the middle is done again from the beginning', async () => {
   makeOld(SCHEMA_2);
   const db = new DatabaseSync(place.path);

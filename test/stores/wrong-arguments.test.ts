@@ -92,6 +92,7 @@ const OPENING = {
   maxFamily: 9,
   agingMs: 10,
   mostPassed: 2,
+  mostBegun: 9,
   kinds: { k: { maxUnfinished: 9, maxOfTenant: 9, weights: { t: 2 } } },
 };
 
@@ -100,7 +101,7 @@ const OPTIONAL = ['parent', 'rootId', 'tenant', 'affinity', 'orderKey', 'locks',
 
 /** What may be left out. */
 const MAY_BE_ABSENT: { readonly [C in Command]?: readonly string[] } = {
-  open: ['maxFamily', 'agingMs', 'mostPassed', 'kinds', 'k.maxUnfinished', 'maxOfTenant', 'weights'],
+  open: ['maxFamily', 'agingMs', 'mostPassed', 'mostBegun', 'kinds', 'k.maxUnfinished', 'maxOfTenant', 'weights'],
   submit: OPTIONAL,
   claim: ['box'],
   start: ['worker'],

@@ -90,7 +90,10 @@ export interface LeaseRecord extends LeaseHeld {
   readonly waiting: number;
 }
 
-/** Budgets, gates and leases. */
+/**
+ * Budgets, gates and leases. Leases, places in line and intents outlive their store; when it is opened, each of them counts
+ * for no longer from then on than it was given for, so that who has died under a clock that was ahead is soon in nobody's way.
+ */
 export interface ShareStore {
   /**
    * Takes slices of budgets. `taken` grows by what is granted, and then is at most the limit; and by

@@ -74,6 +74,17 @@ export function intending(makePlace: MakePlace): void {
       expect(await register(intent('late', { most: 1 }), intent('alive', { most: 1 }))).toEqual([waiting(1), PROCEED]);
     });
 
+    test('a clock that was set back over a restart keeps nobody at the gate for longer than he had said', async () => {
+      await register(intent('dead', { most: 1 }), intent('gone', { most: 1, forMs: 40 }));
+      bench.nowMs -= 3_600_000;
+      await bench.crashAndOpen();
+      expect(await register(intent('b', { most: 1, forMs: 500 }))).toEqual([waiting(2)]);
+      bench.nowMs += 40;
+      expect(await register(intent('b', { most: 1, forMs: 500 }))).toEqual([waiting(1)]);
+      bench.nowMs += 60;
+      expect(await register(intent('b', { most: 1, forMs: 500 }))).toEqual([PROCEED]);
+    });
+
     test('a gate that lets nobody through, and a time that is none, are refused', async () => {
       for (const wrong of [{ most: 0 }, { most: 1.5 }, { untilMs: Number.NaN }, { gate: '\udfff' }, { holder: 'x'.repeat(513) }])
         await expect(register({ ...intent('a'), ...wrong })).rejects.toMatchObject({ code: 'DROVER_STORE_INPUT' });

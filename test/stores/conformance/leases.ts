@@ -87,6 +87,40 @@ export function leasing(makePlace: MakePlace): void {
       expect((await take('b')).at).toBe('granted');
     });
 
+    test('a clock that was set back over a restart makes nobody hold or wait for longer than he had asked for', async () => {
+      const fence = await granted('dead', { ttlMs: 100 });
+      await granted('long', { name: 'other', ttlMs: 9_000 });
+      await take('gone', { waitMs: 40 });
+      bench.nowMs -= 3_600_000;
+      await bench.crashAndOpen();
+      expect(await current()).toMatchObject({ holder: 'dead', fence, untilMs: bench.nowMs + 100, waiting: 1 });
+      expect((await take('b', { waitMs: 500 })).at).toBe('waiting');
+      expect((await take('b', { name: 'other' })).at).toBe('taken');
+      bench.nowMs += 40;
+      expect((await current())?.waiting).toBe(1);
+      bench.nowMs += 60;
+      expect(await granted('b')).toBeGreaterThan(fence);
+    });
+
+    test('who is there to renew a lease keeps it, also when the clock was set back over a restart', async () => {
+      const fence = await granted('a', { ttlMs: 1_000 });
+      expect(await renew('a', fence, 50)).toBe(true);
+      bench.nowMs -= 5_000;
+      await bench.crashAndOpen();
+      expect((await current())?.untilMs).toBe(bench.nowMs + 50);
+      bench.nowMs += 49;
+      expect(await renew('a', fence)).toBe(true);
+      bench.nowMs += 99;
+      expect((await current())?.holder).toBe('a');
+    });
+
+    test('a lease keeps the time that it has left where the clock was not set back', async () => {
+      await granted('a');
+      bench.nowMs += 60;
+      await bench.crashAndOpen();
+      expect((await current())?.untilMs).toBe(bench.nowMs + 40);
+    });
+
     test('JEP-06: renewed too late, though nobody else took it, it is refused; taken again it has a higher token', async () => {
       const fence = await granted('a');
       bench.nowMs += 101;
