@@ -287,8 +287,8 @@ export class Fleet<K extends AgentMap = AgentMap> {
   }
 
   /**
-   * Changes how the tasks of a kind wait for its workers, from now on and in this process. What no longer fits goes back to
-   * the store; what runs is not disturbed.
+   * Changes how the tasks of a kind wait for its workers, from now on and in this process; what is left out stays as it is.
+   * What no longer fits goes back to the store; what runs is not disturbed.
    *
    * @throws UnknownKindError, OperatorInputError, FleetClosedError
    */

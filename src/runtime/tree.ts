@@ -76,8 +76,10 @@ export class FleetTree implements Root {
     this.#options.host.stop(this.#options.topology.name, Infinity);
   }
 
-  configureMailboxes(kind: string, given: Partial<Mailboxes>): void {
+  configureMailboxes(kind: string, change: Partial<Mailboxes>): void {
     const { host, topology } = this.#options;
+    // What is undefined stays as it is, and is not to stand above what the plan says.
+    const given = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined)) as Partial<Mailboxes>;
     this.#mailboxes.set(kind, { ...this.#mailboxes.get(kind), ...given });
     host.send(queueOf(topology, kind), { type: 'queue.configure', ...given }, 'control');
   }

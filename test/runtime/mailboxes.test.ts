@@ -94,6 +94,25 @@ test('steal: a deep mailbox is helped out, and four stay with their worker', asy
   expect(new Set(started.map(({ worker }) => worker)).size).toBe(4);
 });
 
+test('what is undefined of a change of mailboxes stays as it is, also when the queue crashes', async () => {
+  await using bed = new Testbed();
+  const { fleet, started, stolen } = await office(bed, { mode: 'dedicated', capacity: 4, stealAbove: 2 });
+  // Callers without types may give anything.
+  fleet.configureMailboxes('sorter', { mode: undefined, capacity: undefined, stealAbove: undefined } as never);
+  bed.crashQueue('sorter');
+  await bed.advance(100);
+  const handles = await bed.drive(
+    fleet.submitMany(
+      'sorter',
+      mails(20, () => 'anna'),
+    ),
+  );
+  await bed.drive(Promise.all(handles.map((handle) => handle.result())));
+  expect(new Set(started.map(({ worker }) => worker)).size).toBe(1);
+  expect(stolen).toEqual([]);
+  expect(fleet.failure).toBeUndefined();
+});
+
 test('the mode is changed while tasks wait: dedicated to shared frees the idle, and a queue that crashes keeps the change', async () => {
   await using bed = new Testbed();
   const { fleet, started } = await office(bed, { mode: 'dedicated', capacity: 8 });
