@@ -96,10 +96,10 @@ export class UnknownDependencyError extends DroverError {
 export class ReplicasError extends DroverError {
   readonly code = 'DROVER_REPLICAS';
   readonly retryable = false;
-  override readonly detail: { readonly kind: string; readonly replicas: number; readonly most: number };
+  override readonly detail: { readonly kind: string; readonly replicas: number; readonly least: number; readonly most: number };
   constructor(detail: ReplicasError['detail']) {
-    const { kind, replicas, most } = detail;
-    super(`${kind} can have 1 to ${most} workers, as its replicas say; asked for ${describe(replicas)}`);
+    const { kind, replicas, least, most } = detail;
+    super(`${kind} can have ${least} to ${most} workers, as its replicas say; asked for ${describe(replicas)}`);
     this.detail = detail;
   }
 }

@@ -297,7 +297,7 @@ export class Fleet<K extends AgentMap = AgentMap> {
   }
 
   /**
-   * Gives a kind so many workers, within its `replicas`.
+   * Gives a kind so many workers, within its `replicas`: from `min` to `max`, or from 1 where it is a number.
    *
    * @throws ReplicasError, UnknownWorkerError, FleetClosedError
    */

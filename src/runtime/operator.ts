@@ -92,12 +92,14 @@ export class Operator {
    * Gives a kind so many workers. New ones start one after the other, `staggerMs` apart; of those
    * that go the youngest go first, at a safe point.
    *
-   * @throws ReplicasError when the number is no whole number from 1 to the kind's maximum
+   * @throws ReplicasError when the number is no whole number from the kind's `min` (1 where its `replicas` is a number) to its most
    */
   async scale(kind: string, replicas: number): Promise<void> {
     const plan = this.#planOf(kind);
     const most = plan.mostReplicas;
-    if (!Number.isInteger(replicas) || replicas < 1 || replicas > most) throw new ReplicasError({ kind, replicas, most });
+    // The autoscaler would make them `min` again at once.
+    const least = plan.autoscale?.min ?? 1;
+    if (!Number.isInteger(replicas) || replicas < least || replicas > most) throw new ReplicasError({ kind, replicas, least, most });
     const before = this.#scaling.get(kind) ?? Promise.resolve();
     const scaling = before.catch(() => {}).then(() => this.#scale(plan, replicas));
     this.#scaling.set(kind, scaling);

@@ -331,7 +331,8 @@ describe('an operator', () => {
   test('is told what is wrong with a command', async () => {
     await using bed = new Testbed();
     const work = agent({ replicas: { min: 1, max: 2 }, run: async () => 'done' });
-    const fleet = await bed.start({ agents: { work } });
+    const few = agent({ replicas: { min: 3, max: 6 }, run: async () => 'done' });
+    const fleet = await bed.start({ agents: { work, few } });
     await expect(fleet.suspend(W0, 'weird' as never)).rejects.toMatchObject({ code: 'DROVER_SUSPEND_REASON', detail: { reason: 'weird' } });
     for (const worker of [
       undefined as never,
@@ -347,6 +348,12 @@ describe('an operator', () => {
     for (const replicas of [0, 3, 1.5, NaN]) {
       await expect(fleet.scale('work', replicas)).rejects.toMatchObject({ code: 'DROVER_REPLICAS', detail: { most: 2 } });
     }
+    // A kind that scales itself would have its `min` again at once.
+    await expect(fleet.scale('few', 2)).rejects.toMatchObject({
+      detail: { least: 3, most: 6 },
+      message: expect.stringMatching(/^few can have 3 to 6 workers/),
+    });
+    await bed.drive(fleet.scale('few', 3));
     await expect(fleet.scale('nobody' as never, 1)).rejects.toMatchObject({ code: 'DROVER_UNKNOWN_WORKER' });
     await bed.drive(fleet.close());
     await expect(fleet.suspend(W0)).rejects.toMatchObject({ code: 'DROVER_FLEET_CLOSED' });

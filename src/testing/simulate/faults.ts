@@ -95,7 +95,9 @@ export class Faults {
         break;
       case 'scale': {
         const kind = strike.kind ?? this.#oneOf(topology.kinds);
-        process.scale(kind, strike.replicas ?? 1 + this.#random.int(topology.kinds[kind]?.mostReplicas ?? 1));
+        const { mostReplicas = 1, autoscale } = topology.kinds[kind] ?? {};
+        const least = autoscale?.min ?? 1;
+        process.scale(kind, strike.replicas ?? least + this.#random.int(mostReplicas - least + 1));
         break;
       }
       case 'queue-crash':
