@@ -79,7 +79,7 @@ export interface AgentSpec<
      * Default `steal`.
      */
     readonly mode?: MailboxMode;
-    /** Claimed tasks that may wait for one worker. A line is shorter where that does. The store keeps the others. Default 16. */
+    /** Claimed tasks that may wait for one worker. A line is shorter where that does. The store keeps the others. 1 to 10,000, default 16. */
     readonly capacity?: number;
     /** With `steal`: an idle worker takes from a mailbox that is deeper than this. Default 4. */
     readonly stealAbove?: number;

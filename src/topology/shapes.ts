@@ -70,10 +70,14 @@ const WEIGHTS = 'tenants with a weight above 0 each';
 const BACKOFF = '{ baseMs, capMs } of at least 1 ms, or a function from attempt to milliseconds (negative: give up)';
 const backoff = z.union([fn, z.strictObject({ baseMs: ms(1, BACKOFF).optional(), capMs: ms(1, BACKOFF).optional() }, BACKOFF)], BACKOFF);
 
+/** What waits for a worker is under lease, in memory, and renewed: more than this belongs in the store. */
+const MOST_CAPACITY = 10_000;
+const CAPACITY = `a whole number of tasks, 1 to ${MOST_CAPACITY}`;
+
 export const mailboxShape = z.strictObject(
   {
     mode: z.enum(['shared', 'dedicated', 'steal'], "'shared', 'dedicated' or 'steal'").optional(),
-    capacity: count(1, 'a whole number of tasks, at least 1').optional(),
+    capacity: count(1, CAPACITY).max(MOST_CAPACITY, CAPACITY).optional(),
     stealAbove: count(1, 'a whole number of tasks, at least 1').optional(),
   },
   unknownOr('{ mode, capacity, stealAbove }'),

@@ -150,9 +150,11 @@ test('what a mailbox has no room for goes back to the store, and whoever listens
 test('what a mailbox cannot be is refused with what is allowed', async () => {
   await using bed = new Testbed();
   const { fleet } = await office(bed, {});
-  expect(() => fleet.configureMailboxes('sorter', { capacity: 0 })).toThrow(
-    /mailboxes\.capacity: expected a whole number of tasks, at least 1, got 0/,
-  );
+  for (const capacity of [0, 10_001])
+    expect(() => fleet.configureMailboxes('sorter', { capacity })).toThrow(
+      `mailboxes.capacity: expected a whole number of tasks, 1 to 10000, got ${capacity}`,
+    );
+  fleet.configureMailboxes('sorter', { capacity: 10_000 });
   expect(() => fleet.configureMailboxes('nobody' as never, {})).toThrow(/nobody/);
 });
 

@@ -90,7 +90,7 @@ const WRONG: readonly Case[] = [
       { min: 1, max: 2, extra: 1 },
     ],
     mailbox: ['{ mode, capacity, stealAbove }', null, 16, []],
-    'mailbox.capacity': [TASKS, 0, 1.5, NaN, '16'],
+    'mailbox.capacity': ['a whole number of tasks, 1 to 10000', 0, 1.5, NaN, '16', 10_001, 1e9],
     'mailbox.stealAbove': [TASKS, 0, 1.5, NaN, '4'],
     attempts: [RUNS, 0, 1.5, NaN, Infinity, '5'],
     losses: [RUNS, 0, 1.5, NaN, '5'],
