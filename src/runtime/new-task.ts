@@ -46,15 +46,15 @@ export function newTask(plan: KindPlan, parsed: unknown, input: string, given: T
   const deadlineMs = Math.min(given.deadlineMs ?? Infinity, plan.deadlineMs === undefined ? Infinity : nowMs + plan.deadlineMs);
   if (deadlineMs !== Infinity) task.deadlineMs = deadlineMs;
   if (spec.tenant !== undefined) {
-    const tenant = nameOf(plan, 'tenant', parsed, LONGEST_NAME);
+    const tenant = nameOf(plan, 'tenant', parsed);
     if (tenant !== undefined) task.tenant = tenant;
   }
   if (spec.affinity !== undefined) {
-    const affinity = nameOf(plan, 'affinity', parsed, LONGEST_NAME);
+    const affinity = nameOf(plan, 'affinity', parsed);
     if (affinity !== undefined) task.affinity = affinity;
   }
   if (spec.orderKey !== undefined) {
-    const key = nameOf(plan, 'orderKey', parsed, LONGEST_NAME - kind.length - 1);
+    const key = nameOf(plan, 'orderKey', parsed);
     if (key !== undefined) task.orderKey = `${kind}:${key}`;
   }
   if (spec.writes !== undefined || spec.reads !== undefined) {
@@ -107,8 +107,8 @@ export function sortLocks(locks: readonly LockWant[]): readonly LockWant[] {
 }
 
 /** Whether it can name a resource, a tenant and such. */
-export function isName(name: unknown, longest = LONGEST_NAME): name is string {
-  return typeof name === 'string' && name.length <= longest && name.isWellFormed();
+export function isName(name: unknown): name is string {
+  return typeof name === 'string' && name.length <= LONGEST_NAME && name.isWellFormed();
 }
 
 function resourcesOf(plan: KindPlan, field: 'writes' | 'reads', parsed: unknown): readonly string[] {
@@ -119,10 +119,10 @@ function resourcesOf(plan: KindPlan, field: 'writes' | 'reads', parsed: unknown)
   throw refused(plan, field, `expected a list of names of 1 to ${LONGEST_NAME} characters of well-formed Unicode`, names);
 }
 
-function nameOf(plan: KindPlan, field: 'tenant' | 'affinity' | 'orderKey', parsed: unknown, longest: number): string | undefined {
+function nameOf(plan: KindPlan, field: 'tenant' | 'affinity' | 'orderKey', parsed: unknown): string | undefined {
   const name = derive(plan, field, parsed);
-  if (name === undefined || isName(name, longest)) return name;
-  throw refused(plan, field, `expected a text of at most ${longest} characters of well-formed Unicode`, name);
+  if (name === undefined || isName(name)) return name;
+  throw refused(plan, field, `expected a text of at most ${LONGEST_NAME} characters of well-formed Unicode`, name);
 }
 
 function derive(plan: KindPlan, field: DerivedField, parsed: unknown): unknown {

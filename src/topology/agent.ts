@@ -86,12 +86,12 @@ export interface AgentSpec<
   };
   /**
    * Tasks of the same affinity go to the same worker while there is no reason against it: it is idle elsewhere and busy
-   * here (`steal`), or that worker is gone. Default: none.
+   * here (`steal`), or that worker is gone. At most 512 characters; undefined: none. Default: none.
    */
-  readonly affinity?: (input: P) => string;
+  readonly affinity?: (input: P) => string | undefined;
   /**
    * Tasks of the same key run one after the other, in order of arrival, over restarts and steals. One that waits for a
-   * child, an event or an approval lets the next one by. Undefined: no key. Default: none.
+   * child, an event or an approval lets the next one by. At most 512 characters; undefined: no key. Default: none.
    */
   readonly orderKey?: (input: P) => string | undefined;
   /**
@@ -151,8 +151,8 @@ export interface AgentSpec<
    * until somebody raises it; a task beyond its own has its call refused. Default: no limit.
    */
   readonly budget?: BudgetSpec | BudgetTree;
-  /** Whose task it is: tenants share a limited dependency fairly, whatever each of them submits. Default: nobody's in particular. */
-  readonly tenant?: (input: P) => string;
+  /** Whose task it is: tenants share a limited dependency fairly, whatever each of them submits. At most 512 characters; undefined: nobody's in particular, as by default. */
+  readonly tenant?: (input: P) => string | undefined;
   /** Version of the code, kept with each task and with what it remembers. Default '1'. */
   readonly version?: string;
   /**

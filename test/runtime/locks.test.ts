@@ -246,6 +246,34 @@ describe('what a kind derives from the input', () => {
     expect(error.message).toContain(`${field} of work`);
   });
 
+  test.each(['orderKey', 'affinity', 'tenant', 'writes'] as const)(
+    '%s may have 512 characters, whatever the kind is called',
+    async (field) => {
+      await using bed = new Testbed();
+      const of = (input: number): string => 'x'.repeat(input);
+      const run = async (input: number): Promise<number> => input;
+      const work = {
+        orderKey: agent({ orderKey: of, run }),
+        affinity: agent({ affinity: of, run }),
+        tenant: agent({ tenant: of, run }),
+        writes: agent({ writes: (input: number) => [of(input)], run }),
+      }[field];
+      const fleet = await bed.start({ agents: { 'a-kind-with-a-long-name': work } });
+      expect(await bed.drive((await bed.drive(fleet.submit('a-kind-with-a-long-name', 512))).result())).toBe(512);
+      const error = await bed.rejection(fleet.submit('a-kind-with-a-long-name', 513));
+      expect(error).toMatchObject({ code: 'DROVER_PAYLOAD_INVALID', message: expect.stringContaining('512 characters') });
+    },
+  );
+
+  test('has none of what a function answers nothing for', async () => {
+    await using bed = new Testbed();
+    const none = (_input: number): string | undefined => undefined;
+    const work = agent({ orderKey: none, affinity: none, tenant: none, run: async (input: number) => input });
+    const fleet = await bed.start({ agents: { work } });
+    expect(await bed.drive((await bed.drive(fleet.submit('work', 5, { id: 'w' }))).result())).toBe(5);
+    expect(await fleet.task('w')).toMatchObject({ orderKey: null, affinity: null, tenant: null });
+  });
+
   test('keeps tasks of one order key in the order of their arrival', async () => {
     await using bed = new Testbed();
     const seen: string[] = [];
