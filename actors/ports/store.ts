@@ -31,7 +31,8 @@
  *   - When a command's promise resolves, its effects are committed, and synced where there is a disk.
  *   - When it rejects, nothing of it has happened, or (`StoreFailedError`) nobody can know; every
  *     command may be sent again.
- *   - The fence of a task only grows, over restarts too. A command that carries an older fence is
+ *   - The fence of a task only grows, over restarts too. (A backup that is put back counts on from where it
+ *     was: no store can know. The same is true of tokens, epochs and versions.) A command that carries an older fence is
  *     answered `stale` and changes nothing; the other items of its batch are not disturbed.
  *   - A wake-up is never lost: a task that parks on what is there already is queued.
  *   - Of the tasks with one order key, only the oldest unfinished one is ever queued or held; one that

@@ -1,5 +1,6 @@
 /**
- * Leader: one of many who share a store (over SQLite: within the one process that owns the file) is in office. Each term has an epoch, the fencing token of its lease, which only grows: whoever
+ * Leader: one of many who share a store (over SQLite: within the one process that owns the file) is in office. Each term has
+ * an epoch, the fencing token of its lease, which only grows (but a restored backup counts on from where it was): whoever
  * takes commands of a leader refuses those of a smaller epoch than it has seen.
  *
  *     candidate ── elected ──▶ leader ── resigned, or lost ──▶ candidate, once `onElected` has ended

@@ -41,7 +41,7 @@ export const LOCK_TTL_MS = 30_000;
 /** A lock that was got. It renews itself until it is released or lost. */
 export class Lock implements AsyncDisposable {
   readonly name: string;
-  /** Greater than that of every lease before it, of any name, over restarts too. */
+  /** Greater than that of every lease before it, of any name, over restarts too; a restored backup counts on from where it was. */
   readonly fence: number;
   readonly #hold: Hold;
 

@@ -122,7 +122,7 @@ export interface Context<U extends DependencyMap = DependencyMap, A extends Cont
     readonly fence: number;
     /**
      * The token of the locks that this run holds: grows with every grant, over restarts too. Give it to whatever it writes
-     * to, which refuses a smaller one than it has seen. 0 without locks.
+     * to, which refuses a smaller one than it has seen. A restored backup counts on from where it was. 0 without locks.
      */
     readonly lockFence: number;
   };

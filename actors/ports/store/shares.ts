@@ -71,7 +71,7 @@ export interface LeaseRequest {
 }
 
 export type LeaseOutcome =
-  /** The token is greater than every token before it. Asked again by the same holder it is the same lease. */
+  /** The token is greater than every token before it, but for those that a restored backup has forgotten. Asked again by the same holder it is the same lease. */
   | { readonly at: 'granted'; readonly fence: number; readonly untilMs: number }
   /** `heldUntilMs`: when it is worth asking again. */
   | { readonly at: 'waiting'; readonly ahead: number; readonly heldUntilMs: number }
