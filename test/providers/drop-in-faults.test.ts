@@ -115,7 +115,7 @@ describe.each(EVERY_CLIENT)('$client, stream $stream', ({ client, stream }) => {
     },
   );
 
-  test.skipIf(!stream)('a stream that ends before the answer did is a failure of the provider', async () => {
+  test.runIf(stream)('a stream that ends before the answer did is a failure of the provider', async () => {
     const provider = await startProvider({ faults: { quietEnd: 1 } });
     const { gate, events } = gateOf({ budget, breaker: { failures: 2 } });
     const asking = clientBehind(client, stream, provider, gate);

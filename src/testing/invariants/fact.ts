@@ -105,13 +105,13 @@ export type StoreFact =
   | { readonly at: 'store.leased'; readonly lease: LeaseHeld; readonly untilMs: number; readonly nowMs: number }
   /** A command about leases, whatever comes of it, said that it was `nowMs`; what it did is seen after that. */
   | { readonly at: 'store.leases-asked'; readonly nowMs: number }
-  | { readonly at: 'store.lease-renewed'; readonly lease: LeaseHeld; readonly untilMs: number }
+  | { readonly at: 'store.lease-renewed'; readonly lease: LeaseHeld; readonly untilMs: number; readonly nowMs: number }
   | { readonly at: 'store.lease-released'; readonly lease: LeaseHeld }
   /**
    * A new owner has opened the store: every lease of the one before has been taken back, and what was noted of those tasks is
-   * done. `paused`: tasks that wait for an operator since then, or since long.
+   * done. `paused`: tasks that wait for an operator since then, or since long. `nowMs`: by the clock of the new owner.
    */
-  | { readonly at: 'store.opened'; readonly epoch: number; readonly paused: readonly string[] };
+  | { readonly at: 'store.opened'; readonly epoch: number; readonly nowMs: number; readonly paused: readonly string[] };
 
 /** Told to whoever submitted. */
 export type ClientFact =

@@ -28,7 +28,7 @@ import type {
   SubmitOutcome,
   SweepReply,
 } from '../../../actors/ports/store.ts';
-import type { Held, NewTask, Opened, TaskRecord } from '../../../actors/ports/store.ts';
+import type { Held, NewTask, OpenCommand, Opened, TaskRecord } from '../../../actors/ports/store.ts';
 import type { MemoryDisk } from '../../stores/memory.ts';
 import type { Topology } from '../../topology/fleet.ts';
 import type { Fact } from '../invariants/fact.ts';
@@ -117,7 +117,7 @@ export class Scene {
   committed(command: Command, items: unknown, reply: unknown, nowMs: number): void {
     switch (command) {
       case 'open':
-        return this.#opened(reply as Opened);
+        return this.#opened(reply as Opened, (items as OpenCommand).nowMs);
       case 'submit':
         for (const [at, outcome] of (reply as readonly SubmitOutcome[]).entries())
           if (outcome.at === 'accepted') this.#accepted((items as readonly NewTask[])[at]!);
@@ -265,7 +265,7 @@ export class Scene {
         for (const [at, kept] of (reply as readonly boolean[]).entries()) {
           if (!kept) continue;
           const { ttlMs, ...lease } = (items as Parameters<Store['renewLeases']>[0])[at]!;
-          this.see({ at: 'store.lease-renewed', lease, untilMs: nowMs + ttlMs });
+          this.see({ at: 'store.lease-renewed', lease, untilMs: nowMs + ttlMs, nowMs });
         }
         return;
       case 'releaseLeases':
@@ -342,9 +342,9 @@ export class Scene {
     return this.#disk.tasks.get([id])[0];
   }
 
-  #opened({ epoch }: Opened): void {
+  #opened({ epoch }: Opened, nowMs: number): void {
     this.note(2, 'open', epoch);
-    this.see({ at: 'store.opened', epoch, paused: [...this.unfinished].filter((id) => this.task(id)?.parkedFor === 'operator') });
+    this.see({ at: 'store.opened', epoch, nowMs, paused: [...this.unfinished].filter((id) => this.task(id)?.parkedFor === 'operator') });
     // Runs that the former owner lost may have been their tasks' last.
     this.#reap();
   }

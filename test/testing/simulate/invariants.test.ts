@@ -39,6 +39,13 @@ describe('S12, leases of names', () => {
     expect(saidBy(LEASES, [leased('a', 1, 10), asked(109), leased('b', 2, 60)])).toHaveLength(1);
   });
 
+  test('by the clock of a new owner that is behind it lasts as long as it was given for, and no longer', () => {
+    const opened = (nowMs: number) => ({ at: 'store.opened', epoch: 2, nowMs, paused: [] });
+    expect(saidBy(LEASES, [leased('a', 1, 5_000), opened(1_000), leased('b', 2, 1_100)])).toEqual([]);
+    expect(saidBy(LEASES, [leased('a', 1, 5_000), opened(1_000), leased('b', 2, 1_099)])).toHaveLength(1);
+    expect(saidBy(LEASES, [leased('a', 1, 5_000), opened(5_050), leased('b', 2, 5_099)])).toHaveLength(1);
+  });
+
   test('one that had run out by what the store was told stays so for whoever asked before that, and is heard later', () => {
     expect(saidBy(LEASES, [leased('a', 1, 10), asked(110), leased('b', 2, 10)])).toEqual([]);
   });

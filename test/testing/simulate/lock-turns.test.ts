@@ -16,7 +16,7 @@ const brokenBy = (...facts: readonly object[]) => saidBy(LOCK_TURNS, facts);
 const accepted = (id: string) => ({ at: 'store.accepted', task: { id, locks: row } });
 const blocked = (id: string, nowMs: number) => ({ at: 'store.blocked', held: { id, fence: 1 }, waits: true, nowMs });
 const steered = (id: string, action: string, at: string) => ({ at: 'store.steered', steering: { id, action }, outcome: { at } });
-const opened = (...paused: readonly string[]) => ({ at: 'store.opened', epoch: 2, paused });
+const opened = (...paused: readonly string[]) => ({ at: 'store.opened', epoch: 2, nowMs: 1, paused });
 const passes = (id: string, nowMs: number) => ({
   at: 'store.started',
   held: { id, fence: 1 },

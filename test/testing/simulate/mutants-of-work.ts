@@ -275,6 +275,13 @@ export const MUTANTS_OF_WORK: readonly Mutant[] = [
     internals: lying(() => ({ renewLeases: async (items) => items.map(() => true) })),
   },
   {
+    invariant: 'S12',
+    what: 'a store that is opened cuts the leases of the dead to the time of an hour ago',
+    topology: waiting(),
+    options: { ...HOLDERS, faults: { strikes: [{ at: 'kill', atMs: 5_000 }] } },
+    internals: lying((store) => ({ open: (command) => store.open({ ...command, nowMs: command.nowMs - 3_600_000 }) })),
+  },
+  {
     invariant: 'S3',
     what: 'a store that is opened again counts the tokens of leases anew',
     topology: waiting(),
