@@ -246,6 +246,15 @@ export class LockTable {
     this.#changed?.clear();
   }
 
+  /** A new owner knows by its own clock, which may be behind: no promise lasts longer from now than promises do. */
+  open(nowMs: number): void {
+    for (const waiter of this.#promised) {
+      if (waiter.wokenAtMs! <= nowMs) continue;
+      waiter.wokenAtMs = nowMs;
+      this.#changed?.add(waiter.seq);
+    }
+  }
+
   /** Who is in the way: a holder, or one older that has a reservation. */
   #blocker(
     asker: { readonly seq: number; readonly sinceMs: number },

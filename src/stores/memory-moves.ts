@@ -162,7 +162,8 @@ export class MemoryMoves {
   place(task: MemoryTask, nowMs: number): boolean {
     const { more } = task;
     if (more !== undefined) {
-      if (more.notBeforeMs > nowMs) {
+      // For one that has begun, or waits for its turn, its time had come, whatever a clock says that is behind.
+      if (task.fence === 0 && task.parkedFor !== 'order' && more.notBeforeMs > nowMs) {
         this.park(task, 'time', more.notBeforeMs);
         return false;
       }

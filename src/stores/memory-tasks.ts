@@ -77,6 +77,7 @@ export class MemoryTasks {
     moves.locks.mostPassed = mostPassed;
     // As from a disk: what a new owner knows of the locks is what their rows say.
     moves.locks.load(moves.locks.holders(), moves.locks.waiters());
+    moves.locks.open(nowMs);
     moves.limitKinds(kinds);
     moves.begin(mostBegun);
     // Whoever was to be told is gone.

@@ -8,6 +8,8 @@ type Parked = Extract<SettledOutcome, { at: 'parked' }>;
 /** What one parked task waits for. */
 export interface MemoryWait {
   readonly gatherMs: number;
+  /** Some of it has come. */
+  gathers: boolean;
   /** Of both, those that are not there. */
   readonly children: Set<string>;
   events: readonly { readonly name: string; readonly n: number }[];
@@ -71,6 +73,7 @@ export function waitFor(
   const asked = new Set(children);
   const wait: MemoryWait = {
     gatherMs,
+    gathers: false,
     children: new Set([...asked].filter((id) => !hasEnded(id))),
     events: events.filter((event) => !hasEvent(event)),
   };
@@ -89,5 +92,8 @@ export function eventCame(wait: MemoryWait, name: string, n: number, nowMs: numb
 /** Something has come of what is waited for. */
 function arrivalOf(wait: MemoryWait, nowMs: number): Arrival {
   const allThere = wait.children.size === 0 && wait.events.length === 0;
-  return allThere || wait.gatherMs === 0 ? WOKEN : { at: 'gathering', untilMs: nowMs + wait.gatherMs };
+  if (allThere || wait.gatherMs === 0) return WOKEN;
+  if (wait.gathers) return NOTHING;
+  wait.gathers = true;
+  return { at: 'gathering', untilMs: nowMs + wait.gatherMs };
 }

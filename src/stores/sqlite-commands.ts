@@ -110,6 +110,7 @@ export class SqliteTasks {
       sql.rankAgain.run(agingMs, this.#known.agingMs);
     }
     sql.emptyBoxes.run();
+    this.#known.locks.table.open(command.nowMs);
     this.leases.open(command.nowMs);
     this.shared.open(command.nowMs);
     const orphans = held.all();

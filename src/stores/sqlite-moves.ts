@@ -63,7 +63,8 @@ export class Moves {
   /** Nobody holds it: it is queued, or parked for its time. `resumed`: whether it goes ahead of new work. */
   queue(task: FreeTask, resumed: number): void {
     const notBeforeMs = task.options?.notBeforeMs ?? -Infinity;
-    if (notBeforeMs > this.#nowMs) {
+    // For one that has begun its time had come, whatever a clock says that is behind.
+    if (task.fence === 0 && notBeforeMs > this.#nowMs) {
       this.#known.sql.move.run(STATUS.parked, resumed, notBeforeMs, 'time', task.seq);
       this.#known.tally.moved(task.kind, task.status, STATUS.parked);
       return;

@@ -292,7 +292,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       op: fc.constant('reopen' as const),
       crash: fc.boolean(),
       maxUnfinished: fc.constantFrom(3, 12, 100),
-      backMs: fc.constant(0),
+      backMs: fc.constantFrom(0, 0, 0, 3, 40, 3_600_000),
     }),
   },
   { weight: 6, arbitrary: sharedStep },

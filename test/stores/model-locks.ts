@@ -17,12 +17,21 @@ export interface LockReason {
 export class LockModel {
   mostPassed = MOST_PASSED;
   #lastToken = 0;
+  /** Of those who stand in line since the store was opened, or have come since. */
+  #latestMs = -Infinity;
   readonly #tasks: readonly ModelTask[];
   readonly #nowMs: () => number;
 
   constructor(tasks: readonly ModelTask[], nowMs: () => number) {
     this.#tasks = tasks;
     this.#nowMs = nowMs;
+  }
+
+  /** Whose clock is behind keeps nobody out for longer than that of the one before would have. */
+  open(nowMs: number): void {
+    const lines = this.#line().map(({ line }) => line!);
+    this.#latestMs = Math.max(-Infinity, ...lines.map(({ sinceMs }) => sinceMs));
+    for (const line of lines) if (line.wokenAtMs !== null) line.wokenAtMs = Math.min(line.wokenAtMs, nowMs);
   }
 
   /** One counter for everything that fences: locks, rows, leases. */
@@ -50,8 +59,9 @@ export class LockModel {
 
   /** Stands in line, or goes on doing so at the place that it had. */
   standInLine(task: ModelTask): void {
-    task.line ??= { sinceMs: this.#nowMs(), passed: 0, wokenAtMs: null };
+    task.line ??= { sinceMs: this.#sinceMs(), passed: 0, wokenAtMs: null };
     task.line.wokenAtMs = null;
+    this.#latestMs = Math.max(this.#latestMs, task.line.sinceMs);
   }
 
   /** Whoever has it, and whoever has been passed so often that it comes first. */
@@ -97,9 +107,15 @@ export class LockModel {
     return this.#tasks.filter(({ line }) => line !== null).toSorted((a, b) => a.line!.sinceMs - b.line!.sinceMs || a.seq - b.seq);
   }
 
+  /** A newcomer by a clock that is behind comes after those who stand there all the same. */
+  #sinceMs(): number {
+    const nowMs = this.#nowMs();
+    return nowMs < this.#latestMs ? this.#latestMs + 2 ** -10 : nowMs;
+  }
+
   #inLineBefore(task: ModelTask): ModelTask[] {
     // A newcomer comes now; of the same time the one that arrived in the store first.
-    const sinceMs = task.line?.sinceMs ?? this.#nowMs();
+    const sinceMs = task.line?.sinceMs ?? this.#sinceMs();
     return this.#line().filter(({ line, seq }) => line!.sinceMs < sinceMs || (line!.sinceMs === sinceMs && seq < task.seq));
   }
 }

@@ -83,7 +83,8 @@ export class ModelWorld {
   /** To be claimed, where its time has come. */
   queue(task: ModelTask, box: string | null = null): void {
     const { notBeforeMs } = task.task;
-    const isEarly = notBeforeMs !== undefined && notBeforeMs > this.nowMs;
+    // For one that has begun its time had come.
+    const isEarly = task.fence === 0 && notBeforeMs !== undefined && notBeforeMs > this.nowMs;
     this.#stand(task, isEarly ? 'parked' : 'queued');
     Object.assign(task, isEarly ? { parkedFor: 'time', dueAtMs: notBeforeMs } : { box });
   }

@@ -83,6 +83,7 @@ export class Model {
       Object.entries(kinds ?? {}).map(([kind, limits]) => [kind, limits.maxOfTenant ?? Infinity]),
     );
     this.#world.locks.mostPassed = mostPassed ?? MOST_PASSED;
+    this.#world.locks.open(nowMs);
     const held = this.#world.tasks.filter(isHeld);
     const recovered = held.filter(({ status }) => status === 'running').length;
     this.unused = new Set(

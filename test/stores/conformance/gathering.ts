@@ -31,6 +31,15 @@ export function gathering(makePlace: MakePlace): void {
       expect(await bench.record('p')).toMatchObject({ status: 'parked', parkedFor: 'child', dueAtMs: bench.nowMs + 50 });
     });
 
+    test('the second that comes by a clock that was set back changes nothing of when that is', async () => {
+      await waiting();
+      await end(0);
+      const dueAtMs = (await bench.record('p'))?.dueAtMs;
+      bench.nowMs -= 10;
+      expect((await end(1)).nextAtMs).toBeUndefined();
+      expect(await bench.record('p')).toMatchObject({ status: 'parked', dueAtMs });
+    });
+
     test('it is queued when all are there', async () => {
       await waiting();
       await end(0);

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { PROMISE_MS } from '../../../actors/conflicts/lock-table.ts';
 import type { ClaimedTask } from '../../../actors/ports/store.ts';
 import { Bench, newTask, write } from './place.ts';
 import type { MakePlace } from './place.ts';
@@ -38,6 +39,20 @@ export function standingInLine(makePlace: MakePlace): void {
       expect((await bench.standing('b'))[0]).toBe('parked:locks');
       await bench.complete(c!);
       expect((await bench.standing('b', 'd')).includes('queued')).toBe(true);
+    });
+
+    test('who is woken and does not come keeps nobody out for longer by a clock that was set back over a restart', async () => {
+      const holder = await arrive('holder', 'f');
+      await arrive('woken', 'f');
+      await arrive('next', 'f');
+      await bench.complete(holder!);
+      expect(await bench.standing('woken', 'next')).toEqual(['queued', 'parked:locks']);
+      bench.nowMs -= 3_600_000;
+      await bench.crashAndOpen();
+      await bench.sweepIn(PROMISE_MS - 1);
+      expect(await bench.standing('next')).toEqual(['parked:locks']);
+      await bench.sweepIn(1);
+      expect(await bench.standing('next')).toEqual(['queued']);
     });
 
     for (const mostPassed of [1, 3]) {

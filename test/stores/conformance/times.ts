@@ -29,6 +29,20 @@ export function waitingForTimes(makePlace: MakePlace): void {
       expect(await bench.claim()).toMatchObject([{ id: 'a' }]);
     });
 
+    test('whose time had come when it began, or came into line, does not wait for it again by a clock that was set back', async () => {
+      const [soon, key] = [{ notBeforeMs: bench.nowMs }, { orderKey: 'k' }];
+      await bench.submit(newTask('begun', soon), newTask('head', key), newTask('behind', { ...soon, ...key }));
+      const [begun, head] = await bench.claim(2);
+      await bench.start(begun!);
+      bench.nowMs -= 3_600_000;
+      await bench.crashAndOpen();
+      expect(await bench.standing('begun', 'head', 'behind')).toEqual(['queued', 'queued', 'parked:order']);
+      expect(head!.id).toBe('head');
+      await bench.complete(await bench.runNext('begun'));
+      await bench.complete(await bench.runNext('head'));
+      expect(await bench.standing('behind')).toEqual(['queued']);
+    });
+
     test('counts as unfinished', async () => {
       await bench.store.close();
       await bench.open(1);
