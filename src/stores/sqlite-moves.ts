@@ -67,6 +67,8 @@ export class Moves {
     if (task.fence === 0 && notBeforeMs > this.#nowMs) {
       this.#known.sql.move.run(STATUS.parked, resumed, notBeforeMs, 'time', task.seq);
       this.#known.tally.moved(task.kind, task.status, STATUS.parked);
+      // Put back, it is ahead of those who came under its key since it ended.
+      if (task.orderKey !== null) this.order.touch(task.orderKey);
       return;
     }
     this.#known.sql.move.run(STATUS.queued, resumed, this.#nowMs, null, task.seq);

@@ -177,11 +177,14 @@ export class Model {
     return this.#world.tasks.filter((task) => task.gathering).map(({ dueAtMs }) => dueAtMs!);
   }
 
-  sweep(nowMs: number): SweepReply {
+  /** `order`: in which these end, for that is not said, and whoever waits for the locks of one may not for those of another. */
+  sweep(nowMs: number, order: readonly string[] = []): SweepReply {
+    const inOrder = (tasks: readonly ModelTask[]): ModelTask[] =>
+      tasks.toSorted((a, b) => order.indexOf(a.task.id) - order.indexOf(b.task.id));
     const { reply, ready } = this.#world.command(nowMs, () => {
-      const late = this.#world.tasks.filter((task) => this.#deadlineOf(task) <= nowMs);
+      const late = inOrder(this.#world.tasks.filter((task) => this.#deadlineOf(task) <= nowMs));
       for (const task of late) this.#world.fall(task, 'failed', LATE);
-      const expired = this.#world.tasks.filter((task) => isHeld(task) && task.leaseUntilMs <= nowMs);
+      const expired = inOrder(this.#world.tasks.filter((task) => isHeld(task) && task.leaseUntilMs <= nowMs));
       for (const task of expired) this.#takeBack(task);
       for (const task of this.#world.tasks) {
         if ((task.status !== 'retrying' && task.status !== 'parked') || task.dueAtMs === null || task.dueAtMs > nowMs) continue;

@@ -77,6 +77,18 @@ export function ordering(makePlace: MakePlace): void {
       });
     }
 
+    test('a head that is put back, and waits for its time, comes before those who came since it ended', async () => {
+      await bench.submit(keyed('later', { notBeforeMs: bench.nowMs + 100 }));
+      await bench.steer('later', 'cancel');
+      await bench.submit(keyed('a'));
+      expect(await bench.standing('a')).toEqual(['queued']);
+      await bench.steer('later', 'requeue');
+      expect(await bench.standing('later', 'a')).toEqual(['parked:time', 'parked:order']);
+      await bench.sweepIn(100);
+      await bench.complete(await bench.runNext('later'));
+      await bench.runNext('a');
+    });
+
     test('a head that is paused by an operator, or waits for its time, keeps the line', async () => {
       await bench.submit(keyed('a'), keyed('b'), keyed('later', { orderKey: 'y', notBeforeMs: 5_000 }), keyed('behind', { orderKey: 'y' }));
       await bench.steer('a', 'pause');
