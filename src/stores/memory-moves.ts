@@ -9,32 +9,31 @@
  */
 import { LockTable } from '../../actors/conflicts/lock-table.ts';
 import { ChurnMap } from '../../actors/kernel/churn-map.ts';
-import { AGING_MS, isTerminal, MOST_BEGUN, MOST_PASSED } from '../../actors/ports/store.ts';
-import type { KindLimits, NewTask, StoryEntry, TaskStatus } from '../../actors/ports/store.ts';
+import { AGING_MS, isTerminal, MOST_PASSED } from '../../actors/ports/store.ts';
+import type { NewTask, StoryEntry, TaskStatus } from '../../actors/ports/store.ts';
 import { DueHeap } from './due-heap.ts';
 import { IndexedHeap } from './indexed-heap.ts';
 import { MemoryApprovals } from './memory-approvals.ts';
+import { MemoryKinds } from './memory-kinds.ts';
 import { OrderLines } from './memory-order.ts';
 import type { OrderLine } from './memory-order.ts';
 import { tellRun } from './memory-story.ts';
 import { hasCompensations, isHeld, moreOf } from './memory-task.ts';
-import type { MemoryKind, MemoryTask, Undo } from './memory-task.ts';
+import type { MemoryTask, Undo } from './memory-task.ts';
 import { MemoryWaits } from './memory-waits.ts';
 import type { Arrival } from './memory-waits.ts';
 import type { CancelOrder } from './parent-end.ts';
-import { ReadyQueue } from './ready-queue.ts';
-import { nextFence, noCounts, rankOf } from './task-status.ts';
+import { nextFence, rankOf } from './task-status.ts';
 
 type RunOutcome = Extract<StoryEntry, { at: 'run' }>['outcome'];
 
 const NOTHING: readonly never[] = [];
-const NO_LIMITS = { maxUnfinished: Infinity, maxOfTenant: Infinity, weights: new Map<string, number>() };
 
 export class MemoryMoves {
   /** In order of arrival: `seq` is the index. */
   readonly tasks: MemoryTask[] = [];
   readonly byId = new Map<string, MemoryTask>();
-  readonly kinds = new Map<string, MemoryKind>();
+  readonly kinds = new MemoryKinds();
   /** Leased and running ones. As many as the fleet has in hand: a sweep may look at each, and finding one is quicker than among all. */
   readonly held = new ChurnMap<string, MemoryTask>();
   readonly due = new DueHeap();
@@ -52,7 +51,6 @@ export class MemoryMoves {
   readonly #outOfTurn: MemoryTask[] = [];
   agingMs = AGING_MS;
   maxFamily = Infinity;
-  #mostBegun = MOST_BEGUN;
   /** Of the owner. */
   epoch = 0;
   unfinished = 0;
@@ -64,7 +62,6 @@ export class MemoryMoves {
   readonly endedBeside: string[] = [];
   /** Those that got something of what they wait for by the command under way, and wait for more. */
   readonly #gathering = new Set<MemoryTask>();
-  #limits: ReadonlyMap<string, KindLimits> = new Map();
   /** Kinds that have got something to claim by the command under way. */
   #ready = new Set<string>();
   /** Lines in which somebody else may go by now. */
@@ -73,47 +70,6 @@ export class MemoryMoves {
   /** `nextToken` gives the tokens of locks. */
   constructor(nextToken: () => number) {
     this.locks = new LockTable({ mostPassed: MOST_PASSED, nextToken });
-  }
-
-  kindOf(name: string): MemoryKind {
-    let kind = this.kinds.get(name);
-    if (kind === undefined) {
-      kind = {
-        name,
-        ready: new ReadyQueue(this.#mostBegun),
-        boxes: new Map(),
-        counts: noCounts(),
-        unfinished: 0,
-        ofTenants: new Map(),
-        ...NO_LIMITS,
-      };
-      this.#limit(kind);
-      this.kinds.set(name, kind);
-    }
-    return kind;
-  }
-
-  /** A new owner. What is in boxes may be claimed by everybody again. */
-  begin(mostBegun: number): void {
-    this.#mostBegun = mostBegun;
-    for (const { name, ready, boxes } of this.kinds.values()) {
-      ready.begin(mostBegun);
-      for (const box of boxes.keys()) this.unbox(name, box);
-    }
-  }
-
-  /** In place of the limits before. */
-  limitKinds(limits: Readonly<Record<string, KindLimits>>): void {
-    this.#limits = new Map(Object.entries(limits));
-    for (const kind of this.kinds.values()) this.#limit(kind);
-  }
-
-  #limit(kind: MemoryKind): void {
-    const { maxUnfinished = Infinity, maxOfTenant = Infinity, weights = {} } = this.#limits.get(kind.name) ?? {};
-    kind.maxUnfinished = maxUnfinished;
-    kind.maxOfTenant = maxOfTenant;
-    kind.weights = new Map(Object.entries(weights));
-    for (const queue of [kind.ready, ...kind.boxes.values()]) queue.weights = kind.weights;
   }
 
   /** The task, if this run holds its lease. */
@@ -141,18 +97,6 @@ export class MemoryMoves {
     more.line.held = task;
   }
 
-  /** What is in this box may be claimed by everybody again. */
-  unbox(kindName: string, box: string): void {
-    const kind = this.kinds.get(kindName);
-    const queue = kind?.boxes.get(box);
-    if (kind === undefined || queue === undefined) return;
-    kind.boxes.delete(box);
-    for (let task = queue.pop(); task !== undefined; task = queue.pop()) {
-      task.more!.box = undefined;
-      kind.ready.push(task);
-    }
-  }
-
   /** To be claimed, unless it is to wait for its time or its turn. */
   enqueue(task: MemoryTask, nowMs: number): void {
     if (this.place(task, nowMs)) this.#ready.add(task.kind.name);
@@ -173,7 +117,7 @@ export class MemoryMoves {
     task.untilMs = Infinity;
     task.parkedFor = null;
     if (more?.line !== undefined) more.line.queued = task;
-    this.queueOf(task).push(task);
+    this.kinds.queueOf(task).push(task);
     return true;
   }
 
@@ -224,9 +168,9 @@ export class MemoryMoves {
     if (agingMs === this.agingMs) return;
     this.agingMs = agingMs;
     for (const task of this.tasks) {
-      if (task.status === 'queued') this.queueOf(task).remove(task);
+      if (task.status === 'queued') this.kinds.queueOf(task).remove(task);
       task.rank = rankOf(task.sinceMs, task.priority, agingMs);
-      if (task.status === 'queued') this.queueOf(task).push(task);
+      if (task.status === 'queued') this.kinds.queueOf(task).push(task);
     }
   }
 
@@ -253,7 +197,7 @@ export class MemoryMoves {
   unplace(task: MemoryTask): void {
     const { more } = task;
     if (task.status === 'queued') {
-      this.queueOf(task).remove(task);
+      this.kinds.queueOf(task).remove(task);
       if (more?.line !== undefined) more.line.queued = undefined;
     } else if (task.slot >= 0) this.due.remove(task);
     if (more?.wait !== undefined) this.waits.end(task);
@@ -367,9 +311,9 @@ export class MemoryMoves {
   /** Somebody more urgent waits for it, so it is as urgent, and so is what it waits for. */
   raise(task: MemoryTask, priority: number): void {
     if (task.priority >= priority || isTerminal(task.status)) return;
-    if (task.status === 'queued') this.queueOf(task).remove(task);
+    if (task.status === 'queued') this.kinds.queueOf(task).remove(task);
     this.#inherit(task, priority);
-    if (task.status === 'queued') return this.queueOf(task).push(task);
+    if (task.status === 'queued') return this.kinds.queueOf(task).push(task);
     if (isHeld(task)) this.raised.add(task);
     if (task.status !== 'parked') return;
     if (task.parkedFor === 'locks') this.raiseHolders(task);
@@ -395,18 +339,6 @@ export class MemoryMoves {
     counts[task.status] -= 1;
     counts[status] += 1;
     task.status = status;
-  }
-
-  queueOf({ kind, more }: MemoryTask): ReadyQueue {
-    const box = more?.box;
-    if (box === undefined) return kind.ready;
-    let queue = kind.boxes.get(box);
-    if (queue === undefined) {
-      queue = new ReadyQueue(this.#mostBegun);
-      queue.weights = kind.weights;
-      kind.boxes.set(box, queue);
-    }
-    return queue;
   }
 
   /** After each item of a command: whose turn it is by now is queued, and who has to wait for his keeps nobody from a lock. */

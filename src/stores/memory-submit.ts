@@ -31,7 +31,7 @@ export function submitTask(moves: MemoryMoves, task: NewTask, maxUnfinished: num
 
 /** A task whose id is not there yet, whatever the limits. Whether it can be claimed at once. */
 export function addTask(moves: MemoryMoves, task: NewTask, parent: MemoryTask | undefined, nowMs: number): boolean {
-  const kind = moves.kindOf(task.kind);
+  const kind = moves.kinds.of(task.kind);
   // Adding zero makes -0 the 0 that a disk gives back.
   const priority = task.priority + 0;
   const added: MemoryTask = {

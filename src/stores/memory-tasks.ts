@@ -78,8 +78,8 @@ export class MemoryTasks {
     // As from a disk: what a new owner knows of the locks is what their rows say.
     moves.locks.load(moves.locks.holders(), moves.locks.waiters());
     moves.locks.open(nowMs);
-    moves.limitKinds(kinds);
-    moves.begin(mostBegun);
+    moves.kinds.limit(kinds);
+    moves.kinds.begin(mostBegun);
     // Whoever was to be told is gone.
     moves.endedBeside.length = 0;
     const orphans = [...moves.held.values()];
@@ -173,7 +173,7 @@ export class MemoryTasks {
   }
 
   unbox(items: Parameters<Store['unbox']>[0]): void {
-    for (const { kind, box } of items) this.#moves.unbox(kind, box);
+    for (const { kind, box } of items) this.#moves.kinds.unbox(kind, box);
   }
 
   readState(items: readonly StateRead[]): StateReadOutcome[] {
@@ -262,7 +262,7 @@ export class MemoryTasks {
 
   counts(): Record<string, TaskCounts> {
     // A kind may be called __proto__: a Map's entries stay own properties this way.
-    return Object.fromEntries([...this.#moves.kinds.values()].map(({ name, counts }) => [name, { ...counts }]));
+    return Object.fromEntries(Array.from(this.#moves.kinds.all(), ({ name, counts }) => [name, { ...counts }]));
   }
 }
 
