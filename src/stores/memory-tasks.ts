@@ -82,7 +82,8 @@ export class MemoryTasks {
     moves.kinds.begin(mostBegun);
     // Whoever was to be told is gone.
     moves.endedBeside.length = 0;
-    const orphans = [...moves.held.values()];
+    // In order of arrival: who is woken for locks may depend on it.
+    const orphans = [...moves.held.values()].toSorted((a, b) => a.seq - b.seq);
     const runs = orphans.filter(({ status }) => status === 'running').length;
     for (const task of orphans) {
       giveBack(moves, task, 'owner-gone', OWNER_GONE_ERROR, nowMs);

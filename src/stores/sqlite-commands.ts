@@ -113,7 +113,8 @@ export class SqliteTasks {
     this.#known.locks.table.open(command.nowMs);
     this.leases.open(command.nowMs);
     this.shared.open(command.nowMs);
-    const orphans = held.all();
+    // In order of arrival: who is woken for locks may depend on it.
+    const orphans = held.all().toSorted((a, b) => a.seq - b.seq);
     const recovered = orphans.filter(({ status }) => status === STATUS.running).length;
     const endings = new Endings(this.#known, command.nowMs);
     for (const task of orphans) endings.giveBack(task, OWNER_GONE_ERROR, 'owner-gone');

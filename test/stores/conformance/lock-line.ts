@@ -55,6 +55,17 @@ export function standingInLine(makePlace: MakePlace): void {
       expect(await bench.standing('next')).toEqual(['queued']);
     });
 
+    test('a new owner takes back what was held in order of arrival: whoever can go first is woken, however it was claimed', async () => {
+      const [t, r] = ['t', 'r'].map((resource) => ({ resource, mode: 'read' as const }));
+      await bench.submit(newTask('a', { kind: 'late', locks: [t!], maxLosses: 1 }), newTask('g', { locks: [r!], maxLosses: 1 }));
+      await bench.submit(newTask('e', { locks: [t!, ...write('r')] }), newTask('i', { locks: write('t') }));
+      for (const claimed of await bench.claim(1)) await bench.start(claimed);
+      for (const claimed of await bench.claim(1, { kind: 'late' })) await bench.start(claimed);
+      for (const claimed of await bench.claim(2)) expect(await bench.start(claimed)).toMatchObject({ at: 'blocked' });
+      await bench.crashAndOpen();
+      expect(await bench.standing('a', 'g', 'e', 'i')).toEqual(['dead', 'dead', 'parked:locks', 'queued']);
+    });
+
     for (const mostPassed of [1, 3]) {
       test(`a wide set is passed by at most ${mostPassed} younger ones that take what it wants (L5)`, async () => {
         await bench.reopen({ mostPassed });
