@@ -92,6 +92,7 @@ export class MemoryTasks {
     closeFamilies(moves, nowMs);
     moves.noLeaseEndsBeforeMs = Infinity;
     moves.takeReady();
+    moves.takeGathering();
     return runs;
   }
 

@@ -40,6 +40,23 @@ export function gathering(makePlace: MakePlace): void {
       expect(await bench.record('p')).toMatchObject({ status: 'parked', dueAtMs });
     });
 
+    test('one that began to gather when the store was opened is not told of by a later command', async () => {
+      await bench.submit(newTask('p', { kind: 'parent' }), newTask('lost', { kind: 'child', maxLosses: 1 }));
+      const [[parent], [lost]] = [await bench.claim(1, { kind: 'parent' }), await bench.claim(1, { kind: 'child' })];
+      await bench.start(parent!);
+      await bench.start(lost!);
+      const either = { children: ['lost'], events: [{ name: 'go', n: 0 }], gatherMs: 20 };
+      await bench.settle(parent!, parked('child', either));
+      await bench.crashAndOpen();
+      expect(await bench.standing('lost', 'p')).toEqual(['dead', 'parked:child']);
+      await bench.sweepIn(20);
+      const p = await bench.claim(1, { kind: 'parent' });
+      await bench.start(p[0]!);
+      const outcome = parked('event', { events: [{ name: 'go', n: 0 }], wakeAtMs: bench.nowMs + 1_000 });
+      const reply = await bench.store.settle([{ id: 'p', fence: p[0]!.fence, outcome }], bench.nowMs);
+      expect(reply.nextAtMs).toBeUndefined();
+    });
+
     test('it is queued when all are there', async () => {
       await waiting();
       await end(0);
