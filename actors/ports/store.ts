@@ -75,7 +75,16 @@ export type {
   OperatorStore,
 } from './store/operator.ts';
 export { AGING_MS, MOST_BEGUN, MOST_PASSED } from './store/queue.ts';
-export type { ClaimCommand, ClaimedTask, KindLimits, SubmitOutcome, SweepReply, QueueStore } from './store/queue.ts';
+export type {
+  ClaimCommand,
+  ClaimedTask,
+  ForgetCommand,
+  ForgetReply,
+  KindLimits,
+  SubmitOutcome,
+  SweepReply,
+  QueueStore,
+} from './store/queue.ts';
 export { STORY_LENGTH } from './store/record.ts';
 export type { StoryEntry, TaskCounts, TaskRecord, RecordStore } from './store/record.ts';
 export type { StateRead, StateReadOutcome, StateRow, StateWrite, StateWriteOutcome, RowStore } from './store/rows.ts';
@@ -108,7 +117,7 @@ export type {
   ShareStore,
 } from './store/shares.ts';
 export { isTerminal } from './store/task.ts';
-export type { Held, LockWant, NewTask, TaskStatus } from './store/task.ts';
+export type { EndedStatus, Held, LockWant, NewTask, TaskStatus } from './store/task.ts';
 
 export interface OpenCommand {
   readonly nowMs: number;
@@ -127,7 +136,7 @@ export interface OpenCommand {
 }
 
 export interface Opened {
-  /** Grows by one with each owner. Leases of older epochs have been taken back, their runs counted as lost. */
+  /** Grows with each owner. Leases of older epochs have been taken back, their runs counted as lost. */
   readonly epoch: number;
   /** Runs of a former owner that were taken back. Of claims whose runs had not started, nothing may be known: no matter, their tasks are queued. */
   readonly recovered: number;

@@ -195,6 +195,8 @@ export interface FleetStats {
   readonly stolen: number;
   /** Tasks that went back to the store because the mailbox of their worker was full, each as often as it was. */
   readonly spilled: number;
+  /** Tasks that have been deleted from the store, by the topology's `retention`. */
+  readonly forgotten: number;
   readonly restarts: number;
   readonly calls: number;
   readonly callRetries: number;

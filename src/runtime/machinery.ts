@@ -84,7 +84,7 @@ export class Machinery {
   #refusal: FleetClosedError | undefined;
   #failure: FleetClosedError | undefined;
 
-  /** `epoch`: the how-manieth opening of the store this is. */
+  /** `epoch`: grows with each opening of the store. */
   constructor(
     topology: Topology,
     store: Store,

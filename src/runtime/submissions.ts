@@ -27,7 +27,7 @@ import { FleetFullError } from './work-errors.ts';
  * kind and input; another of those is a `TaskConflictError`.
  */
 export interface SubmitOptions {
-  /** The same id is the same task, for ever. 1 to 512 characters. Default: a new random one. */
+  /** The same id is the same task, until it is forgotten (`retention` of the topology; default never). 1 to 512 characters. Default: a new random one. */
   readonly id?: string;
   /** A whole number; higher goes first. Default 0. */
   readonly priority?: number;

@@ -53,7 +53,7 @@ export type TaskStory =
       readonly worker: string | null;
       /** How many lives the worker had had in its process, this one included. */
       readonly incarnation: number | null;
-      /** The how-manieth process that had the store it was, from 1; null where a former version did not keep it. */
+      /** A number that grows with each process that has had the store; null where a former version did not keep it. */
       readonly epoch: number | null;
     });
 

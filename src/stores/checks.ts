@@ -9,6 +9,7 @@ import type {
   ClaimCommand,
   Decision,
   Firing,
+  ForgetCommand,
   Held,
   LockWant,
   NewTask,
@@ -21,7 +22,9 @@ import type {
   SteerAction,
   Steering,
   Store,
+  TaskStatus,
 } from '../../actors/ports/store.ts';
+import { isTerminal } from '../../actors/ports/store.ts';
 import {
   checkBound,
   checkCount,
@@ -196,6 +199,19 @@ export function checkBoxes(items: Parameters<Store['unbox']>[0]): void {
     checkText(kind, 'kind');
     checkId(box, 'box');
   }
+}
+
+/** `forget`. */
+export function checkForget(command: ForgetCommand): void {
+  checkObject(command, 'command');
+  const { endedByMs, limit } = command;
+  checkRecord(endedByMs, 'endedByMs');
+  for (const [status, byMs] of Object.entries(endedByMs)) {
+    if (!isTerminal(status as TaskStatus))
+      throw new StoreInputError('endedByMs', 'a time for completed, failed, cancelled or dead', status);
+    checkTime(byMs, 'endedByMs');
+  }
+  checkCount(limit, 1, 'limit');
 }
 
 /** `signal`. */

@@ -14,6 +14,7 @@ import type { NewTask, StoryEntry, TaskStatus } from '../../actors/ports/store.t
 import { DueHeap } from './due-heap.ts';
 import { IndexedHeap } from './indexed-heap.ts';
 import { MemoryApprovals } from './memory-approvals.ts';
+import { MemoryArrivals } from './memory-arrivals.ts';
 import { MemoryKinds } from './memory-kinds.ts';
 import { OrderLines } from './memory-order.ts';
 import type { OrderLine } from './memory-order.ts';
@@ -30,8 +31,7 @@ type RunOutcome = Extract<StoryEntry, { at: 'run' }>['outcome'];
 const NOTHING: readonly never[] = [];
 
 export class MemoryMoves {
-  /** In order of arrival: `seq` is the index. */
-  readonly tasks: MemoryTask[] = [];
+  readonly tasks = new MemoryArrivals();
   readonly byId = new Map<string, MemoryTask>();
   readonly kinds = new MemoryKinds();
   /** Leased and running ones. As many as the fleet has in hand: a sweep may look at each, and finding one is quicker than among all. */
@@ -51,8 +51,8 @@ export class MemoryMoves {
   readonly #outOfTurn: MemoryTask[] = [];
   agingMs = AGING_MS;
   maxFamily = Infinity;
-  /** Of the owner. */
-  epoch = 0;
+  /** No claim gets a smaller fence: the epoch of the owner, and more once larger ones have been forgotten. */
+  leastFence = 0;
   unfinished = 0;
   /** No lease ends before this: a sweep before it need not look. */
   noLeaseEndsBeforeMs = Infinity;
@@ -80,7 +80,7 @@ export class MemoryMoves {
 
   /** It has left the ready queue: somebody has claimed it. */
   lease(task: MemoryTask, untilMs: number, nowMs: number): void {
-    task.fence = nextFence(task.fence, this.epoch);
+    task.fence = nextFence(task.fence, this.leastFence);
     task.untilMs = untilMs;
     task.claimedAtMs = nowMs;
     task.startedAtMs = null;
@@ -239,7 +239,7 @@ export class MemoryMoves {
   /** Those who were told by the lock table to try again. */
   wakeBlocked(seqs: readonly number[], nowMs: number): void {
     for (const seq of seqs) {
-      const task = this.tasks[seq]!;
+      const task = this.tasks.of(seq);
       if (task.status === 'parked' && task.parkedFor === 'locks') this.wake(task, nowMs);
     }
   }
@@ -323,7 +323,7 @@ export class MemoryMoves {
 
   /** Whoever has what it wants is as urgent as it is. */
   raiseHolders(task: MemoryTask): void {
-    for (const seq of this.locks.holdersAgainst(task.more!.locks)) this.raise(this.tasks[seq]!, task.priority);
+    for (const seq of this.locks.holdersAgainst(task.more!.locks)) this.raise(this.tasks.of(seq), task.priority);
   }
 
   /** Counts a task in, or out. */
@@ -332,6 +332,13 @@ export class MemoryMoves {
     task.kind.unfinished += by;
     if (task.tenant !== null) addTo(task.kind.ofTenants, task.tenant, by);
     if (task.rootId !== null) addTo(this.families, task.rootId, by);
+  }
+
+  /** It is not there any more, nor is what it left. Who comes under its id is not mistaken for it: his fences are greater. */
+  forget(task: MemoryTask): void {
+    this.byId.delete(task.id);
+    task.kind.counts[task.status] -= 1;
+    this.leastFence = Math.max(this.leastFence, task.fence + 1);
   }
 
   move(task: MemoryTask, status: TaskStatus): void {

@@ -40,7 +40,7 @@ function takeLocks(moves: MemoryMoves, task: MemoryTask, nowMs: number): StartOu
     return undefined;
   }
   const { resource } = outcome;
-  const holder = moves.tasks[outcome.holder]!.id;
+  const holder = moves.tasks.of(outcome.holder).id;
   if (!waits) return { at: 'rejected', resource, holder };
   moves.letGo(task, 'blocked', blockedBy(resource, holder), nowMs, { comesBack: more.noted === undefined });
   if (!isSteered(moves, task, nowMs)) {

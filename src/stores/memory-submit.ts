@@ -35,7 +35,7 @@ export function addTask(moves: MemoryMoves, task: NewTask, parent: MemoryTask | 
   // Adding zero makes -0 the 0 that a disk gives back.
   const priority = task.priority + 0;
   const added: MemoryTask = {
-    seq: moves.tasks.length,
+    seq: moves.tasks.nextSeq,
     id: task.id,
     kind,
     version: task.version,
@@ -71,7 +71,7 @@ export function addTask(moves: MemoryMoves, task: NewTask, parent: MemoryTask | 
     story: undefined,
     more: undefined,
   };
-  moves.tasks.push(added);
+  moves.tasks.add(added);
   moves.byId.set(added.id, added);
   if (parent !== undefined) (parent.children ??= []).push(added);
   moves.count(added, 1);

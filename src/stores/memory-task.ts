@@ -80,7 +80,7 @@ export interface MemoryMore {
 
 /** One task and where it is. Only `MemoryMoves` and its lists change it. */
 export interface MemoryTask {
-  /** Order of arrival, from 0 without gaps. */
+  /** Order of arrival, from 0. */
   readonly seq: number;
   readonly id: string;
   readonly kind: MemoryKind;

@@ -12,6 +12,8 @@ import type {
   ClaimedTask,
   Decision,
   Firing,
+  ForgetCommand,
+  ForgetReply,
   NewTask,
   OpenCommand,
   RememberItem,
@@ -71,7 +73,8 @@ export class MemoryTasks {
     const { nowMs, maxFamily = Infinity, agingMs = AGING_MS, kinds = {} } = command;
     const { mostPassed = MOST_PASSED, mostBegun = MOST_BEGUN } = command;
     const moves = this.#moves;
-    moves.epoch = epoch;
+    moves.leastFence = epoch;
+    moves.tasks.open();
     moves.maxFamily = maxFamily;
     moves.age(agingMs);
     moves.locks.mostPassed = mostPassed;
@@ -178,6 +181,12 @@ export class MemoryTasks {
     for (const { kind, box } of items) this.#moves.kinds.unbox(kind, box);
   }
 
+  /** And what the next owner's epoch must be greater than. */
+  forget(command: ForgetCommand): ForgetReply & { readonly fence: number } {
+    const reply = this.#moves.tasks.forget(command, (task) => this.#moves.forget(task));
+    return { ...reply, fence: this.#moves.leastFence };
+  }
+
   readState(items: readonly StateRead[]): StateReadOutcome[] {
     return items.map((item) => {
       const { place, key } = item;
@@ -252,8 +261,8 @@ export class MemoryTasks {
     const found: TaskRecord[] = [];
     const last = after === undefined ? undefined : byId.get(after);
     if (after !== undefined && last === undefined) throw unknownAfter(after);
-    for (let at = last === undefined ? 0 : last.seq + 1; at < tasks.length && found.length < Math.floor(limit); at += 1) {
-      const task = tasks[at]!;
+    for (const task of tasks.from(last === undefined ? 0 : last.seq + 1)) {
+      if (found.length >= Math.floor(limit)) break;
       if (status !== undefined && task.status !== status) continue;
       if (kind !== undefined && task.kind.name !== kind) continue;
       if (parkedFor !== undefined && (task.status !== 'parked' || task.parkedFor !== parkedFor)) continue;

@@ -95,6 +95,12 @@ export function memoryStore(disk: MemoryDisk = new MemoryDisk()): Store {
       check.checkBoxes(items);
       tasks().unbox(items);
     },
+    async forget(command) {
+      check.checkForget(command);
+      const { fence, ...reply } = tasks().forget(command);
+      disk.epoch = Math.max(disk.epoch, fence);
+      return reply;
+    },
     async readState(items, nowMs) {
       check.checkStateReads(items, nowMs);
       return tasks().readState(items);

@@ -23,16 +23,16 @@ interface Claim {
 export class Claims {
   readonly #sql: Statements;
   readonly #tally: Tally;
-  readonly #epochOf: () => number;
+  readonly #leastFenceOf: () => number;
   /** By row. */
   readonly #unwritten = new Map<number, Claim>();
   /** What the transaction under way has added and taken away. */
   readonly #added: number[] = [];
   readonly #taken: Claim[] = [];
 
-  /** `epochOf`: that of the owner. */
-  constructor(sql: Statements, tally: Tally, epochOf: () => number) {
-    this.#epochOf = epochOf;
+  /** `leastFenceOf`: of a claim. */
+  constructor(sql: Statements, tally: Tally, leastFenceOf: () => number) {
+    this.#leastFenceOf = leastFenceOf;
     this.#sql = sql;
     this.#tally = tally;
   }
@@ -59,7 +59,7 @@ export class Claims {
     if (this.#unwritten.size === 0) return;
     const claims = [...this.#unwritten.values()];
     const cells = claims.flatMap(({ row, untilMs, claimedAtMs }) => [row[0], untilMs, claimedAtMs]);
-    this.#sql.leaseEach.run(cells, this.#epochOf());
+    this.#sql.leaseEach.run(cells, this.#leastFenceOf());
     for (const claim of claims) {
       this.#take(claim);
       this.#tally.moved(claim.row[2], STATUS.queued, STATUS.leased);

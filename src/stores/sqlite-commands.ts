@@ -5,6 +5,8 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type {
   ClaimCommand,
+  ForgetCommand,
+  ForgetReply,
   OpenCommand,
   Opened,
   SettleOutcome,
@@ -26,6 +28,7 @@ import { SqliteArrivals } from './sqlite-arrivals.ts';
 import { Endings } from './sqlite-endings.ts';
 import { SqliteEvents } from './sqlite-events.ts';
 import type { Arrival, Completed, HeldRow, HeldTask, RememberRow, RowOutcome, SettledRow, StartRow } from './sqlite-held.ts';
+import { SqliteForgetting } from './sqlite-forgetting.ts';
 import { Known } from './sqlite-known.ts';
 import { SqliteLeases } from './sqlite-leases.ts';
 import { boxRange, mergeBest, orderKeyOf, toHeld, toRecord } from './sqlite-rows.ts';
@@ -62,6 +65,7 @@ export class SqliteTasks {
   readonly #known: Known;
   readonly #arrivals: SqliteArrivals;
   readonly #starts: SqliteStarts;
+  readonly #forgetting: SqliteForgetting;
 
   constructor(db: DatabaseSync) {
     this.#db = db;
@@ -71,6 +75,7 @@ export class SqliteTasks {
     this.state = new SqliteState(this.#known);
     this.#starts = new SqliteStarts(this.#known, this.state);
     this.events = new SqliteEvents(this.#known);
+    this.#forgetting = new SqliteForgetting(this.#known);
     this.schedules = new SqliteSchedules(this.#known.sql);
     this.leases = new SqliteLeases(this.#known);
   }
@@ -104,7 +109,7 @@ export class SqliteTasks {
     const { sql, held } = this.#known;
     this.#known.configure(command);
     const [epoch, agingMs] = sql.nextEpoch.get() as unknown as [number, number];
-    this.#known.epoch = epoch;
+    this.#known.leastFence = epoch;
     if (agingMs !== this.#known.agingMs) {
       sql.setAging.run(this.#known.agingMs);
       sql.rankAgain.run(agingMs, this.#known.agingMs);
@@ -139,13 +144,13 @@ export class SqliteTasks {
       const { best, fresh } = turns.take(kind, rowLimit(limit), box);
       const found = fresh.size === 0 ? best : best.filter((row) => !fresh.has(row));
       const seqs = found.map((row) => row[0]);
-      sql.lease.run(seqs, this.#known.epoch, leaseUntilMs, nowMs);
+      sql.lease.run(seqs, this.#known.leastFence, leaseUntilMs, nowMs);
       tally.moved(kind, STATUS.queued, STATUS.leased, seqs.length);
       if (box === undefined) turns.taken();
       else sql.emptyBox.run(seqs);
       for (const row of fresh) claims.add(row, leaseUntilMs, nowMs);
       for (const row of best) {
-        held.add(toHeld(row, this.#known.epoch, this.#known.takeOptions(row[0], row[15]), leaseUntilMs, nowMs));
+        held.add(toHeld(row, this.#known.leastFence, this.#known.takeOptions(row[0], row[15]), leaseUntilMs, nowMs));
         if (row[4] === null) [row[4]] = sql.longInput.get(row[0]) as unknown as [string];
       }
       return best;
@@ -237,6 +242,10 @@ export class SqliteTasks {
       this.#known.turns.unboxed(kind, box);
       for (const [tenant, resumed] of rows) this.#known.turns.queued(kind, tenant, resumed);
     }
+  }
+
+  forget(command: ForgetCommand): ForgetReply {
+    return this.#forgetting.forget(command);
   }
 
   signal(items: readonly Signal[], nowMs: number): { outcomes: SignalOutcome[]; ready: string[] } {

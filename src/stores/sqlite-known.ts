@@ -49,8 +49,8 @@ export class Known {
   /** By key: the versions of rows of state that were read for who is going to write them. */
   readonly #versions = new Map<string, number | null>();
   lastSeq = 0;
-  /** Of this owner. */
-  epoch = 0;
+  /** No claim gets a smaller fence: the epoch of this owner, and more once larger ones have been forgotten. */
+  leastFence = 0;
   maxUnfinished = Infinity;
   maxFamily = Infinity;
   agingMs = AGING_MS;
@@ -64,7 +64,7 @@ export class Known {
     this.sql = prepareStatements(db);
     this.tally = new Tally(this.sql);
     this.held = new HeldTasks(this.sql);
-    this.claims = new Claims(this.sql, this.tally, () => this.epoch);
+    this.claims = new Claims(this.sql, this.tally, () => this.leastFence);
     this.turns = new Turns(this.sql, this.claims);
     this.locks = new SqliteLocks(this.sql, () => this.nextToken());
     this.families = new Families(this.sql);

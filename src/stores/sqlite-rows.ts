@@ -271,12 +271,12 @@ export function toRecord(row: RecordRow): TaskRecord {
 }
 
 /** The run that claims the task: the row is what it was before. By index, since destructuring an array takes several times as long. */
-export function toHeld(row: BestRow, epoch: number, options: TaskOptions | null, leaseUntilMs: number, nowMs: number): HeldTask {
+export function toHeld(row: BestRow, leastFence: number, options: TaskOptions | null, leaseUntilMs: number, nowMs: number): HeldTask {
   return {
     seq: row[0],
     id: row[1],
     kind: row[2],
-    fence: nextFence(row[6], epoch),
+    fence: nextFence(row[6], leastFence),
     status: STATUS.leased,
     attempt: row[9],
     losses: row[10],

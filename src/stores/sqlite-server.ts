@@ -196,6 +196,8 @@ function run(tasks: SqliteTasks, request: Request): Replies[keyof Replies] {
       return tasks.sweep(request.nowMs);
     case 'unbox':
       return tasks.unbox(request.items);
+    case 'forget':
+      return tasks.forget(request.command);
     case 'read-state':
       return tasks.state.read(request.items);
     case 'get-state':

@@ -74,7 +74,7 @@ export class SqliteStarts {
       return task;
     });
     this.#known.sql.start.run(cells, nowMs);
-    this.#known.sql.startClaimed.run(claimedCells, this.#known.epoch, nowMs);
+    this.#known.sql.startClaimed.run(claimedCells, this.#known.leastFence, nowMs);
     endings.write();
     const more = this.#moreOf(begun.filter((task): task is HeldTask => task !== undefined && 'seq' in task && !task.fresh));
     const rows = this.#rowsFor(begun);

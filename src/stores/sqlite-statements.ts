@@ -47,6 +47,7 @@ export function prepareStatements(db: DatabaseSync) {
     totalChanges: rows('select total_changes()'),
 
     nextEpoch: rows('update owner set epoch = epoch + 1 returning epoch, aging_ms'),
+    raiseEpoch: db.prepare('update owner set epoch = max(epoch, ?)'),
     setAging: db.prepare('update owner set aging_ms = ?'),
     /** From one worth of a level of priority to another. A rank tells since when its task waits, unless the priority is beyond all bounds. */
     rankAgain: db.prepare(`update task set rank = coalesce(rank + priority * (?1 - ?2), submitted_ms - priority * ?2) where ${UNFINISHED}`),
@@ -59,6 +60,17 @@ export function prepareStatements(db: DatabaseSync) {
     underLease: rows(`select seq, id, kind, fence, status, attempt, losses, max_losses, resumed, at_ms,
       tenant, priority, claimed_ms, started_ms, (select w.name from worker w where w.id = task.worker), options, undo, noted
       from task indexed by task_lease where status in (${HELD})`),
+    inOrder: rows('select seq, parent is null, status, at_ms, submitted_ms from task where seq > ? order by seq limit ?'),
+    /** These, and all that they have asked for and sent, and they in turn. */
+    families: rows(`with recursive member (root, seq, id) as (
+        select seq, seq, id from task where seq in (select value from json_each(?))
+        union all select member.root, child.seq, child.id
+        from member cross join task child indexed by task_child on child.parent = member.id and child.parent is not null)
+      select member.root, task.seq, task.kind, task.status, task.at_ms, task.fence from member cross join task on task.seq = member.seq`),
+    forgetTasks: [
+      ...['memory', 'event', 'approval', 'story'].map((table) => `${table} where task`),
+      ...['long_input', 'task'].map((table) => `${table} where seq`),
+    ].map((of) => new RowsStatement(db, '?', (seqs) => `delete from ${of} in (${seqs})`)),
     tallies: rows('select kind, status, n from tally'),
     addTally: db.prepare('insert into tally values (?, ?, ?) on conflict do update set n = n + excluded.n'),
 

@@ -53,6 +53,11 @@ export class Tally {
     this.#count(kind, to, n);
   }
 
+  /** It had ended, and is not there any more. */
+  forgotten(kind: string, status: number): void {
+    this.#count(kind, status, -1);
+  }
+
   /** Writes the changes. */
   flush(): void {
     for (const [kind, changes] of this.#changes) {

@@ -13,6 +13,8 @@ import type {
   BudgetTaken,
   ClaimCommand,
   Decision,
+  ForgetCommand,
+  ForgetReply,
   Intent,
   IntentOutcome,
   LeaseHeld,
@@ -54,6 +56,7 @@ export type Request =
   | { readonly op: 'settle'; readonly cells: Cells; readonly nowMs: number }
   | { readonly op: 'sweep'; readonly nowMs: number }
   | { readonly op: 'unbox'; readonly items: Parameters<Store['unbox']>[0] }
+  | { readonly op: 'forget'; readonly command: ForgetCommand }
   | { readonly op: 'read-state'; readonly items: readonly StateReadRow[] }
   | { readonly op: 'get-state'; readonly keys: readonly string[] }
   | { readonly op: 'list-state'; readonly query: Parameters<Store['listState']>[0] }
@@ -105,6 +108,7 @@ export interface Replies {
   settle: SettleReply;
   sweep: SweepReply;
   unbox: void;
+  forget: ForgetReply;
   'read-state': readonly StateReadOutcome[];
   'get-state': readonly (StateRow | undefined)[];
   'list-state': readonly StateRow[];

@@ -24,6 +24,8 @@ import type {
   ClaimCommand,
   ClaimedTask,
   Decision,
+  ForgetCommand,
+  ForgetReply,
   Firing,
   Intent,
   IntentOutcome,
@@ -198,6 +200,12 @@ export class SqliteStore implements Store {
   async unbox(items: Parameters<Store['unbox']>[0]): Promise<void> {
     checks.checkBoxes(items);
     return this.#thread().call({ op: 'unbox', items: items.map(({ kind, box }) => ({ kind, box })) }, items.length);
+  }
+
+  async forget(given: ForgetCommand): Promise<ForgetReply> {
+    checks.checkForget(given);
+    const { limit, endedByMs } = given;
+    return this.#thread().call({ op: 'forget', command: { limit, endedByMs: { ...endedByMs } } }, limit);
   }
 
   async readState(items: readonly StateRead[], nowMs: number): Promise<readonly StateReadOutcome[]> {

@@ -77,9 +77,9 @@ export const STATE_PLACE = 'state:';
 /** How the names of the events begin that decide approvals. */
 export const APPROVAL_EVENT = 'approval:';
 
-/** The fence of a claim: greater than that of every one before, also of those of former owners that no row tells of. */
-export function nextFence(fence: number, epoch: number): number {
-  return Math.max(fence + 1, epoch);
+/** The fence of a claim: greater than that of every one before, also of those of former owners, or of forgotten tasks, that no row tells of. */
+export function nextFence(fence: number, leastFence: number): number {
+  return Math.max(fence + 1, leastFence);
 }
 
 /**

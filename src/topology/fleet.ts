@@ -7,6 +7,7 @@ import { defineMetaAgent } from '../../supervisors/meta-agent/plan.ts';
 import type { MetaAgentPlan, MetaAgentSpec } from '../../supervisors/meta-agent/plan.ts';
 import type { RuleSpec } from '../../supervisors/meta-agent/rules.ts';
 import { AGING_MS } from '../../actors/ports/store.ts';
+import type { EndedStatus } from '../../actors/ports/store.ts';
 import type { AnyAgent, BackoffSpec, BudgetTree, Isolation, MailboxMode } from './agent.ts';
 import type { AnyDependency } from './dependency.ts';
 import { checkShape } from '../../actors/kernel/shape.ts';
@@ -63,6 +64,18 @@ export interface BoundsSpec {
   readonly family?: number;
 }
 
+/**
+ * So long after it has ended a task is forgotten, by how it ended, with all that is stored of it. Milliseconds, at least
+ * 60,000; `Infinity`, the default of each: never. A task that others asked for or sent is forgotten together with whoever was
+ * submitted at the beginning, when all of them may be. A forgotten id is free: submitted again it is a new task.
+ */
+export interface RetentionSpec {
+  readonly completedMs?: number;
+  readonly failedMs?: number;
+  readonly cancelledMs?: number;
+  readonly deadMs?: number;
+}
+
 export interface FleetSpec<K extends AgentMap> {
   /** Letters, digits, _ and -. */
   readonly name: string;
@@ -91,6 +104,8 @@ export interface FleetSpec<K extends AgentMap> {
   /** Recurring tasks, by name. */
   readonly schedules?: Readonly<Record<string, ScheduleOf<NoInfer<K>>>>;
   readonly bounds?: BoundsSpec;
+  /** How long what has ended is kept. Default: for ever. */
+  readonly retention?: RetentionSpec;
 }
 
 /** One kind with every default filled in. */
@@ -160,6 +175,8 @@ export interface Topology<K extends AgentMap = AgentMap> {
   readonly agingMs: number;
   readonly schedules: Readonly<Record<string, SchedulePlan>>;
   readonly bounds: Required<BoundsSpec>;
+  /** Only those that are forgotten at some time. */
+  readonly retention: Readonly<Partial<Record<EndedStatus, number>>>;
 }
 
 /**
@@ -208,7 +225,13 @@ export function defineFleet<const K extends AgentMap>(spec: FleetSpec<K>): Topol
       operations: spec.bounds?.operations ?? 100_000,
       family: spec.bounds?.family ?? 100_000,
     },
+    retention: planRetention(spec.retention ?? {}),
   };
+}
+
+function planRetention({ completedMs, failedMs, cancelledMs, deadMs }: RetentionSpec): Topology['retention'] {
+  const all = { completed: completedMs, failed: failedMs, cancelled: cancelledMs, dead: deadMs };
+  return Object.fromEntries(Object.entries(all).filter(([, ms]) => ms !== undefined && ms < Infinity));
 }
 
 function planKind(kind: string, agent: AnyAgent, names: ReadonlyMap<AnyDependency, string>): KindPlan {

@@ -12,6 +12,9 @@ export function isSchema(value: unknown): boolean {
 }
 
 const standardSchema = z.custom(isSchema, 'a Standard Schema (zod, valibot, arktype)');
+const RETENTION = 'milliseconds, at least 60,000';
+const retention = z.custom<number>((value) => typeof value === 'number' && value >= 60_000, RETENTION).optional();
+
 const named = z.custom<Record<string, unknown>>(
   (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
   'an object of names',
@@ -175,6 +178,12 @@ export const fleetShape = z.strictObject(
           family: count(1, 'a whole number of tasks').optional(),
         },
         unknownOr('{ unfinished, payloadBytes, fanOut, depth, operations, family }'),
+      )
+      .optional(),
+    retention: z
+      .strictObject(
+        { completedMs: retention, failedMs: retention, cancelledMs: retention, deadMs: retention },
+        unknownOr('{ completedMs, failedMs, cancelledMs, deadMs }'),
       )
       .optional(),
   },

@@ -99,7 +99,7 @@ export class Comparison {
     for (const [key, value] of Object.entries(answered)) {
       if (key === 'at' || key === 'why' || key === 'parkedFor' || key === 'noted')
         this.#seen.set(String(value), (this.#seen.get(String(value)) ?? 0) + 1);
-      if (((key === 'undone' || key === 'kept') && value === true) || key === 'nextAtMs')
+      if ((['undone', 'kept', 'more'].includes(key) && value === true) || key === 'nextAtMs' || (key === 'forgotten' && value !== 0))
         this.#seen.set(key, (this.#seen.get(key) ?? 0) + 1);
       this.#count(value);
     }
@@ -191,6 +191,17 @@ export class Comparison {
       }
       case 'sweep':
         return this.#sweep();
+      case 'forget': {
+        const endedByMs = Object.fromEntries(step.statuses.map((status) => [status, nowMs - step.agoMs]));
+        const rows = new Map((await this.store.list({ limit: 1_000 })).map(({ id, fence }) => [id, fence]));
+        const command = { endedByMs, limit: step.limit };
+        const reply = await this.store.forget(command);
+        this.same(
+          model.forget(command, (id) => rows.get(id)!),
+          reply,
+        );
+        return this.#invariants.forgot(model.all().map(({ id }) => id));
+      }
       case 'unbox':
         model.unbox([step]);
         return this.store.unbox([{ kind: step.kind, box: step.box }]);

@@ -11,6 +11,7 @@ import { signalling } from './conformance/events.ts';
 import { sharingOut } from './conformance/fairness.ts';
 import { gathering } from './conformance/gathering.ts';
 import { intending } from './conformance/intents.ts';
+import { forgetting } from './conformance/forgetting.ts';
 import { keepingAsItStands } from './conformance/keeping.ts';
 import { holdingBack } from './conformance/kinds.ts';
 import { keepingLocks } from './conformance/kept-locks.ts';
@@ -41,6 +42,7 @@ export function storeConformance(name: string, makePlace: MakePlace): void {
   describe(`${name} keeps the promises of the port`, () => {
     const lives = [
       submitting,
+      forgetting,
       claiming,
       running,
       rememberingMore,

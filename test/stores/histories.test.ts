@@ -29,6 +29,8 @@ const ANSWERS = [
   'written',
   'read',
   'kept',
+  'forgotten',
+  'more',
 ];
 
 /** On a busy machine a thread takes long to start. */

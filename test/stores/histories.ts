@@ -1,6 +1,6 @@
 /** Random histories of commands: small worlds, so that the same few tasks meet again and again. */
 import fc from 'fast-check';
-import type { Held, LockWant, NewTask, SettledOutcome, SteerAction } from '../../actors/ports/store.ts';
+import type { EndedStatus, Held, LockWant, NewTask, SettledOutcome, SteerAction } from '../../actors/ports/store.ts';
 import { NO_VERSION, sharedStep } from './histories-shared.ts';
 import type { SharedStep } from './histories-shared.ts';
 
@@ -30,6 +30,7 @@ export type Step =
   | { readonly op: 'renew'; readonly items: readonly { readonly pick: number; readonly leaseMs: number }[] }
   | { readonly op: 'settle'; readonly items: readonly { readonly pick: number; readonly outcome: OutcomeSketch }[] }
   | { readonly op: 'sweep' }
+  | { readonly op: 'forget'; readonly agoMs: number; readonly statuses: readonly EndedStatus[]; readonly limit: number }
   | { readonly op: 'unbox'; readonly kind: string; readonly box: string }
   | { readonly op: 'read'; readonly items: readonly { readonly pick: number; readonly key: string }[] }
   | {
@@ -221,6 +222,15 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   { weight: 3, arbitrary: fc.record({ op: fc.constant('sweep' as const) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      op: fc.constant('forget' as const),
+      agoMs: fc.constantFrom(0, 0, 1, 20),
+      statuses: fc.constantFrom<EndedStatus[][]>(['completed', 'failed', 'cancelled', 'dead'], ['completed'], ['dead', 'failed']),
+      limit: fc.constantFrom(1, 2, 5, 100),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ op: fc.constant('unbox' as const), kind, box: fc.constant('w') }) },
   {
     weight: 1,

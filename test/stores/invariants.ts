@@ -17,6 +17,8 @@ import { overlap } from './model-locks.ts';
 
 export class Invariants {
   readonly #fences = new Map<string, number>();
+  /** Of tasks that were forgotten. */
+  readonly #formerFences = new Map<string, number>();
   readonly #completed = new Set<string>();
   /** By an operator: such a one goes on, whatever has become of its parent. */
   readonly #putBack = new Set<string>();
@@ -26,7 +28,7 @@ export class Invariants {
   /** S3: fences only grow. */
   claimed(tasks: readonly ClaimedTask[]): void {
     for (const { id, fence } of tasks) {
-      expect(fence, `S3: the fence of ${id}`).toBeGreaterThan(this.#fences.get(id) ?? 0);
+      expect(fence, `S3: the fence of ${id}`).toBeGreaterThan(this.#fences.get(id) ?? this.#formerFences.get(id) ?? 0);
       this.#fences.set(id, fence);
     }
   }
@@ -52,6 +54,15 @@ export class Invariants {
       if (outcome.at !== 'completed' || answer.at !== 'settled' || answer.status !== 'completed') continue;
       expect(this.#completed.has(id), `S2: ${id} has completed before`).toBe(false);
       this.#completed.add(id);
+    }
+  }
+
+  /** All but these: who comes under such an id is another task, and his fences are greater. */
+  forgot(left: readonly string[]): void {
+    for (const [id, fence] of this.#fences) {
+      if (left.includes(id)) continue;
+      this.#formerFences.set(id, fence);
+      for (const known of [this.#fences, this.#completed, this.#putBack]) known.delete(id);
     }
   }
 

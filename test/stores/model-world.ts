@@ -23,6 +23,8 @@ export class ModelWorld {
   gathered: ModelTask[] = [];
   /** Those that end by the command under way. */
   #fallen: ModelTask[] = [];
+  /** Ever. */
+  #arrived = 0;
   /** Those that ended with who had asked for them, since the last sweep. */
   endedBeside: ModelTask[] = [];
 
@@ -70,10 +72,15 @@ export class ModelWorld {
     if (known !== undefined) return { at: 'known', task: toRecord(known) };
     const full = isBounded ? this.#full(task) : undefined;
     if (full !== undefined) return full;
-    const added = modelTask(task, this.tasks.length, this.#ownKey(task, parent), this.nowMs);
+    const added = modelTask(task, (this.#arrived += 1), this.#ownKey(task, parent), this.nowMs);
     this.tasks.push(added);
     this.queue(added);
     return { at: 'accepted' };
+  }
+
+  /** With all that it has asked for and sent, and they in turn. */
+  familyOf(task: ModelTask): ModelTask[] {
+    return [task, ...this.tasks.filter((other) => other.task.parent?.id === task.task.id).flatMap((child) => this.familyOf(child))];
   }
 
   unfinished(of: (task: ModelTask) => boolean = () => true): number {

@@ -15,7 +15,10 @@ import type {
   ClaimCommand,
   ClaimedTask,
   Decision,
+  EndedStatus,
   Firing,
+  ForgetCommand,
+  ForgetReply,
   Held,
   NewTask,
   OpenCommand,
@@ -65,6 +68,10 @@ export class Model {
   unused: Set<string> = new Set();
   #agingMs = 60_000;
   #epoch = 0;
+  /** No claim gets a smaller one. */
+  #leastFence = 0;
+  /** The number of the last that was looked at, when whether it may be forgotten was asked last. */
+  #lookedUntil = -1;
   #turns = 0;
   readonly state = this.#world.state;
   readonly leases = new LeaseModel(() => this.#world.locks.nextToken());
@@ -72,6 +79,8 @@ export class Model {
   open({ nowMs, maxUnfinished, maxFamily, agingMs, mostPassed, mostBegun, kinds }: OpenCommand): Opened {
     this.#claims.open(mostBegun);
     this.#epoch += 1;
+    this.#leastFence = this.#epoch;
+    this.#lookedUntil = -1;
     this.leases.open(nowMs);
     this.#agingMs = agingMs ?? 60_000;
     this.#world.maxUnfinished = maxUnfinished;
@@ -110,7 +119,7 @@ export class Model {
     const open = wants.filter(({ kind }) => !this.#paused.has(kind));
     const tasks = this.#claims.chosen(this.#world.tasks, open, answered, this.#agingMs);
     for (const task of tasks) {
-      task.fence = Math.max(task.fence + 1, this.#epoch);
+      task.fence = Math.max(task.fence + 1, this.#leastFence);
       this.unused.delete(task.task.id);
       Object.assign(task, { status: 'leased', leaseUntilMs, box: null });
       task.runs.push({ fence: task.fence, claimedAtMs: nowMs, startedAtMs: null, worker: null, outcome: null });
@@ -210,6 +219,28 @@ export class Model {
       ),
       schedules: due,
     };
+  }
+
+  /** `rowsFence`: of a task whose last claim its row need not tell of. */
+  forget({ endedByMs, limit }: ForgetCommand, rowsFence: (id: string) => number): ForgetReply {
+    const { tasks } = this.#world;
+    const isOver = (task: ModelTask): boolean =>
+      hasEnded(task) && task.finishedAtMs! <= (endedByMs[task.status as EndedStatus] ?? -Infinity);
+    const latestMs = Math.max(-Infinity, ...Object.values(endedByMs));
+    const late = tasks.find((task) => task.seq > this.#lookedUntil && task.submittedAtMs > latestMs);
+    const early = tasks.filter(({ seq }) => seq > this.#lookedUntil && seq < (late?.seq ?? Infinity));
+    const looked = early.slice(0, limit);
+    const more = early.length > limit;
+    this.#lookedUntil = more ? looked.at(-1)!.seq : -1;
+    const families = looked.filter(({ task }) => task.parent === undefined).map((task) => this.#world.familyOf(task));
+    const gone = families.filter((family) => family.every(isOver)).flat();
+    for (const task of gone) {
+      tasks.splice(tasks.indexOf(task), 1);
+      const fence = this.unused.delete(task.task.id) ? rowsFence(task.task.id) : task.fence;
+      this.#leastFence = Math.max(this.#leastFence, fence + 1);
+    }
+    if (gone.length > 0) this.#epoch = Math.max(this.#epoch, this.#leastFence);
+    return { forgotten: gone.length, more };
   }
 
   unbox(items: readonly { readonly kind: string; readonly box: string }[]): void {

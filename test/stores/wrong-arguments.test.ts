@@ -40,6 +40,7 @@ const CALLS: readonly (readonly [Command, (held: Held) => Arguments])[] = [
   ['submit', () => [[full], NOW]],
   ['claim', () => [{ wants: [{ kind: 'k', limit: 1, box: 'b' }], leaseUntilMs: NOW + 5, nowMs: NOW }]],
   ['sweep', () => [NOW]],
+  ['forget', () => [{ endedByMs: { completed: NOW, dead: -1 }, limit: 5 }]],
   ['unbox', () => [[{ kind: 'k', box: 'b' }]]],
   ['start', (held) => [[{ ...held, worker: 'w' }], NOW]],
   ['remember', (held) => [[{ ...held, place: 'p', hash: 'h', value: '1', failed: true, version: '1', replace: true }], NOW]],

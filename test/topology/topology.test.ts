@@ -170,7 +170,7 @@ test.each([
     'fleet',
     'agent',
     fleetWith({ agent: echo }),
-    'name, module, agents, supervision, budget, metaAgent, wakeGate, staggerMs, agingMs, schedules, bounds',
+    'name, module, agents, supervision, budget, metaAgent, wakeGate, staggerMs, agingMs, schedules, bounds, retention',
   ],
   [
     'fleet.supervision',
@@ -179,6 +179,7 @@ test.each([
     'strategy, children, intensity, periodMs, backoff, suspendAboveShare, shutdownMs',
   ],
   ['fleet.supervision.backoff', 'base', fleetWith({ supervision: { backoff: { base: 3 } } }), 'baseMs, capMs'],
+  ['fleet.retention', 'doneMs', fleetWith({ retention: { doneMs: 60_000 } }), 'completedMs, failedMs, cancelledMs, deadMs'],
   ['fleet.bounds', 'fanout', fleetWith({ bounds: { fanout: 3 } }), 'unfinished, payloadBytes, fanOut, depth, operations, family'],
 ])('%s knows no field %s, and says which there are', (path, field, define, fields) => {
   const error = refusal(define);
@@ -316,6 +317,7 @@ describe('a complete plan', () => {
       agingMs: 60_000,
       schedules: {},
       bounds: { unfinished: 1_000_000, payloadBytes: 1_048_576, fanOut: 10_000, depth: 16, operations: 100_000, family: 100_000 },
+      retention: {},
     });
   });
 

@@ -12,9 +12,17 @@ import type { Day, Strike } from './world.ts';
 
 /**
  * Of budgets, the wake gate, boxes that are given up, and statecharts: none of them comes in a day. (What statecharts withdraw
- * is struck in `test/runtime/machine-approvals.test.ts`.)
+ * is struck in `test/runtime/machine-approvals.test.ts`, and what is forgotten in `test/runtime/retention.test.ts`.)
  */
-const OTHERS: readonly Command[] = ['takeBudget', 'returnBudget', 'registerIntents', 'withdrawIntents', 'unbox', 'withdrawApproval'];
+const OTHERS: readonly Command[] = [
+  'takeBudget',
+  'returnBudget',
+  'registerIntents',
+  'withdrawIntents',
+  'unbox',
+  'forget',
+  'withdrawApproval',
+];
 const POINTS = COMMIT_POINTS.filter((point) => !OTHERS.includes(point));
 
 /** A day on which every one of these commands comes. */

@@ -1,7 +1,7 @@
 /** Queue: how tasks come in, are claimed, and come back when their time is there. */
 import type { TaskRecord } from './record.ts';
 import type { Schedule } from './schedules.ts';
-import type { Held, NewTask, TaskStatus } from './task.ts';
+import type { EndedStatus, Held, NewTask, TaskStatus } from './task.ts';
 
 export type SubmitOutcome =
   | { readonly at: 'accepted' }
@@ -79,6 +79,21 @@ export interface KindLimits {
   readonly weights?: Readonly<Record<string, number>>;
 }
 
+/** What may be forgotten. */
+export interface ForgetCommand {
+  /** By status: up to when a task must have ended. Of a status that is not named all are kept. */
+  readonly endedByMs: Readonly<Partial<Record<EndedStatus, number>>>;
+  /** So many tasks are looked at, from where the last command stopped. At least 1. */
+  readonly limit: number;
+}
+
+export interface ForgetReply {
+  /** Tasks that are gone. */
+  readonly forgotten: number;
+  /** False: it has come to the last that can have ended by then, and the next command begins with the oldest again. */
+  readonly more: boolean;
+}
+
 /** Tasks on their way to a worker. */
 export interface QueueStore {
   submit(tasks: readonly NewTask[], nowMs: number): Promise<readonly SubmitOutcome[]>;
@@ -87,4 +102,10 @@ export interface QueueStore {
   sweep(nowMs: number): Promise<SweepReply>;
   /** What is in this box may be claimed by everybody again. On `open` every box is empty. */
   unbox(items: readonly { readonly kind: string; readonly box: string }[]): Promise<void>;
+  /**
+   * Deletes tasks that have ended, with all that is stored of them: whoever nobody asked for or sent, together with all that
+   * it asked for and sent, and they in turn; all of them at once, when each has ended by its time, or else none. An id that
+   * has been forgotten may be submitted again, as a new task, whose fences are greater than those of the one before.
+   */
+  forget(command: ForgetCommand): Promise<ForgetReply>;
 }

@@ -3,14 +3,17 @@
 /** Where a task is. The first five are unfinished, the last four terminal. */
 export type TaskStatus = 'queued' | 'leased' | 'running' | 'retrying' | 'parked' | 'completed' | 'failed' | 'cancelled' | 'dead';
 
+/** Those of a task that has ended. */
+export type EndedStatus = Extract<TaskStatus, 'completed' | 'failed' | 'cancelled' | 'dead'>;
+
 /** Whether a task in this status has ended. */
-export function isTerminal(status: TaskStatus): boolean {
+export function isTerminal(status: TaskStatus): status is EndedStatus {
   return status === 'completed' || status === 'failed' || status === 'cancelled' || status === 'dead';
 }
 
 /** A task as it is submitted. */
 export interface NewTask {
-  /** At most 512 characters. The same id is the same task, for ever. */
+  /** At most 512 characters. The same id is the same task, until it is forgotten. */
   readonly id: string;
   readonly kind: string;
   /** Version of the kind's code that this task was begun under. */

@@ -28,6 +28,7 @@ export class EngineCore {
     lost: 0,
     stolen: 0,
     spilled: 0,
+    forgotten: 0,
     restarts: 0,
     calls: 0,
     callRetries: 0,

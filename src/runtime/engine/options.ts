@@ -14,7 +14,7 @@ import type { FleetEvents } from '../events.ts';
 
 export interface EngineOptions {
   readonly topology: Topology;
-  /** The how-manieth opening of the store: what tells a worker's lives in stories from those in other processes. */
+  /** Grows with each opening of the store: what tells a worker's lives in stories from those in other processes. */
   readonly epoch: number;
   readonly store: Store;
   readonly host: Host;

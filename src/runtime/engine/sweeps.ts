@@ -6,6 +6,7 @@ import type { Run } from '../run.ts';
 import { refOf } from './core.ts';
 import type { EngineCore } from './core.ts';
 import type { Endings } from './endings.ts';
+import { Forgetting } from './forgetting.ts';
 
 /** The store is looked through for due and ready tasks at least so often: a notification is only a hint. */
 const SWEEP_MS = 1_000;
@@ -28,6 +29,7 @@ export class Sweeps {
   readonly #endings: Endings;
   readonly #lose: (lease: Lease) => void;
   readonly #letGo: (held: Held, why: 'cancelled' | 'paused') => void;
+  readonly #forgetting: Forgetting;
   /** Looked up with each sweep until it is sure what became of them. */
   readonly #doubts = new Map<string, Doubt>();
   #alarm: { readonly atMs: number; readonly cancel: () => void } | undefined;
@@ -41,6 +43,7 @@ export class Sweeps {
     this.#endings = endings;
     this.#lose = lose;
     this.#letGo = letGo;
+    this.#forgetting = new Forgetting(core);
   }
 
   sweep(): void {
@@ -64,6 +67,7 @@ export class Sweeps {
 
   close(): void {
     this.#alarm?.cancel();
+    this.#forgetting.close();
   }
 
   doubt({ id, fence }: Held, run: Run | undefined, told: boolean): void {
@@ -100,6 +104,7 @@ export class Sweeps {
     for (const { id, priority } of raised) this.#raise(core.leases.of(id), priority);
     for (const { id, fence, what } of noted) this.#letGo({ id, fence }, what === 'cancel' ? 'cancelled' : 'paused');
     if (schedules.length > 0) core.options.onSchedules?.(schedules);
+    if (this.#doubts.size === 0 && ended.length === 0) this.#forgetting.begin();
     this.#resolveDoubts();
     this.by(Math.min(nextAtMs ?? Infinity, core.nowMs() + SWEEP_MS));
   }
