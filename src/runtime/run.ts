@@ -31,7 +31,7 @@ import { checkQuality } from './payload.ts';
 import { ask, sent } from './run/ask.ts';
 import { call, hold } from './run/call.ts';
 import { PayloadInvalidError } from './errors.ts';
-import { VersionRefusedError } from './run/errors.ts';
+import { isDivergence, VersionRefusedError } from './run/errors.ts';
 import type { DroverError } from '../../actors/kernel/errors.ts';
 import { execute } from './run/execution.ts';
 import { Pending, waitingOf } from './run/operation.ts';
@@ -138,6 +138,16 @@ export class Run extends RunOperations implements Context {
     return true;
   }
 
+  /**
+   * The run has taken another way than those before it: the task is kept as it stands, for the code that brought what is
+   * remembered may come back. False: that is not what the error says; or it is being undone, and has to do without.
+   */
+  diverged(error: unknown): boolean {
+    if (!isDivergence(error) || this.undoing !== undefined) return false;
+    this.refuse(error);
+    return true;
+  }
+
   /** The agent's function has returned: `result` is its JSON. */
   returned(result: string): void {
     if (this.undoing !== undefined) return this.undoing.ended();
@@ -164,7 +174,7 @@ export class Run extends RunOperations implements Context {
     // It may well have thrown because it was told to stop: what it has in flight has its time all the same.
     if (this.lettingGo === 'cancelled') return this.parks.nowIfSafe();
     if (this.undoing !== undefined) this.undoing.ended(error);
-    else this.engine.rejected(this, error);
+    else if (!this.diverged(error)) this.engine.rejected(this, error);
   }
 
   end(outcome: SettledOutcome): void {

@@ -2,7 +2,7 @@
 import { describe, DroverError } from '../../../actors/kernel/errors.ts';
 import type { ErrorRecord } from '../../../actors/kernel/errors.ts';
 
-/** A run took another way than the run before it, so what is remembered does not fit. */
+/** A run took another way than the run before it, so what is remembered does not fit. The task is kept as it stands. */
 export class ReplayDivergedError extends DroverError {
   readonly code = 'DROVER_REPLAY_DIVERGED';
   readonly retryable = false;
@@ -21,6 +21,16 @@ export class ReplayDivergedError extends DroverError {
       `task ${id}: at ${place} an earlier run${under} ${remembered}; now came ${came}; what a run does must follow from its input and from ctx alone (no clock, random or outside state), operations side by side that may begin in another order need a { key }, and changed code needs another version of its kind`,
     );
     this.detail = detail;
+  }
+}
+
+/** Also of one that comes from a thread or a process, which is no instance of its class. */
+export function isDivergence(error: unknown): error is ReplayDivergedError {
+  try {
+    return (error as { readonly code?: unknown } | null | undefined)?.code === 'DROVER_REPLAY_DIVERGED';
+  } catch {
+    // What was thrown may be anything.
+    return false;
   }
 }
 

@@ -56,7 +56,8 @@ export class ReplayCheck {
     const answered = (isPutBack: boolean): void => {
       if (!run.done(guard)) return;
       if (isPutBack) attempt(begin, reject);
-      else reject(error);
+      // The run may make anything of it, but no other way of that.
+      else if (!run.diverged(error)) reject(error);
     };
     run.engine.requests.hasBeenPutBack(run, AsyncLocalStorage.bind(answered));
   }
