@@ -99,7 +99,10 @@ export interface AgentSpec<
    * together before it starts, or it waits, holding nothing. Default: nothing.
    */
   readonly writes?: readonly string[] | ((input: P) => readonly string[]);
-  /** What a run reads and nobody may write meanwhile. Readers do not exclude each other. Default: nothing. */
+  /**
+   * What a run reads and nobody may write meanwhile. Readers do not exclude each other. It holds for each run by itself: of
+   * what was read before a park or a crash see `ctx.state`. Default: nothing.
+   */
   readonly reads?: readonly string[] | ((input: P) => readonly string[]);
   /** When another run has what this one writes or reads: wait, or fail with `WriteConflictError`. Default `queue`. */
   readonly onConflict?: 'queue' | 'reject';

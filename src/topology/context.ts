@@ -64,7 +64,10 @@ export interface StateValue<T = unknown> {
 /**
  * Versioned rows that the tasks of a fleet share. A run writes only what its kind declares in `writes`;
  * while it runs nobody else does. Writes are committed with the task's completion, all of them or none,
- * fenced. A park gives the locks up: what was read before it may be stale then, and `set` says so.
+ * fenced. A park gives the locks up, and so does a run that is lost (a crash, a lease that ran out): what an earlier run has
+ * read is given as it was then, what is read for the first time as it is now, so the two need not belong together, and `set`
+ * refuses the version of a row that was changed meanwhile. What has to belong together lies in one row; or each row is named
+ * in `writes` and set as it was, which checks it.
  */
 export interface State {
   /**
