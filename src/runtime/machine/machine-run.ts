@@ -26,7 +26,9 @@ import { below, hasName, pathOf, sourcesOf } from './actors.ts';
 import { MachineActorError, MachineChangedError, MachineContextError, MachineStuckError } from './errors.ts';
 import { Inbox } from './inbox.ts';
 import { Invocation } from './invocation.ts';
-import { missingIn, notJsonIn, notJsonLater, placeOf } from './record.ts';
+import { inPresentNames } from './former-names.ts';
+import { lostDelay } from './after.ts';
+import { knownAs, missingIn, notJsonIn, notJsonLater, orphansIn, replacedIn } from './record.ts';
 import type { KeptInvocation, KeptSend, KeptSnapshot, MachineRecord } from './record.ts';
 import { Overdue } from './overdue.ts';
 import { MachineTimers } from './timers.ts';
@@ -38,10 +40,11 @@ const PLACE = 'machine';
 /** Runs a machine for the run that `ctx` is of. Resolves with its output; rejects with the error that it ends in. */
 export function runMachine(machine: AnyStateMachine, input: unknown, ctx: Context): Promise<unknown> {
   const run = runOf(ctx);
-  const record = recordOf(run);
+  const kept = recordOf(run);
+  const record = kept === undefined ? undefined : inPresentNames(machine, kept);
   // What operations have registered is undone wherever the machine was, and whatever has become of that.
   if (run.undoing !== undefined) return performAgain(run, machine, record);
-  const changed = record === undefined ? undefined : changeOf(run, machine, record.snapshot);
+  const changed = record === undefined ? undefined : changeOf(run, machine, record);
   if (changed !== undefined) {
     run.refuse(changed);
     return new Promise(() => {});
@@ -66,11 +69,21 @@ function recordOf(run: Run): MachineRecord | undefined {
 }
 
 /** Why the machine cannot go on where the task is; undefined: it can. */
-function changeOf(run: Run, machine: AnyStateMachine, snapshot: KeptSnapshot): MachineChangedError | undefined {
-  const missing = missingIn(machine, snapshot);
-  if (missing === undefined) return undefined;
-  const version = run.memory.recall(PLACE, '')?.version ?? run.claimed.version;
-  return new MachineChangedError({ id: run.task.id, machine: machine.id, missing, version });
+function changeOf(run: Run, machine: AnyStateMachine, record: MachineRecord): MachineChangedError | undefined {
+  const { snapshot, timers } = record;
+  const missing = missingIn(machine, snapshot) ?? replacedIn(machine, record);
+  if (missing !== undefined) return changedError(run, machine, missing);
+  const delay = lostDelay(machine, snapshot, timers);
+  return delay === undefined ? undefined : changedError(run, machine, `state with the delay ${delay}`);
+}
+
+function changedError(run: Run, machine: AnyStateMachine, missing: string): MachineChangedError {
+  return new MachineChangedError({ id: run.task.id, machine: machine.id, missing, version: versionOf(run) });
+}
+
+/** Of the code that has left the record. */
+function versionOf(run: Run): string {
+  return run.memory.recall(PLACE, '')?.version ?? run.claimed.version;
 }
 
 interface MachineRunOptions {
@@ -101,6 +114,12 @@ class MachineRun {
   /** The record that is safe. */
   #safe: string | undefined;
   #isSaving = false;
+  /** Where other code may have left the machine; undefined: this is the first run. */
+  readonly #restored: string | undefined;
+  /** Places of actors that the state where it was left has no more. */
+  readonly #orphans: readonly string[];
+  /** Something has happened to it in this run. */
+  #hasMoved = false;
   /** What is entered now was under way before. */
   #isRestoring = false;
   #isOver = false;
@@ -113,6 +132,8 @@ class MachineRun {
     this.#sends = [...(record?.sends ?? [])];
     this.#undoable = [...(record?.undoable ?? [])];
     this.#withdrawn = new Set(record?.withdrawn);
+    this.#restored = record === undefined ? undefined : JSON.stringify(record.snapshot.value);
+    this.#orphans = record === undefined ? [] : orphansIn(machine, record);
     this.#overdue = new Overdue({
       run,
       firstDueMs: () => this.#timers.firstDueMs,
@@ -190,7 +211,7 @@ class MachineRun {
   /** An operation has been entered: it begins when that is safe. */
   begin(self: AnyActorRef, { perform }: AnyOperation, input: unknown): void {
     const run = this.#run;
-    const place = placeOf(pathOf(self));
+    const place = knownAs(this.#options.record?.former, pathOf(self));
     if (!this.#isRestoring) this.#entries[place] = (this.#entries[place] ?? 0) + 1;
     const label = `${place}#${this.#entries[place] ?? 1}`;
     const onCompensate = (): void => {
@@ -250,6 +271,7 @@ class MachineRun {
   /** One thing happens to the machine. */
   #turn(act: () => void): void {
     if (this.#isOver || this.#run.over !== undefined) return;
+    this.#hasMoved = true;
     this.#whole(() => {
       this.#run.within(act);
       this.#settle();
@@ -309,7 +331,15 @@ class MachineRun {
     const odd = notJsonIn(snapshot) ?? notJsonLater(this.#timers.kept());
     if (odd !== undefined) throw new MachineContextError({ id, machine, path: odd.path }, odd.found);
     if (this.#active.size > 0 || this.#timers.size > 0 || this.#inbox.isAwaited(this.#root)) return;
-    throw new MachineStuckError({ id, machine, state: JSON.stringify(snapshot.value) });
+    const state = JSON.stringify(snapshot.value);
+    if (this.#isAsLeft(state)) throw changedError(this.#run, this.#options.machine, `way on from ${state}`);
+    throw new MachineStuckError({ id, machine, state });
+  }
+
+  /** It stands where other code has left it, which had a way on from there: no code leaves a machine where nothing could move it. */
+  #isAsLeft(state: string): boolean {
+    if (state !== this.#restored) return false;
+    return !this.#hasMoved || this.#orphans.length > 0 || versionOf(this.#run) !== this.#run.plan.version;
   }
 
   /** Remembers where the machine is, unless that is known, and then begins what was entered. One at a time: the last is what counts. */
@@ -348,6 +378,7 @@ class MachineRun {
       sends: this.#sends,
       undoable: this.#undoable,
       ...this.#approvals(),
+      ...this.#actors(),
     };
     // XState's own fields come back as XState wants them; what is the user's has been looked at.
     return textOf(record, `snapshot of ${this.#options.machine.id}`, this.#run.engine.maxBytes);
@@ -360,6 +391,21 @@ class MachineRun {
       ...(asking.length === 0 ? {} : { asked }),
       ...(this.#withdrawn.size === 0 ? {} : { withdrawn: [...this.#withdrawn] }),
     };
+  }
+
+  #actors(): Pick<MachineRecord, 'spawned' | 'former'> {
+    const former = this.#options.record?.former;
+    const spawned: string[] = [];
+    for (const ref of [this.#root, ...below(this.#root)]) {
+      const { children, _nodes: nodes } = ref.getSnapshot() as Partial<AnyMachineSnapshot>;
+      if (children === undefined || nodes === undefined) continue;
+      for (const id of Object.keys(children)) {
+        if (nodes.some(({ invoke }) => invoke.some((invoked) => invoked.id === id))) continue;
+        const place = knownAs(former, [...pathOf(ref), id]);
+        if (!this.#orphans.includes(place)) spawned.push(place);
+      }
+    }
+    return { ...(spawned.length === 0 ? {} : { spawned }), ...(former === undefined ? {} : { former }) };
   }
 
   #complete(output: unknown): void {
@@ -377,6 +423,7 @@ class MachineRun {
   #fail(error: unknown): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#options.reject(error);
+    if (error instanceof MachineChangedError) this.#run.refuse(error);
+    else this.#options.reject(error);
   }
 }

@@ -53,7 +53,13 @@ export interface MachineRecord extends KeptTaken {
   readonly withdrawn?: readonly string[];
   /** Have registered compensations: they are performed again when the task is undone. */
   readonly undoable: readonly KeptInvocation[];
+  /** The places of actors that no state invokes: they were spawned. Absent: there is none. */
+  readonly spawned?: readonly string[];
+  /** Places of actors that are called otherwise now, and under which place they are remembered. Absent: there is none. */
+  readonly former?: Readonly<Record<string, string>>;
 }
+
+export type StateNode = AnyStateMachine['root'];
 
 /** A machine's snapshot as XState persists it. */
 export type KeptSnapshot = Snapshot<unknown> & {
@@ -78,6 +84,75 @@ export function missingIn(machine: AnyStateMachine, { value, children, historyVa
     if (missing !== undefined) return missing;
   }
   return undefined;
+}
+
+/** An invocation of theirs that its state has no more, while it has another one that was not there; undefined: there is none. */
+export function replacedIn(machine: AnyStateMachine, record: MachineRecord): string | undefined {
+  return unclaimed(machine, record).find(({ isReplaced }) => isReplaced)?.actor;
+}
+
+/** The places of actors that were invoked, and that no state invokes any more: nobody hears of their ends. */
+export function orphansIn(machine: AnyStateMachine, record: MachineRecord): readonly string[] {
+  return unclaimed(machine, record).map(({ place }) => place);
+}
+
+interface Unclaimed {
+  readonly place: string;
+  readonly actor: string;
+  readonly isReplaced: boolean;
+}
+
+function unclaimed(machine: AnyStateMachine, { snapshot, spawned = [], former }: MachineRecord): readonly Unclaimed[] {
+  const found: Unclaimed[] = [];
+  const look = (within: AnyStateMachine, { value, children }: KeptSnapshot, path: ActorPath): void => {
+    const invoked = [...activeNodes(within.root, value)].flatMap(({ invoke }) => invoke.map(({ id }) => id));
+    const isReplaced = invoked.some((id) => !Object.hasOwn(children, id));
+    for (const [id, { src, snapshot: child }] of Object.entries(children)) {
+      if (child.status !== 'active') continue;
+      const place = knownAs(former, [...path, id]);
+      if (!invoked.includes(id) && !spawned.includes(place)) found.push({ place, actor: `invocation ${id} (${src})`, isReplaced });
+      const logic = logicOf(within, src);
+      if (isMachine(logic)) look(logic, child as KeptSnapshot, [...path, id]);
+    }
+  };
+  look(machine, snapshot, []);
+  return found;
+}
+
+/** The states that a machine is in, as far as it has them. */
+export function* activeNodes(node: StateNode, value: KeptValue): Iterable<StateNode> {
+  yield node;
+  for (const [name, deeper] of Object.entries(typeof value === 'string' ? { [value]: {} } : value)) {
+    const state = node.states[name];
+    if (state !== undefined) yield* activeNodes(state, deeper);
+  }
+}
+
+/** The states that the machine at a place is in; none: nobody is there, or no machine. */
+export function activeAt(machine: AnyStateMachine, snapshot: KeptSnapshot, path: ActorPath): readonly StateNode[] {
+  let within: unknown = machine;
+  let at: KeptSnapshot | undefined = snapshot;
+  for (const id of path) {
+    const child: KeptSnapshot['children'][string] | undefined = at?.children?.[id];
+    within = child === undefined || !isMachine(within) ? undefined : logicOf(within, child.src);
+    at = child?.snapshot as KeptSnapshot | undefined;
+  }
+  return isMachine(within) && at !== undefined ? [...activeNodes(within.root, at.value)] : [];
+}
+
+/**
+ * The state of that id, or the one that it is the id of in a machine that has got another id since: it ends with its path. Of
+ * two that it may be the one with the longer path; the machine itself where it is no other.
+ */
+export function stateNamed(nodes: readonly StateNode[], id: string): StateNode | undefined {
+  let found: StateNode | undefined;
+  for (const node of nodes) {
+    if (node.id === id) return node;
+    const { path } = node;
+    const isIt = path.length === 0 ? !id.startsWith(`${node.id}.`) : id.endsWith(`.${path.join('.')}`);
+    if (isIt && path.length >= (found?.path.length ?? 0)) found = node;
+  }
+  return found;
 }
 
 function missingState(node: AnyStateMachine['root'], value: KeptValue): string | undefined {
@@ -139,7 +214,7 @@ function* activeIn(
 ): Iterable<KeptInvocation> {
   for (const [id, { src, snapshot: child }] of Object.entries(snapshot.children)) {
     const sources = [...names, src];
-    const place = placeOf([...path, id]);
+    const place = knownAs(record.former, [...path, id]);
     const logic = logicAt(machine, sources);
     if (child.status !== 'active') continue;
     if (isMachine(logic)) yield* activeIn(machine, record, child as KeptSnapshot, [...path, id], sources);
@@ -150,4 +225,15 @@ function* activeIn(
 /** Where an actor is, as one text. No `/` of an id is taken for one between two. */
 export function placeOf(path: ActorPath): string {
   return path.map((id) => encodeURIComponent(id)).join('/');
+}
+
+/** Under which place what an actor brings is remembered: that which it had first, whatever it is called now. */
+export function knownAs(former: MachineRecord['former'], path: ActorPath): string {
+  let place = '';
+  for (const id of path) {
+    const own = placeOf([id]);
+    place = place === '' ? own : `${place}/${own}`;
+    place = former?.[place] ?? place;
+  }
+  return place;
 }

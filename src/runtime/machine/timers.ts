@@ -9,7 +9,6 @@ import { PayloadInvalidError } from '../errors.ts';
 import { Pending } from '../run/operation.ts';
 import { LONGEST_SLEEP_MS } from '../run/waits.ts';
 import { actorAt, pathOf } from './actors.ts';
-import { presentDelays } from './after.ts';
 import type { KeptTimer } from './record.ts';
 
 interface Timer extends Pick<KeptTimer, 'id' | 'event' | 'dueMs'> {
@@ -84,7 +83,7 @@ export class MachineTimers {
 
   /** Sets those that were kept. What is overdue comes at once, in the order in which it was due. */
   restore(root: AnyActorRef, kept: readonly KeptTimer[]): void {
-    for (const { source, target, ...timer } of presentDelays(root, kept).toSorted((a, b) => a.dueMs - b.dueMs)) {
+    for (const { source, target, ...timer } of kept.toSorted((a, b) => a.dueMs - b.dueMs)) {
       const from = actorAt(root, source);
       const to = actorAt(root, target);
       if (from !== undefined && to !== undefined) this.#set({ ...timer, source: from, target: to });
