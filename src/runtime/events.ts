@@ -54,7 +54,7 @@ export interface FleetEvents {
   /**
    * It was begun under other code, and its kind goes on over what that has brought (`onVersionChange: 'replay'`): code of
    * version `version` has not come by `places`, which version `of` has brought, by the time that it has done something new of
-   * that sort for the first time (`did`: its place), or has completed (null). What has only got another name is done twice.
+   * that sort for the first time (`did`: its place), or has completed (null), or that operation of its statechart has. What has only got another name is done twice.
    */
   'task.left-aside': (
     event: TaskRef & {

@@ -235,3 +235,43 @@ describe('what has no place in the present machine is kept as it stands', () => 
     expect(done).toContain('undone');
   });
 });
+
+describe('a step of an operation that is under way', () => {
+  /** What is told under a second version, whose operation makes `steps` after those of the first have been made. */
+  async function told(bed: Testbed, steps: readonly string[], isLeft = false) {
+    const done: string[] = [];
+    const shape = (names: readonly string[]) => {
+      const rests = operation(async (_input: unknown, ctx) => {
+        for (const name of names) await ctx.step(name, () => void done.push(name));
+        await ctx.sleep(60_000);
+      });
+      const wait = { invoke: { src: 'rests', onDone: 'end' }, ...(isLeft ? { after: { 40_000: 'end' } } : {}) };
+      const before = { invoke: { src: 'begins', onDone: 'wait' } };
+      const begins = operation(async (_input: unknown, ctx) => ctx.step('charge', () => 'of a state that has been left'));
+      return made({ id: 'm', initial: 'before', states: { before, wait, end } }, { rests, begins });
+    };
+    const next = await deployed(bed, shape(['charge', 'mail']), shape(steps));
+    const heard = bed.record(next, 'task.left-aside');
+    await bed.advance(120_000);
+    expect(await next.task('o')).toMatchObject({ status: 'completed' });
+    return { heard, done };
+  }
+
+  test('that has got another name is made twice, and that is told', async () => {
+    await using bed = new Testbed();
+    const { heard, done } = await told(bed, ['charge card', 'mail']);
+    expect(done).toEqual(['charge', 'mail', 'charge card']);
+    const ref = { id: 'o', kind: 'work', version: '2', of: '1' };
+    expect(heard).toMatchObject([
+      { ...ref, places: ['step:charge/0.m.wait#1', 'step:mail/0.m.wait#1'], did: 'step:charge card/0.m.wait#1' },
+      { ...ref, places: ['step:charge/0.m.wait#1'], did: null },
+    ]);
+  });
+
+  test('that is come by is not told, nor what a state that is left leaves', async () => {
+    await using bed = new Testbed();
+    expect((await told(bed, ['charge', 'mail', 'receipt'])).heard).toEqual([]);
+    await using other = new Testbed();
+    expect((await told(other, [], true)).heard).toEqual([]);
+  });
+});

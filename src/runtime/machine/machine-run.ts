@@ -28,7 +28,7 @@ import { Inbox } from './inbox.ts';
 import { Invocation } from './invocation.ts';
 import { inPresentNames } from './former-names.ts';
 import { lostDelay } from './after.ts';
-import { knownAs, missingIn, notJsonIn, notJsonLater, orphansIn, replacedIn } from './record.ts';
+import { knownAs, missingIn, notJsonIn, notJsonLater, orphansIn, replacedIn, underWay } from './record.ts';
 import type { KeptInvocation, KeptSend, KeptSnapshot, MachineRecord } from './record.ts';
 import { Overdue } from './overdue.ts';
 import { MachineTimers } from './timers.ts';
@@ -48,6 +48,10 @@ export function runMachine(machine: AnyStateMachine, input: unknown, ctx: Contex
   if (changed !== undefined) {
     run.refuse(changed);
     return new Promise(() => {});
+  }
+  if (record !== undefined) {
+    const labels = Array.from(underWay(machine, record), ({ label }) => label);
+    run.memory.performs(labels, run.plan.onVersionChange);
   }
   return new Promise((resolve, reject) => new MachineRun({ run, machine, record, input, resolve, reject }).start());
 }
@@ -240,8 +244,12 @@ class MachineRun {
         (output) => {
           const forgotten = invocation.begins.failureOf(run.task.id);
           if (forgotten !== undefined) return end({ type: 'operation.failed', error: forgotten } as { readonly type: string });
-          // What was given up sends nothing.
-          if (this.#active.get(self) === invocation) this.#sends.push(...invocation.sends);
+          // What was given up sends nothing, and need not come by anything.
+          if (this.#active.get(self) === invocation) {
+            this.#sends.push(...invocation.sends);
+            const leftAside = run.memory.leftAsideOf(label);
+            if (leftAside !== undefined) run.engine.leftAside(run, leftAside, leftAside.atEnd(), null);
+          }
           end({ type: 'operation.done', output } as { readonly type: string });
         },
         (error: unknown) => end({ type: 'operation.failed', error } as { readonly type: string }),

@@ -30,7 +30,7 @@ export function remember(run: RunOperations, operation: RunOperation | undefined
   const { id, fence } = run.task;
   const { version } = run.memory;
   const whole: RememberItem = version === undefined ? { id, fence, ...item } : { id, fence, ...item, version };
-  const { leftAside } = run.memory;
+  const leftAside = run.memory.leftAsideAt(item.place);
   if (leftAside !== undefined) run.engine.leftAside(run, leftAside, leftAside.atNew(item.place), item.place);
   run.engine.requests.remember(whole, new Keeping(run, operation, kept));
 }

@@ -64,6 +64,8 @@ export class RunMemory {
   #found: Set<string> | undefined;
   /** What another version has brought; undefined: nothing, or it does not matter. */
   readonly leftAside: LeftAside | undefined;
+  /** The same of the operations of a statechart that are under way, by their labels. */
+  #leftAsideOf: Map<string, LeftAside> | undefined;
 
   constructor(plan: KindPlan, { id, version }: Pick<ClaimedTask, 'id' | 'version'>, known: Known) {
     const { memory, children, events } = known;
@@ -213,9 +215,33 @@ export class RunMemory {
     return this.#left !== undefined && !isKeyed(place);
   }
 
+  /** A statechart is restored where it was: of what another version has brought it comes by that of these operations. */
+  performs(labels: readonly string[], onVersionChange: KindPlan['onVersionChange']): void {
+    if (onVersionChange !== 'replay' || this.#items === undefined) return;
+    const items = [...this.#items.values()];
+    const found = labels.flatMap((label) => {
+      const own = items.filter(({ place }) => place.endsWith(`/${label}`));
+      const left = LeftAside.of(own, this.#begun, this.version ?? this.#begun, (place) => this.#plain(place, true));
+      return left === undefined ? [] : [[label, left] as const];
+    });
+    if (found.length > 0) this.#leftAsideOf = new Map(found);
+  }
+
+  /** Of the operation with that label. */
+  leftAsideOf(label: string): LeftAside | undefined {
+    return this.#leftAsideOf?.get(label);
+  }
+
+  /** That which the place is of: the run's, or that of an operation of its statechart. */
+  leftAsideAt(place: string): LeftAside | undefined {
+    if (this.#leftAsideOf === undefined) return this.leftAside;
+    for (const [label, left] of this.#leftAsideOf) if (place.endsWith(`/${label}`)) return left;
+    return undefined;
+  }
+
   /** The run has come by that place. */
   passed(place: string): void {
-    this.leftAside?.passed(place);
+    this.leftAsideAt(place)?.passed(place);
     if (this.#left?.delete(place) === true && this.#left.size === 0) this.forgive();
   }
 
