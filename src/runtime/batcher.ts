@@ -4,6 +4,9 @@
  *
  * A command that fails retryably is sent again, with backoff, until the batcher closes: every
  * command of the store may be. One that fails for good is given to `onFatal` and not sent again.
+ *
+ * Who throws at his reply is told that as his error; who takes none, or throws at that too, leaves something half done: the
+ * fleet cannot go on. The others of his batch are told all the same, so that nobody is left hanging.
  */
 import type { Host } from '../../actors/host/host.ts';
 import type { Random } from '../../actors/kernel/random.ts';
@@ -77,7 +80,7 @@ export class Batcher<Item, Reply> {
     this.#underWay += 1;
     this.#command(batch.items).then(
       (replies) => {
-        for (let at = 0; at < replies.length; at += 1) batch.from[at]!.replied(replies[at]!);
+        for (let at = 0; at < replies.length; at += 1) this.#reply(batch.from[at]!, replies[at]!);
         this.#arrived();
       },
       (error: unknown) => {
@@ -87,12 +90,29 @@ export class Batcher<Item, Reply> {
     );
   }
 
+  #reply(from: Requester<Reply>, reply: Reply): void {
+    try {
+      from.replied(reply);
+    } catch (error) {
+      if (from.failed === undefined) this.#options.onFatal(error);
+      else this.#refuse(from, error);
+    }
+  }
+
+  #refuse(from: Requester<Reply>, error: unknown): void {
+    try {
+      from.failed!(error);
+    } catch (thrown) {
+      this.#options.onFatal(thrown);
+    }
+  }
+
   #failed(batch: Batch<Item, Reply>, tries: number, error: unknown): void {
     const again = emptyBatch<Item, Reply>();
     for (let at = 0; at < batch.items.length; at += 1) {
       const from = batch.from[at]!;
       if (from.failed !== undefined) {
-        from.failed(error);
+        this.#refuse(from, error);
         continue;
       }
       again.items.push(batch.items[at]!);

@@ -50,12 +50,15 @@ export class PayloadTooLargeError extends DroverError {
   }
 }
 
-/** What was stored as JSON is none any more: somebody else has written to the store. */
+/** What was stored as JSON is none any more: somebody else has written to the store. A task whose run reads it is kept as it stands. */
 export class PayloadUnreadableError extends DroverError {
   readonly code = 'DROVER_PAYLOAD_UNREADABLE';
   readonly retryable = false;
   constructor(options: ErrorOptions) {
-    super('what is stored here is no JSON any more: the store is damaged; keep a copy of its files, then restore a backup', options);
+    super(
+      'what is stored here is no JSON any more: somebody else has written it; keep a copy of the files, then mend it, or restore a backup',
+      options,
+    );
   }
 }
 

@@ -101,14 +101,10 @@ export class TaskHandle<Out = unknown, E extends EventMap = EventMap> {
 
   #settle(task: ChildRecord): void {
     const { id, kind } = this;
-    if (task.status === 'completed') this.#resolveWith(task.result);
-    else if (task.status === 'cancelled') void this.#rejectCancelled();
-    else this.#reject?.(new TaskFailedError({ id, kind, status: task.status, error: readErrorRecord(task.error) }));
-  }
-
-  #resolveWith(result: string | null): void {
     try {
-      this.#resolve?.(decode(result) as never);
+      if (task.status === 'completed') this.#resolve?.(decode(task.result) as never);
+      else if (task.status === 'cancelled') void this.#rejectCancelled();
+      else this.#reject?.(new TaskFailedError({ id, kind, status: task.status, error: readErrorRecord(task.error) }));
     } catch (unreadable) {
       this.#reject?.(unreadable);
     }

@@ -30,7 +30,7 @@ import type { RunEngine } from './engine.ts';
 import { checkQuality } from './payload.ts';
 import { ask, sent } from './run/ask.ts';
 import { call, hold } from './run/call.ts';
-import { PayloadInvalidError } from './errors.ts';
+import { PayloadInvalidError, PayloadUnreadableError } from './errors.ts';
 import { isDivergence, VersionRefusedError } from './run/errors.ts';
 import type { DroverError } from '../../actors/kernel/errors.ts';
 import { execute } from './run/execution.ts';
@@ -129,11 +129,13 @@ export class Run extends RunOperations implements Context {
   }
 
   /**
-   * Something that is stored does not fit a schema of the present code: the task is kept as it stands until one is back that
-   * it fits. False: that is not what the error says; or it is being undone, and has to do without.
+   * Something that is stored does not fit a schema of the present code, or is no JSON any more: the task is kept as it stands
+   * until one is back that it fits, or the text is. False: that is not what the error says; or it is being undone, and has to
+   * do without.
    */
   misfits(error: unknown): boolean {
-    if (!(error instanceof PayloadInvalidError) || this.undoing !== undefined) return false;
+    const isMisfit = error instanceof PayloadInvalidError || error instanceof PayloadUnreadableError;
+    if (!isMisfit || this.undoing !== undefined) return false;
     this.refuse(error);
     return true;
   }
@@ -146,6 +148,11 @@ export class Run extends RunOperations implements Context {
     if (!isDivergence(error) || this.undoing !== undefined) return false;
     this.refuse(error);
     return true;
+  }
+
+  /** As `misfits`, where what the run itself gives may be refused too. */
+  cannotRead(error: unknown): boolean {
+    return error instanceof PayloadUnreadableError && this.misfits(error);
   }
 
   /** The agent's function has returned: `result` is its JSON. */

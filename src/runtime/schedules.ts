@@ -202,7 +202,7 @@ export class Schedules {
     return turns.map((turn) => {
       const [task] = turn.firing.tasks;
       const taken = task === undefined ? undefined : there.get(task.id);
-      if (taken === undefined || (taken.kind === turn.kind && sameJson(taken.input, task!.input))) return turn;
+      if (taken === undefined || (taken.kind === turn.kind && isSameInput(taken.input, task!.input))) return turn;
       const facts = { schedule: turn.schedule, id: taken.id, kind: taken.kind };
       this.#options.log.error(facts, 'a schedule made no task: another kind, or another input, was submitted under the id of its turn');
       return { ...turn, why: 'taken', firing: { ...turn.firing, tasks: [] } };
@@ -300,6 +300,15 @@ function rowInPlaceOf(
 
 function isSame(kept: Kept | undefined, by: Kept['by'], plan: SchedulePlan): boolean {
   return kept?.by === by && sameJson(JSON.stringify(kept.plan), JSON.stringify(plan));
+}
+
+/** What is no JSON any more is another input. */
+function isSameInput(stored: string, given: string): boolean {
+  try {
+    return sameJson(stored, given);
+  } catch {
+    return false;
+  }
 }
 
 /** There is a turn before the next one: the clock was ahead when that was computed, and has been set back. */

@@ -4,6 +4,7 @@ import type { ErrorRecord } from '../../actors/kernel/errors.ts';
 import { CallError } from '../admission/call-errors.ts';
 import { fromWire, toWire } from '../isolation/wire.ts';
 import { ChildFailedError } from './errors.ts';
+import { decode } from './payload.ts';
 import { WaitTimeoutError } from './run/errors.ts';
 
 export function writeErrorRecord(error: unknown): string {
@@ -11,7 +12,7 @@ export function writeErrorRecord(error: unknown): string {
 }
 
 export function readErrorRecord(text: string | null): ErrorRecord | null {
-  return text === null ? null : (JSON.parse(text) as ErrorRecord);
+  return text === null ? null : (decode(text) as ErrorRecord);
 }
 
 /** Facts beyond this are left out: the record says the rest. */
@@ -32,7 +33,7 @@ const KNOWN = new Map<unknown, object>([
 ]);
 
 export function readFailure(text: string): Error {
-  const error = fromWire(JSON.parse(text) as Parameters<typeof fromWire>[0]);
+  const error = fromWire(decode(text) as Parameters<typeof fromWire>[0]);
   const known = KNOWN.get((error as { readonly code?: unknown }).code);
   if (known === undefined) return error;
   // Its prototype says it.

@@ -125,3 +125,42 @@ test('a command that fails for good is told once, and not sent again', async () 
   expect(heard).toEqual({ retries: [], fatal: [fatal] });
   await batcher.idle();
 });
+
+describe('who throws at his reply', () => {
+  const thrown = new Error('a defect');
+  const throwing = {
+    replied: (): never => {
+      throw thrown;
+    },
+  };
+
+  test('is told that as his error; the others of his batch are told all the same', async () => {
+    const { batcher, replies, failures, heard, impatient, patient } = doubling();
+    batcher.add(1, patient);
+    batcher.add(2, { ...impatient, ...throwing });
+    batcher.add(3, patient);
+    await batcher.idle();
+    expect(replies).toEqual([2, 6]);
+    expect(failures).toEqual([thrown]);
+    expect(heard.fatal).toEqual([]);
+  });
+
+  test('and takes no error, or throws at that too, stops the fleet: nobody is left hanging', async () => {
+    const { batcher, replies, heard, patient } = doubling();
+    batcher.add(1, throwing);
+    batcher.add(2, { ...throwing, failed: throwing.replied });
+    batcher.add(3, patient);
+    await batcher.idle();
+    expect(replies).toEqual([6]);
+    expect(heard.fatal).toEqual([thrown, thrown]);
+  });
+
+  test('at the error of the command does not keep it from the others', async () => {
+    const { batcher, failures, heard, impatient } = doubling(() => passing);
+    batcher.add(1, { ...impatient, failed: throwing.replied });
+    batcher.add(2, impatient);
+    await batcher.idle();
+    expect(failures).toEqual([passing]);
+    expect(heard.fatal).toEqual([thrown]);
+  });
+});

@@ -77,7 +77,9 @@ type RunPart = Pick<
   | 'locks'
   | 'mayAct'
   | 'mayRepeat'
+  | 'cannotRead'
   | 'misfits'
+  | 'read'
   | 'note'
   | 'noteAsked'
   | 'offspring'
@@ -363,6 +365,14 @@ export class Invocation implements Context, RunPart {
 
   misfits(error: unknown): boolean {
     return this.#run.misfits(error);
+  }
+
+  cannotRead(error: unknown): boolean {
+    return this.#run.cannotRead(error);
+  }
+
+  read(act: () => void, reject: Settle): void {
+    this.#run.read(act, reject);
   }
 
   within<T>(act: () => T): T {

@@ -40,7 +40,14 @@ const PLACE = 'machine';
 /** Runs a machine for the run that `ctx` is of. Resolves with its output; rejects with the error that it ends in. */
 export function runMachine(machine: AnyStateMachine, input: unknown, ctx: Context): Promise<unknown> {
   const run = runOf(ctx);
-  const kept = recordOf(run);
+  let kept: MachineRecord | undefined;
+  try {
+    kept = recordOf(run);
+  } catch (error) {
+    // What is no JSON any more is kept as it stands.
+    if (run.misfits(error)) return new Promise(() => {});
+    throw error;
+  }
   const record = kept === undefined ? undefined : inPresentNames(machine, kept);
   // What operations have registered is undone wherever the machine was, and whatever has become of that.
   if (run.undoing !== undefined) return performAgain(run, machine, record);

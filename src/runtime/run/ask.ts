@@ -46,16 +46,14 @@ export function ask(run: Run, kind: string, input: unknown, options: AskOptions,
 
 /** `wasThere`: it has been brought before this run. */
 function giveAnswer(run: Run, kind: string, result: string | null, wasThere: boolean, resolve: Settle, reject: Settle): void {
-  // Who is undone goes the way that was gone with it.
-  if (run.undoing !== undefined) return resolve(decode(result));
-  try {
+  run.read(() => {
+    // Who is undone goes the way that was gone with it.
+    if (run.undoing !== undefined) return resolve(decode(result));
     const plan = run.engine.planOf(kind);
     const answer = wasThere ? answerOf(plan, result) : decode(result);
     checkContract(plan, (run.plan.agent.spec.asks as Readonly<Record<string, AnyContract>>)[kind], answer);
     resolve(answer);
-  } catch (error) {
-    if (!run.misfits(error)) reject(error);
-  }
+  }, reject);
 }
 
 /** Given to the store with the completion of the task. `sends`: how many are already. */
@@ -119,8 +117,11 @@ class Asked {
       case 'known': {
         const { id, kind, input, status, result, error, parentId } = outcome.task;
         if (parentId !== run.task.id) return this.#fail(this.#taken(kind));
-        const isSame = kind === this.#child.kind && sameJson(input, this.#child.input);
-        return isSame ? this.#know({ id, place: this.#place, status, result, error }) : this.#diverged(kind, input);
+        return run.read(() => {
+          const isSame = kind === this.#child.kind && sameJson(input, this.#child.input);
+          if (isSame) this.#know({ id, place: this.#place, status, result, error });
+          else this.#diverged(kind, input);
+        }, this.#reject);
       }
     }
   }

@@ -270,7 +270,7 @@ export abstract class RunOperations {
       if (watchdog === undefined) begin(resolve, reject);
       else watchdog.outside(() => begin(resolve, reject));
     } catch (error) {
-      reject(error);
+      if (!(this as unknown as Run).cannotRead(error)) reject(error);
     }
     return promise as Promise<T>;
   }
@@ -333,12 +333,23 @@ export abstract class RunOperations {
   /** What an earlier run has brought. */
   give({ place, value, hash, failed }: Remembered, resolve: Settle, reject: Settle): void {
     const failure = failureIn(value);
-    if (failure === undefined) return this.inOrder(hash, () => resolve(decode(value)));
-    this.inOrder(hash, () => {
-      const error = readFailure(failure);
-      if (failed === true) this.failures.given({ place, error, isFound: true }, this.#operations);
-      reject(error);
-    });
+    if (failure === undefined) return this.inOrder(hash, () => this.read(() => resolve(decode(value)), reject));
+    this.inOrder(hash, () =>
+      this.read(() => {
+        const error = readFailure(failure);
+        if (failed === true) this.failures.given({ place, error, isFound: true }, this.#operations);
+        reject(error);
+      }, reject),
+    );
+  }
+
+  /** Reads what is stored: a task of which that is no JSON any more is kept as it stands. */
+  read(act: () => void, reject: Settle): void {
+    try {
+      act();
+    } catch (error) {
+      if (!(this as unknown as Run).misfits(error)) reject(error);
+    }
   }
 
   /** Does it at once, or where it was remembered beside others when its turn has come. */

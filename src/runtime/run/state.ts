@@ -35,7 +35,7 @@ export class RunState implements State {
 
   get<T = unknown>(key: string): Promise<StateValue<T> | undefined> {
     const run = this.#run;
-    return run.operate('state.get', key, (resolve) => {
+    return run.operate('state.get', key, (resolve, reject) => {
       this.#check('state.get', key);
       const place = this.#next(`state:${key}`);
       run.memory.passed(place);
@@ -44,7 +44,8 @@ export class RunState implements State {
       // Also in a run that is undone, and also when it is not remembered: a retry has forgotten it. To read changes nothing.
       const operation = run.opened(new Pending());
       run.engine.requests.readState(run, key, run.memory.stored(place), (row) => {
-        if (run.done(operation)) resolve(row === null ? undefined : { value: decode(row.value), version: row.version });
+        if (run.done(operation))
+          run.read(() => resolve(row === null ? undefined : { value: decode(row.value), version: row.version }), reject);
       });
     });
   }
@@ -148,7 +149,7 @@ export class RunState implements State {
       try {
         found(row);
       } catch (error) {
-        reject(error);
+        if (!run.cannotRead(error)) reject(error);
       }
     });
   }

@@ -140,7 +140,7 @@ export class EventWait extends Pending {
     const known = run.memory.recall(place, hash);
     if (known !== undefined) {
       if (failureIn(known.value) !== undefined) return run.give(known, reject, reject);
-      return run.inOrder(known.hash, () => this.#give((decode(known.value) as Taken).value));
+      return run.inOrder(known.hash, () => run.read(() => this.#give((decode(known.value) as Taken).value), reject));
     }
     if (!run.mayAct(reject)) return;
     // A word that was given to another question is no answer to this one.
@@ -264,11 +264,8 @@ export class EventWait extends Pending {
   }
 
   #give(value: string): void {
-    try {
-      this.#options.taken(value);
-    } catch (error) {
-      if (!this.#run.misfits(error)) this.#options.reject(error);
-    }
+    const { taken, reject } = this.#options;
+    this.#run.read(() => taken(value), reject);
   }
 }
 
