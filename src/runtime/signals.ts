@@ -90,7 +90,8 @@ export class Signals {
     const schema = (plan.agent.spec.events as Readonly<Record<string, Schema>>)[name];
     parse(schema, payload, what);
     const value = encode(payload, what, topology.bounds.payloadBytes);
-    if (isTerminal(status)) throw new TaskEndedError(id, status);
+    // What it was told under a key before it ended it may be told once more.
+    if (key === undefined && isTerminal(status)) throw new TaskEndedError(id, status);
     const nowMs = engine.nowMs();
     const { outcomes, ready } = await store.signal([{ id, name, value, ...(key === undefined ? {} : { key }) }], nowMs);
     const outcome = outcomes[0]!;

@@ -15,7 +15,7 @@ export interface MemoryApproval {
 
 /** Of one task. */
 export class MemoryTold {
-  readonly #events: TaskEvent[] = [];
+  #events: TaskEvent[] = [];
   readonly #counts = new Map<string, number>();
   /** By name and key: the values of those that had one. */
   readonly #keyed = new Map<string, Map<string, string>>();
@@ -50,6 +50,14 @@ export class MemoryTold {
       else keyed.set(key, value);
     }
     return n;
+  }
+
+  /** Its task is run no more: only what came under a key may come once more. True: nothing did. */
+  forget(): boolean {
+    this.#events = [];
+    this.#counts.clear();
+    this.approvals.clear();
+    return this.#keyed.size === 0;
   }
 
   /** What was asked before stays as it was. */

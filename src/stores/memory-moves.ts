@@ -290,7 +290,7 @@ export class MemoryMoves {
     }
     if (undone || status === 'completed') {
       task.remembered = undefined;
-      if (more !== undefined) more.told = undefined;
+      if (more?.told?.forget() === true) more.told = undefined;
     }
     if (this.waits.size > 0) {
       for (const [parent, arrival] of this.waits.childEnded(task.id, nowMs)) this.arrived(parent, arrival, nowMs);

@@ -22,9 +22,10 @@ export function signal(moves: MemoryMoves, items: readonly Signal[], nowMs: numb
   const outcomes = items.map(({ id, name, value, key }): SignalOutcome => {
     const task = moves.byId.get(id);
     if (task === undefined) return UNKNOWN;
-    if (isTerminal(task.status)) return ended(task);
+    // Who tells an ended task once more is told that it knows.
     const known = key === undefined ? undefined : task.more?.told?.valueOf(name, key);
     if (known !== undefined) return { at: 'known', value: known };
+    if (isTerminal(task.status)) return ended(task);
     return tellOf(moves, task, { name, value, ...(key === undefined ? {} : { key }) }, nowMs);
   });
   return { outcomes, ready: moves.takeReady() };

@@ -101,9 +101,11 @@ export class SqliteEvents {
     decision?: string,
   ): SignalOutcome {
     const { sql, held, story } = this.#known;
-    if (status >= FIRST_TERMINAL) return { at: 'ended', status: statusOf(status) };
-    const known = key === undefined ? undefined : (sql.toldWith.get(seq, name, key) as unknown as [string] | undefined);
+    // Who tells an ended task once more is told that it knows; a decision is one of a task that has not ended.
+    const isTold = key !== undefined && (decision === undefined || status < FIRST_TERMINAL);
+    const known = isTold ? (sql.toldWith.get(seq, name, key) as unknown as [string] | undefined) : undefined;
     if (known !== undefined) return { at: 'known', value: known[0] };
+    if (status >= FIRST_TERMINAL) return { at: 'ended', status: statusOf(status) };
     const [at] = sql.told.get(seq) as unknown as [number];
     if (at >= MOST_EVENTS) return { at: 'full', limit: MOST_EVENTS };
     const [n] = sql.toldOf.get(seq, name) as unknown as [number];

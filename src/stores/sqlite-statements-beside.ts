@@ -50,7 +50,8 @@ export function prepareBesideStatements(db: DatabaseSync, rows: PrepareRows) {
     toldWith: rows('select value from event where task = ? and name = ? and key = ?'),
     hasEvent: rows('select exists (select 1 from event where task = ? and name = ? and n = ?)'),
     events: new RowsStatement(db, '?', (seqs) => `select task, name, n, value from event where task in (${seqs}) order by task, at`),
-    forgetEvents: new RowsStatement(db, '?', (seqs) => `delete from event where task in (${seqs})`),
+    // What came under a key may come once more.
+    forgetEvents: new RowsStatement(db, '?', (seqs) => `delete from event where key is null and task in (${seqs})`),
     addEventWait: db.prepare('insert into event_wait values (?, ?, ?, ?) on conflict do update set fence = excluded.fence'),
     anyEventWait: rows('select exists (select 1 from event_wait)'),
     takeEventWait: rows('delete from event_wait where task = ? and name = ? and n = ? returning fence'),

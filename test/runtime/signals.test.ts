@@ -89,6 +89,18 @@ describe('an event from outside', () => {
     expect(await refusal('first', 'paid', { cents: 1 })).toMatchObject({ code: 'DROVER_TASK_ENDED', detail: { status: 'completed' } });
   });
 
+  test('comes once more under its key when the task has completed, and is known: only another payload is refused', async () => {
+    await using bed = new Testbed();
+    const fleet = await bed.start({ agents: { waiting } });
+    const handle = await bed.drive(fleet.submit('waiting', 1, { id: 'first' }));
+    await bed.drive(handle.signal('paid', { cents: 1 }, { key: 'invoice' }));
+    await bed.drive(handle.result());
+    await bed.drive(handle.signal('paid', { cents: 1 }, { key: 'invoice' }));
+    const refusal = (cents: number, key: string) => bed.rejection(fleet.signal('first', 'paid', { cents }, { key }));
+    expect(await refusal(2, 'invoice')).toMatchObject({ code: 'DROVER_SIGNAL_CONFLICT' });
+    expect(await refusal(1, 'another')).toMatchObject({ code: 'DROVER_TASK_ENDED' });
+  });
+
   test('too many of them for one task are refused, and the task is as it was', async () => {
     await using bed = new Testbed();
     const fleet = await bed.start({ agents: { waiting } });

@@ -161,7 +161,11 @@ export class ModelWorld {
   end(task: ModelTask, status: 'completed' | 'failed' | 'dead' | 'cancelled', error: string | null, isUndone = false): void {
     this.#stand(task, status);
     Object.assign(task, { error, finishedAtMs: this.nowMs, line: null, noted: null });
-    if (status === 'completed' || isUndone) Object.assign(task, { memory: [], events: [], approvals: [] });
+    if (status === 'completed' || isUndone) {
+      // Who tells it once more under the same key is told that it knows.
+      const events = task.events.filter(({ key }) => key !== undefined);
+      Object.assign(task, { memory: [], events, approvals: [] });
+    }
     this.wakeLockWaiters();
     this.look();
     if (status === 'completed' || isUndone) this.#fallen.push(task);

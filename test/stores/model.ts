@@ -424,9 +424,9 @@ export class Model {
   #tell({ id, name, value, key }: Signal): SignalOutcome {
     const task = this.#world.find(id);
     if (task === undefined) return { at: 'unknown' };
-    if (hasEnded(task)) return { at: 'ended', status: task.status };
     const known = key === undefined ? undefined : task.events.find((event) => event.name === name && event.key === key);
     if (known !== undefined) return { at: 'known', value: known.value };
+    if (hasEnded(task)) return { at: 'ended', status: task.status };
     const n = task.events.filter((event) => event.name === name).length;
     task.events.push({ name, n, value, key });
     this.#world.look();

@@ -75,6 +75,24 @@ export function signalling(makePlace: MakePlace): void {
       ]);
     });
 
+    for (const [how, outcome] of [
+      ['completed', { at: 'completed', result: '1', sends: [] }],
+      ['failed', { at: 'failed', error: 'e' }],
+      ['dead', { at: 'dead', error: 'e' }],
+    ] as const) {
+      test(`one that is ${how} still knows what it was told under a key, also after a crash, and nothing else`, async () => {
+        const run = await bench.running('a');
+        await signal({ key: 'k' }, { value: '2' });
+        await bench.settle(run, outcome);
+        const ended = { at: 'ended', status: how };
+        for (const _ of ['before', 'after']) {
+          const more = [{ key: 'k' }, { key: 'k', value: '2' }, { key: 'l' }, { key: 'k', name: 'f' }, {}] as const;
+          expect(await signal(...more)).toEqual([{ at: 'known', value: '1' }, { at: 'known', value: '1' }, ended, ended, ended]);
+          await bench.crashAndOpen();
+        }
+      });
+    }
+
     test('a parked task is woken by the event that it waits for, ahead of new work, and by no other', async () => {
       await bench.settle(await bench.running('a', { kind: 'triage' }), waitFor(['e', 1]));
       await bench.submit(newTask('new', { priority: 9 }));
