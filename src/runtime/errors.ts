@@ -208,8 +208,15 @@ export class UndeclaredError extends DroverError {
   readonly code = 'DROVER_UNDECLARED';
   readonly retryable = false;
   override readonly detail: { readonly kind: string; readonly field: 'uses' | 'asks' | 'events'; readonly name: string };
-  constructor(detail: UndeclaredError['detail'], declared: readonly string[]) {
-    super(`${detail.kind}: ${describe(detail.name)} is not in its ${detail.field}; there are ${declared.join(', ') || 'none'}`);
+  /** `isOther`: it is in its uses, and no bulkhead; `declared` are those that are. */
+  constructor(detail: UndeclaredError['detail'], declared: readonly string[], isOther = false) {
+    const { kind, field, name } = detail;
+    const there = `there are ${declared.join(', ') || 'none'}`;
+    super(
+      isOther
+        ? `${kind}: ${describe(name)} of its uses is no bulkhead, whose places could be held; of those ${there}; a dependency is called (ctx.call)`
+        : `${kind}: ${describe(name)} is not in its ${field}; ${there}`,
+    );
     this.detail = detail;
   }
 }

@@ -32,7 +32,7 @@ export function checkHold(run: object, { kind, agent }: KindPlan, name: string):
   const rank = Object.hasOwn(uses, name) ? uses[name]!.spec.rank : undefined;
   if (rank === undefined) {
     const bulkheads = Object.keys(uses).filter((other) => uses[other]!.spec.rank !== undefined);
-    throw new UndeclaredError({ kind, field: 'uses', name }, bulkheads);
+    throw new UndeclaredError({ kind, field: 'uses', name }, bulkheads, Object.hasOwn(uses, name));
   }
   const outer = heldBy(run);
   if (outer !== undefined && outer.rank >= rank) throw new BulkheadOrderError({ kind, held: outer.name, wanted: name });

@@ -102,6 +102,7 @@ export class Schedules {
     const { topology, store } = this.#options;
     const plan = planSchedule(name, spec, topology.agents);
     if (Object.hasOwn(topology.schedules, name)) throw new ScheduleOwnedError(name);
+    this.#checkInput(name, plan);
     const known = (await store.schedules()).find((schedule) => schedule.name === name);
     // The same again changes nothing: its turns do not begin anew.
     const kept = known === undefined ? undefined : this.#read(known);
@@ -144,6 +145,7 @@ export class Schedules {
 
   async #put(): Promise<void> {
     const { topology, store } = this.#options;
+    for (const [name, plan] of Object.entries(topology.schedules)) this.#checkInput(name, plan);
     const nowMs = this.#nowMs();
     const rows: ReturnType<typeof rowOf>[] = [];
     const gone: string[] = [];
@@ -271,14 +273,17 @@ export class Schedules {
     }
   }
 
+  /** What could be no input of a task makes none, turn after turn. @throws PayloadNotJsonError, PayloadTooLargeError */
+  #checkInput(name: string, { input }: SchedulePlan): void {
+    encode(input, `input of schedule ${name}`, this.#options.topology.bounds.payloadBytes);
+  }
+
   #nowMs(): number {
     return this.#options.host.clock.nowMs();
   }
 }
 
-/** @throws PayloadNotJsonError for its input */
 function rowOf(name: string, kept: Kept, nowMs: number): { readonly name: string; readonly plan: string; readonly nextAtMs: number } {
-  encode(kept.plan.input, `input of schedule ${name}`, Infinity);
   return { name, plan: JSON.stringify(kept), nextAtMs: Math.min(nextTurn(kept.plan, nowMs, kept.originMs), NEVER_MS) };
 }
 

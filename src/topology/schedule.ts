@@ -41,12 +41,15 @@ export interface SchedulePlan {
   readonly priority: number;
 }
 
+const TIMEZONE = 'a time zone, such as Europe/Zurich';
+const RECURRING = 'a cron expression, which comes again and again; for one moment submit a task with notBefore';
+
 const shape = z.strictObject(
   {
     kind: z.string('the name of a kind'),
     input: z.unknown().optional(),
     cron: z.string('a cron expression').optional(),
-    timezone: z.string('a time zone, such as Europe/Zurich').optional(),
+    timezone: z.string(TIMEZONE).optional(),
     everyMs: z.number('milliseconds, at least 1,000').min(1_000, 'milliseconds, at least 1,000').optional(),
     spreadMs: z.number('milliseconds, at least 0').min(0, 'milliseconds, at least 0').optional(),
     missed: z.enum(['once', 'skip'], "'once' or 'skip'").optional(),
@@ -74,6 +77,7 @@ export function planSchedule(name: string, spec: ScheduleSpec, agents: AgentMap)
   if ((cron === undefined) === (everyMs === undefined)) {
     throw new TopologyError({ path, value: spec, expected: 'exactly one of `cron` and `everyMs`' });
   }
+  if (!isTimezone(timezone)) throw new TopologyError({ path: [...path, 'timezone'], value: timezone, expected: TIMEZONE });
   if (cron !== undefined && firstTurn(path, cron, timezone) === null) {
     throw new TopologyError({ path: [...path, 'cron'], value: cron, expected: 'a cron expression whose time comes at all' });
   }
@@ -99,13 +103,23 @@ export function nextTurn(plan: SchedulePlan, afterMs: number, originMs: number):
   return parseCron(plan.cron!, plan.timezone).nextRun(new Date(afterMs))?.getTime() ?? Infinity;
 }
 
-/** @throws TopologyError when it is no cron expression, or no time zone */
+function isTimezone(timezone: string): boolean {
+  try {
+    return parseCron('@yearly', timezone).nextRun(new Date(0)) !== null;
+  } catch {
+    return false;
+  }
+}
+
+/** @throws TopologyError when it is no cron expression */
 function firstTurn(path: readonly string[], cron: string, timezone: string): Date | null {
+  // To the parser it is a date, which would be over for ever at the next start.
+  if (cron.includes(':')) throw new TopologyError({ path: [...path, 'cron'], value: cron, expected: RECURRING });
   try {
     return parseCron(cron, timezone).nextRun(new Date(0));
   } catch (cause) {
-    const expected = `a cron expression and a time zone: ${cause instanceof Error ? cause.message : String(cause)}`;
-    throw new TopologyError({ path: [...path, 'cron'], value: `${cron} (${timezone})`, expected }, { cause });
+    const expected = `a cron expression: ${cause instanceof Error ? cause.message : String(cause)}`;
+    throw new TopologyError({ path: [...path, 'cron'], value: cron, expected }, { cause });
   }
 }
 

@@ -58,6 +58,18 @@ describe('places', () => {
     expect(room.peak).toBe(4);
   });
 
+  test('are not held of what is no bulkhead: it is said what it is, and what there is', async () => {
+    await using bed = new Testbed();
+    const uses = { tool: bulkhead({ concurrency: 1 }), model: dependency({ perform: async (request: string) => request }) };
+    const said = (name: 'model' | 'nothing') =>
+      agent({ uses, run: (_input: null, ctx) => ctx.hold(name as 'tool', async () => 'held').catch((error: Error) => error.message) });
+    const fleet = await bed.start({ agents: { one: said('model'), other: said('nothing') } });
+    expect(await bed.run(fleet, 'one', null)).toContain(
+      'one: "model" of its uses is no bulkhead, whose places could be held; of those there are tool; a dependency is called (ctx.call)',
+    );
+    expect(await bed.run(fleet, 'other', null)).toContain('other: "nothing" is not in its uses; there are tool');
+  });
+
   test.each([0, -1, 1.5, Number.NaN, 5])('%s slots of four are refused by a clear error, and nothing is held', async (slots) => {
     await using bed = new Testbed();
     const gpu = bulkhead({ concurrency: 4 });

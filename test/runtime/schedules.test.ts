@@ -256,6 +256,28 @@ describe('a schedule that was made by hand', () => {
     expect(await bed.rejection(fleet.schedule('mine', { kind: 'digest', cron: 'soon' }))).toMatchObject({ code: 'DROVER_TOPOLOGY' });
   });
 
+  test('whose input could be no input of a task is refused by a code, over an existing one too, and in a topology at the start', async () => {
+    await using bed = atMinute();
+    const { digest } = noting(bed);
+    const bounds = { payloadBytes: 1_000 };
+    const fleet = await bed.start({ agents: { digest }, bounds });
+    await bed.drive(fleet.schedule('mine', { kind: 'digest', everyMs: MINUTE, input: 'x' }));
+    const refused = (input: unknown) => bed.rejection(fleet.schedule('mine', { kind: 'digest', everyMs: MINUTE, input }));
+    expect(await refused({ n: 1n })).toMatchObject({
+      code: 'DROVER_PAYLOAD_NOT_JSON',
+      detail: { what: 'input of schedule mine', path: 'n' },
+    });
+    expect(await refused('x'.repeat(2_000))).toMatchObject({ code: 'DROVER_PAYLOAD_TOO_LARGE' });
+    await bed.close(fleet);
+    const schedules = (input: unknown) => ({ nightly: every({ input: input as never }) });
+    for (const [input, code] of [
+      [{ n: 1n }, 'DROVER_PAYLOAD_NOT_JSON'],
+      ['x'.repeat(2_000), 'DROVER_PAYLOAD_TOO_LARGE'],
+    ] as const) {
+      await expect(bed.start({ agents: { digest }, bounds, schedules: schedules(input) })).rejects.toMatchObject({ code });
+    }
+  });
+
   test.each(['{', '{}', 'null', '{"plan":{"everyMs":1,"cron":"* * * * *"},"originMs":0}'])(
     'that is none any more in the store (%s) is passed over, and the others fire',
     async (plan) => {
