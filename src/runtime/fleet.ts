@@ -236,7 +236,7 @@ export class Fleet<K extends AgentMap = AgentMap> {
 
   /**
    * Tells a task of an outside event, which its kind declares in `events` and its run takes with `ctx.waitFor`, now or later.
-   * Resolves when the store has it.
+   * Resolves when the store has it; under a `key` that it was told with before, also when it has ended since.
    *
    * @throws UnknownTaskError, TaskEndedError, UndeclaredError, EventsFullError, OperatorInputError, FleetClosedError
    * @throws SignalConflictError when it has been told of this event under the same `key` with another payload
