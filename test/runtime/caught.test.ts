@@ -366,6 +366,40 @@ describe('a failure that an attempt has ended with is tried anew', () => {
     expect(till.done).toEqual(['A declined', 'A']);
   });
 
+  test('so too of a child: it is put back with the task', async () => {
+    await using bed = new Testbed();
+    let life = 0;
+    let isDown = true;
+    const child = agent({
+      attempts: 1,
+      async run(_input: null) {
+        if (isDown) throw new Error('down');
+        return 'up';
+      },
+    });
+    const work = agent({
+      attempts: 1,
+      asks: { child },
+      async run(_input: null, ctx) {
+        const said = await ctx.ask('child', null).catch(() => undefined);
+        life += 1;
+        if (life === 1) await bed.sleep(60_000);
+        if (said === undefined) throw new Error('none');
+        return said;
+      },
+    });
+    const first = await bed.start({ agents: { work, child } });
+    await bed.drive(first.submit('work', null, { id: 'x' }));
+    await bed.until(() => life === 1);
+    await bed.advance(100);
+    bed.kill();
+    const fleet = await bed.start({ agents: { work, child } });
+    await bed.rejection((await bed.drive(fleet.submit('work', null, { id: 'x' }))).result());
+    isDown = false;
+    await bed.drive(fleet.requeue('x'));
+    expect(await bed.drive((await bed.drive(fleet.submit('work', null, { id: 'x' }))).result())).toBe('up');
+  });
+
   test('with what was in it: a step, and what failed within', async () => {
     await using bed = new Testbed();
     const till = new Till({ inner: 1 });

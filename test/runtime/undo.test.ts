@@ -237,7 +237,7 @@ describe('a compensation', () => {
     expect(error.message).toMatch(/"book".*desk closed/);
   });
 
-  test('that no run comes by any more makes the task dead, and the others are undone', async () => {
+  test('that no run comes by any more makes the task dead, and nothing is undone: it may have to go first', async () => {
     await using bed = new Testbed();
     const bank = new Bank();
     let isNew = false;
@@ -254,21 +254,28 @@ describe('a compensation', () => {
     const handle = await bed.drive(fleet.submit('work', null, { id: 'x' }));
     const error = await bed.rejection(handle.result());
     expect(error).toMatchObject({ detail: { status: 'dead', error: { code: 'DROVER_COMPENSATION_FAILED' } } });
-    expect(error.message).toContain('charge old');
-    expect(bank.done).toEqual(['cancel x/undo:book']);
+    expect(error.message).toContain(
+      'could not undo "charge old" (the run does not come by it any more, but to compensate "charge new", which no earlier run has done; put the task back when code runs that comes by it); left: charge old, book; ',
+    );
+    expect(bank.done).toEqual([]);
+    isNew = false;
+    await bed.drive(fleet.requeue('x'));
+    await bed.rejection((await bed.drive(fleet.submit('work', null, { id: 'x' }))).result());
+    expect(bank.done).toEqual(['refund x/undo:charge old', 'cancel x/undo:book']);
   });
 
-  test('that the run does not get to any more, because it waits for ever, keeps none of the others from being undone', async () => {
+  test('that the run does not get to any more, because it waits for ever, keeps the others from being undone before it', async () => {
     await using bed = new Testbed();
     const bank = new Bank();
     let runs = 0;
+    let waits = true;
     const work = agent({
       attempts: 2,
       backoff: () => 10,
       stallMs: 5_000,
       async run(_input: null, ctx) {
         await ctx.compensate('book', bank.note('cancel'));
-        if ((runs += 1) > 1) await new Promise(() => {});
+        if ((runs += 1) > 1 && waits) await new Promise(() => {});
         await ctx.compensate('charge', bank.note('refund'));
         throw Object.assign(new Error('no'), { retryable: false });
       },
@@ -276,8 +283,12 @@ describe('a compensation', () => {
     const fleet = await bed.start({ agents: { work } });
     const error = await bed.rejection((await bed.drive(fleet.submit('work', null, { id: 'x' }))).result());
     expect(error).toMatchObject({ detail: { status: 'dead', error: { code: 'DROVER_COMPENSATION_FAILED' } } });
-    expect(error.message).toMatch(/"charge".*left: charge;/);
-    expect(bank.done).toEqual(['cancel x/undo:book']);
+    expect(error.message).toMatch(/"charge".*left: charge, book;/);
+    expect(bank.done).toEqual([]);
+    waits = false;
+    await bed.drive(fleet.requeue('x'));
+    await bed.rejection((await bed.drive(fleet.submit('work', null, { id: 'x' }))).result());
+    expect(bank.done).toEqual(UNDONE);
   });
 
   test('has no operations of the run: it is told so at once', async () => {

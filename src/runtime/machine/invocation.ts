@@ -72,10 +72,12 @@ type RunPart = Pick<
   | 'inOrder'
   | 'inTime'
   | 'keep'
+  | 'keepChildFailure'
   | 'keepFailure'
   | 'leaseLost'
   | 'locks'
   | 'mayAct'
+  | 'mayPass'
   | 'mayRepeat'
   | 'cannotRead'
   | 'misfits'
@@ -91,6 +93,7 @@ type RunPart = Pick<
   | 'parks'
   | 'plan'
   | 'priority'
+  | 'putBack'
   | 'scopes'
   | 'undoing'
   | 'unseen'
@@ -257,8 +260,14 @@ export class Invocation implements Context, RunPart {
   /** What it has failed with is not asked for: an invocation is restored with what it remembers. */
   mayAct(): boolean {
     if (this.#run.undoing === undefined) return !this.#stopped;
+    this.#run.undoing.cameTo();
     this.#options.onStuck?.();
     return false;
+  }
+
+  mayPass(pass: () => void): boolean {
+    this.#run.undoing?.cameTo(pass);
+    return this.mayAct();
   }
 
   mayRepeat(): boolean {
@@ -287,6 +296,16 @@ export class Invocation implements Context, RunPart {
     if (!this.#open.delete(operation)) return;
     this.#keeping += 1;
     this.#run.keepFailure(operation, place, hash, error, this.#given(reject));
+  }
+
+  keepChildFailure(operation: RunOperation, ...[place, error, reject]: Rest<Run['keepChildFailure']>): void {
+    if (!this.#open.delete(operation)) return;
+    this.#keeping += 1;
+    this.#run.keepChildFailure(operation, place, error, this.#given(reject));
+  }
+
+  putBack(place: string): void {
+    this.#run.putBack(place);
   }
 
   finish(operation: RunOperation, place: string, deliver: () => void): void {

@@ -20,7 +20,7 @@ export async function performAgain(run: Run, machine: AnyStateMachine, record: M
     await Promise.all([...record.undoable, ...others].map((kept) => performOnce(run, machine, kept)));
   }
   // There is nothing more that an earlier run has done.
-  run.mayAct();
+  run.undoing?.goesNoFurther();
   return new Promise<never>(() => {});
 }
 

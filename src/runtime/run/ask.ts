@@ -13,7 +13,7 @@ import { childId } from '../task-id.ts';
 import { answerOf, checkContract } from './answer.ts';
 import type { AnyContract } from '../../topology/contract.ts';
 import { BoundReachedError, ChildIdTakenError, ReplayDivergedError } from './errors.ts';
-import { failureIn } from './memory.ts';
+import { failureIn, PUT_BACK } from './memory.ts';
 import { checkOutsideStep } from './in-step.ts';
 import { Pending } from './operation.ts';
 import { describe, toErrorRecord } from '../../../actors/kernel/errors.ts';
@@ -34,14 +34,25 @@ export function ask(run: Run, kind: string, input: unknown, options: AskOptions,
     if (seen !== undefined) return run.inOrder(seen.hash, deliver);
     return run.inTime({ child: known.id }, () => run.unseen(place, deliver));
   }
-  // An attempt that has ended with it has it forgotten; who is undone has to come by what was done because of that.
-  const hasFailed = known !== undefined && isTerminal(known.status) && run.mayRepeat();
-  if (!hasFailed && !run.mayAct(reject)) return;
   const asked = new Asked(run, child, place, resolve, reject);
+  if (known !== undefined && isTerminal(known.status)) return failedBefore(run, asked, place, known);
+  if (!run.mayAct(reject)) return;
+  if (known !== undefined && run.memory.has(`over:${place}`)) run.putBack(place);
   // One that is asked already is not new.
   if (run.memory.isBefore(place) && known === undefined) run.holdBack(place, () => asked.begin(undefined), reject);
-  else if (known !== undefined && isTerminal(known.status)) run.inTime({ child: known.id }, () => asked.begin(known));
   else asked.begin(known);
+}
+
+/** No run has seen that yet, or the attempt that has ended with it has it forgotten. */
+function failedBefore(run: Run, asked: Asked, place: string, known: ChildRecord): void {
+  if (run.undoing === undefined) {
+    run.mayAct();
+    return run.inTime({ child: known.id }, () => run.afterSeen(() => asked.begin(known)));
+  }
+  // Who is undone comes by what was done because a run has seen it; a child that was cancelled with its task nobody has seen fail.
+  const seen = run.memory.recall(`over:${place}`, '');
+  if (seen === undefined || seen.value === PUT_BACK) run.undoing.neverSeen();
+  else run.inOrder(seen.hash, () => asked.tell(known));
 }
 
 /** `wasThere`: it has been brought before this run. */
@@ -96,6 +107,17 @@ class Asked {
     this.#reject = reject;
   }
 
+  /** That it has failed; known already, so nothing is remembered of it. */
+  tell(child: ChildRecord): void {
+    const run = this.#run;
+    run.opened(this.#wait);
+    this.#failureOf(child, (error) => {
+      if (!run.done(this.#wait)) return;
+      this.#reject(error);
+      run.undoing?.moved();
+    });
+  }
+
   begin(known: ChildRecord | undefined): void {
     const { engine, memory, task } = this.#run;
     this.#run.opened(this.#wait);
@@ -146,19 +168,21 @@ class Asked {
     this.#run.parks.linger();
   }
 
-  #ended({ id, status, result, error }: ChildRecord): void {
-    if (status === 'completed') this.#answered(() => giveAnswer(this.#run, this.#child.kind, result, false, this.#resolve, this.#reject));
-    else if (status === 'cancelled') this.#cancelled(id);
-    else this.#fail(new ChildFailedError({ id, kind: this.#child.kind, status, error: readErrorRecord(error) }));
+  #ended(child: ChildRecord): void {
+    const { status, result } = child;
+    this.#wait.waitsFor = undefined;
+    if (status === 'completed')
+      return this.#answered(() => giveAnswer(this.#run, this.#child.kind, result, false, this.#resolve, this.#reject));
+    this.#failureOf(child, (error) => this.#run.keepChildFailure(this.#wait, this.#place, error, this.#reject));
   }
 
-  /** By whom and why is in its story. */
-  #cancelled(id: string): void {
+  /** By whom and why it was cancelled is in its story. */
+  #failureOf({ id, status, error }: ChildRecord, told: (failure: ChildFailedError) => void): void {
     const { kind } = this.#child;
-    this.#wait.waitsFor = undefined;
+    if (status !== 'cancelled') return told(new ChildFailedError({ id, kind, status, error: readErrorRecord(error) }));
     this.#run.engine.requests.whyCancelled(id, (why) => {
-      const error = toErrorRecord(new TaskCancelledError({ id, kind, ...why }));
-      this.#fail(new ChildFailedError({ id, kind, status: 'cancelled', error, ...why }));
+      const cancelled = toErrorRecord(new TaskCancelledError({ id, kind, ...why }));
+      told(new ChildFailedError({ id, kind, status: 'cancelled', error: cancelled, ...why }));
     });
   }
 

@@ -8,6 +8,7 @@
  *     state:stock#1     a row, as it was read
  *     compensate:charge registered to be undone                undo:charge      undone
  *     over:sleep#1      seen to be over, beside another one
+ *     over:ask:…        seen to have failed, also where the failure is forgotten
  *     call:model[m-7]   the call of `model` with that key: wherever it is in the run
  *     call:model~in:charge#1   the first call of `model` within that step
  */
@@ -39,6 +40,9 @@ type AskedChild = ChildRecord & { readonly version?: string };
 
 /** A value that begins with it is a failure. No JSON does. */
 const FAILED = '!';
+
+/** Of a child that was seen to have failed, and was put back with its task: it has yet to end again. */
+export const PUT_BACK = '0';
 
 /** Names that a run may use once, by the operation of their places. */
 const WHAT = { step: 'step', approval: 'approval', compensate: 'compensation' } as const;
@@ -257,11 +261,10 @@ export class RunMemory {
    */
   get hasComeByAll(): boolean {
     if (this.#isMachine && this.has('machine')) return true;
-    const isOpen = ({ place }: { readonly place: string }): boolean =>
-      this.#found?.has(place) !== true &&
-      this.#mark.named(place) !== undefined &&
-      !/^(?:state|until|asked)/.test(place) &&
-      !isInStep(place);
+    const isOpen = ({ place }: { readonly place: string }): boolean => {
+      const own = this.#mark.named(place);
+      return this.#found?.has(place) !== true && own !== undefined && !/^(?:state|until|asked|over:ask)/.test(own) && !isInStep(place);
+    };
     return ![...(this.#items?.values() ?? []), ...(this.#children?.values() ?? [])].some(isOpen);
   }
 

@@ -21,7 +21,7 @@ import { RunEvents } from './events.ts';
 import { RunFailures } from './failures.ts';
 import { stepAround } from './in-step.ts';
 import { remember } from './keeping.ts';
-import { failedValue, failureIn, RunMemory } from './memory.ts';
+import { failedValue, failureIn, PUT_BACK, RunMemory } from './memory.ts';
 import { Pending } from './operation.ts';
 import type { RunOperation } from './operation.ts';
 import { numbered, numberIn, RunOrder } from './order.ts';
@@ -260,8 +260,8 @@ export abstract class RunOperations {
     }
     if (this.lettingGo !== undefined && stepAround(part) === undefined && !isHolding(part)) return new Promise(() => {});
     this.#signs += 1;
-    this.undoing?.moved();
     const { promise, resolve, reject } = newBegun(operation, name);
+    this.undoing?.moved(promise.label);
     part.begins.add(promise);
     try {
       const { operations } = this.engine.bounds;
@@ -288,6 +288,16 @@ export abstract class RunOperations {
   mayAct(reject?: Settle): boolean {
     this.#isNew = true;
     this.undoing?.stuck(reject);
+    return this.undoing === undefined;
+  }
+
+  /**
+   * As `mayAct`, of what brings nothing and touches nothing outside: where other code is undone than what has brought the rest,
+   * the run goes past that.
+   */
+  mayPass(pass: () => void): boolean {
+    this.#isNew = true;
+    this.undoing?.stuckAtNothing(pass);
     return this.undoing === undefined;
   }
 
@@ -390,6 +400,7 @@ export abstract class RunOperations {
   }
 
   #hashOf(operation: RunOperation, hash: string): string {
+    if (numberIn(hash) !== undefined) return hash;
     return this.#order?.isRacing(operation) === true ? numbered(hash, this.#order.next()) : hash;
   }
 
@@ -418,6 +429,25 @@ export abstract class RunOperations {
       this.failures.given({ place: item.place, error, isFound: false }, this.#operations);
       reject(error);
     });
+  }
+
+  /**
+   * As `keepFailure`, of a child; in its order also when it was alone, since a later run may have others beside it. That it has
+   * been seen, and when, stays known where an attempt that ends with it has it forgotten.
+   */
+  keepChildFailure(operation: RunOperation, place: string, error: unknown, reject: Settle): void {
+    if (this.#over !== undefined) return;
+    const hash = numbered('', this.order.next());
+    if (this.lettingGo !== 'cancelled') {
+      const seen = { place: this.memory.stored(`over:${place}`), hash, value: '', replace: true } as const;
+      remember(this, undefined, seen, () => {});
+    }
+    this.keepFailure(operation, place, hash, error, reject);
+  }
+
+  /** A child that was seen to have failed has been put back: what was seen is of no account. */
+  putBack(place: string): void {
+    remember(this, undefined, { place: this.memory.stored(`over:${place}`), hash: '', value: PUT_BACK, replace: true }, () => {});
   }
 
   /** Remembers something before an operation goes on. */

@@ -5,9 +5,10 @@
  *
  * The functions that undo are the run's own, so the run is executed once more over what is remembered.
  * An operation that no earlier run has made is not made: it never settles, and the run goes no further.
- * Undoing begins when every compensation that was registered has been come by, when the run has ended,
- * or when nothing moves any more; by then no operation of the run settles, so user code runs in one
- * place at a time.
+ * Undoing begins when every compensation that was registered has been come by; by then no operation of
+ * the run settles, so user code runs in one place at a time. When the run has ended before, or nothing
+ * moves any more, nothing is undone: what it has not come by may have to be undone first, and other code
+ * may come by all of it.
  */
 import { toErrorRecord } from '../../../actors/kernel/errors.ts';
 import type { ErrorRecord } from '../../../actors/kernel/errors.ts';
@@ -32,8 +33,12 @@ export interface Undone {
 type UndoFunction = (step: StepContext) => unknown;
 
 const REGISTERED = 'compensate:';
+/** Of what is in the way of a run. */
+const MOST_NAMED = 3;
 /** What a thread or process has been answered takes a moment to bring its next question. */
 const ISOLATED_QUIET_MS = 250;
+/** So long nothing moves of a run that may wait for a child that does not settle, or for something of its own. */
+const UNSEEN_QUIET_MS = 3_000;
 
 /** `ctx.compensate`. */
 export function compensate(run: Run, name: string, undo: UndoFunction, resolve: Settle, reject: Settle): void {
@@ -45,7 +50,7 @@ export function compensate(run: Run, name: string, undo: UndoFunction, resolve: 
   const known = run.memory.recall(place, '');
   if (run.undoing !== undefined && known !== undefined) run.undoing.register(name, undo, numberIn(known.hash));
   if (known !== undefined) return run.give(known, resolve, reject);
-  if (!run.mayAct()) return;
+  if (!run.mayPass(() => resolve(undefined))) return;
   const register = (): void => run.keep(run.opened(new Pending()), place, '', undefined, resolve, reject);
   if (run.memory.isBefore(place)) run.holdBack(place, register, reject);
   else register();
@@ -72,6 +77,14 @@ export class Undo {
   #isStuck = false;
   /** What the run has come to that is not remembered. */
   #unknown: Settle[] = [];
+  /** The same, of what brings nothing: goes past it. */
+  #passable: (() => void)[] = [];
+  /** What it does now, and all of that that is not remembered, in words. */
+  #doing = '';
+  readonly #inTheWay = new Set<string>();
+  /** Children that it asks for, and whose failure no earlier run has seen. */
+  readonly #unseen = new Set<string>();
+  #cancelUnseen: (() => void) | undefined;
   #cause: unknown;
   #isFrozen = false;
   /** What is being undone now, and what gives that up. */
@@ -125,17 +138,42 @@ export class Undo {
     if (this.#missing.size === 0) this.#freeze();
   }
 
-  /** The run has begun an operation. */
-  moved(): void {
+  /** The run has begun an operation, `doing` in words, or been given something. */
+  moved(doing = this.#doing): void {
+    this.#doing = doing;
     this.#moves += 1;
     this.#look();
   }
 
   /** The run has come to something that no earlier run has done, as far as is remembered. */
   stuck(reject?: Settle): void {
-    this.#isStuck = true;
+    this.#inTheWay.add(this.#doing);
     if (reject !== undefined) this.#unknown.push(reject);
+    this.goesNoFurther();
+  }
+
+  /** Once nothing moves any more. */
+  goesNoFurther(): void {
+    this.#isStuck = true;
     this.#look();
+  }
+
+  /** As `stuck`, at what brings nothing: `pass` goes past it. */
+  stuckAtNothing(pass: () => void): void {
+    this.#passable.push(pass);
+    this.stuck();
+  }
+
+  /** As `stuck`, of one operation of a statechart: others may still move. */
+  cameTo(pass?: () => void): void {
+    this.#inTheWay.add(this.#doing);
+    if (pass !== undefined) this.#passable.push(pass);
+  }
+
+  /** The run asks for a child that has failed, and no earlier run has seen that: it does not settle, and they have gone past it. */
+  neverSeen(): void {
+    this.#unseen.add(this.#doing);
+    this.#lookUnseen();
   }
 
   /** The run has returned, or thrown. */
@@ -146,22 +184,15 @@ export class Undo {
 
   cancel(): void {
     this.#cancelLook?.();
+    this.#cancelUnseen?.();
   }
 
-  /**
-   * What is being undone now takes too long, or what the run has yet to come by. Whether it goes on without that: there are
-   * no more tries.
-   */
+  /** What is being undone now takes too long. Whether it goes on without that: there are no more tries. */
   goesOnWithout(error: Error): boolean {
     const current = this.#current;
-    if (this.rest.at === 'again' || (this.#isFrozen && current === undefined)) return false;
+    if (this.rest.at === 'again' || current === undefined) return false;
     this.#sinceMs = this.#run.engine.nowMs();
-    if (current !== undefined) current.giveUp(error);
-    else {
-      // It has its time from now on.
-      this.#run.sign();
-      this.ended(error);
-    }
+    current.giveUp(error);
     return true;
   }
 
@@ -170,7 +201,7 @@ export class Undo {
     const { task } = this.#run;
     const failed = this.#failed.map(({ name, error }) => ({ name, why: toErrorRecord(error).message }));
     if (this.#current !== undefined) failed.push({ name: this.#current.name, why: toErrorRecord(cause).message });
-    for (const name of this.#missing) failed.push({ name, why: 'no run comes by it any more' });
+    for (const name of this.#missing) failed.push({ name, why: this.#whyMissing(name) });
     const error: ErrorRecord | null = readErrorRecord(this.ends.error);
     const first = this.#failed[0]?.error ?? cause;
     return new CompensationFailedError(
@@ -178,6 +209,28 @@ export class Undo {
       { status: this.ends.status, error },
       first === undefined ? {} : { cause: first },
     );
+  }
+
+  /** What is in the way, and under which code it may be undone. */
+  #whyMissing(name: string): string {
+    const inTheWay = [...(this.#inTheWay.size > 0 ? this.#inTheWay : this.#unseen)].slice(0, MOST_NAMED);
+    const first = inTheWay.length === 0 ? '' : `, but to ${inTheWay.join(', ')}, which no earlier run has done`;
+    const version = this.#versions.get(name);
+    const code = version === this.#run.plan.version ? 'code runs that comes by it' : `code of version ${version} runs, which registered it`;
+    return `the run does not come by it any more${first}; put the task back when ${code}`;
+  }
+
+  /** By which version of the code each was registered. */
+  get #versions(): ReadonlyMap<string, string> {
+    const { memory, claimed } = this.#run;
+    const items = [...memory.beginning(REGISTERED)];
+    return new Map(items.map(({ place, version = claimed.version }) => [place.slice(REGISTERED.length), version]));
+  }
+
+  /** Something that it has yet to come by was registered by other code: what is not remembered may be new. */
+  get #isOther(): boolean {
+    const versions = this.#versions;
+    return [...this.#missing].some((name) => versions.get(name) !== this.#run.plan.version);
   }
 
   /** In the order in which they are to be undone, as far as that is known. */
@@ -200,14 +253,29 @@ export class Undo {
     });
   }
 
+  /** Once what may wait for a child that does not settle has had time for something of its own. */
+  #lookUnseen(): void {
+    const run = this.#run;
+    if (this.#cancelUnseen !== undefined || this.#isFrozen || run.over !== undefined) return;
+    const moves = this.#moves;
+    this.#cancelUnseen = run.engine.alarm(UNSEEN_QUIET_MS, () => {
+      this.#cancelUnseen = undefined;
+      if (moves !== this.#moves || run.occupied) this.#lookUnseen();
+      else this.goesNoFurther();
+    });
+  }
+
   /**
    * What is missing lies behind what is not remembered. So an earlier run has been there, and has ended with that it failed,
-   * though not at once: its retry has forgotten that.
+   * though not at once: its retry has forgotten that. Or the code is another, and what stands there is new: it is gone past
+   * where it brings nothing.
    */
   #passUnknown(): void {
     const unknown = this.#unknown.splice(0);
-    if (!this.isIncomplete || unknown.length === 0) return this.#freeze();
+    const passable = unknown.length === 0 && this.#passable.length > 0 && this.#isOther ? this.#passable.splice(0) : [];
+    if (!this.isIncomplete || unknown.length + passable.length === 0) return this.#freeze();
     for (const reject of unknown) reject(new FailureForgottenError({ id: this.#run.task.id }));
+    for (const pass of passable) pass();
     // An alarm that is due is rung within this one, before the run can take note of it.
     queueMicrotask(() => this.#look());
   }
@@ -215,7 +283,7 @@ export class Undo {
   #freeze(): void {
     if (this.#isFrozen || this.#run.over !== undefined) return;
     this.#isFrozen = true;
-    this.#cancelLook?.();
+    this.cancel();
     this.#run.dropOpen();
     // What has been given already may still be taken note of.
     this.#cancelLook = this.#run.engine.alarm(0, () => void this.#undoAll());
@@ -223,11 +291,12 @@ export class Undo {
 
   /**
    * What was registered later is undone first. As long as there are more tries, one that fails keeps those before it
-   * waiting; in the last one they are undone without it. So is what no run comes by any more.
+   * waiting; in the last one they are undone without it: it has been tried. What the run does not come by has not, and may
+   * have to be undone before all others.
    */
   async #undoAll(): Promise<void> {
     const run = this.#run;
-    if (this.isIncomplete && this.rest.at === 'again') return run.engine.rejected(run, this.#cause);
+    if (this.isIncomplete) return run.engine.rejected(run, this.#cause);
     for (const { name, undo } of this.#registered.toReversed()) {
       if (run.memory.has(`undo:${name}`)) continue;
       run.engine.checkLeases(run.engine.nowMs());
@@ -242,7 +311,7 @@ export class Undo {
       }
     }
     if (run.over !== undefined) return;
-    if (this.isIncomplete || this.#failed.length > 0) return run.engine.rejected(run, this.#cause);
+    if (this.#failed.length > 0) return run.engine.rejected(run, this.#cause);
     run.end({ at: 'undone' });
   }
 

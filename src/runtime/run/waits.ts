@@ -36,8 +36,9 @@ export function sleep(run: Run, until: number | Date, { key }: KeyOptions, resol
   const seen = run.memory.recall(over, '');
   if (seen !== undefined) return run.inOrder(seen.hash, end);
   if (untilMs <= nowMs) return run.memory.has(place) ? run.inTime({ atMs: untilMs }, () => run.unseen(over, end)) : end();
-  if (!run.mayAct()) return;
-  if (run.memory.isBefore(place) && !run.memory.has(place)) run.holdBack(place, () => beginSleep(run, place, untilMs, end), reject);
+  const isNew = !run.memory.has(place);
+  if (!(isNew ? run.mayPass(end) : run.mayAct())) return;
+  if (run.memory.isBefore(place) && isNew) run.holdBack(place, () => beginSleep(run, place, untilMs, end), reject);
   else beginSleep(run, place, untilMs, end);
 }
 
