@@ -48,6 +48,18 @@ export class Executor {
         return [await this.#step(op.name, op.ms, op.fails === true, ctx)];
       case 'ask':
         return this.#caught([], async () => (await ctx.ask(op.kind as never, op.program as never, keyed(op))) as readonly Said[]);
+      case 'timely': {
+        const { ask, ms, sleepsFirst, name } = op;
+        const failed = (error: unknown): string => {
+          if (!CAUGHT.includes((error as { readonly code?: string }).code ?? '')) throw error;
+          return 'failed';
+        };
+        const answered = (): Promise<string> => ctx.ask(ask.kind as never, ask.program as never).then(() => 'answered', failed);
+        const late = (): Promise<string> => ctx.sleep(ms).then(() => 'late');
+        const how = await Promise.race(sleepsFirst ? [late(), answered()] : [answered(), late()]);
+        await ctx.compensate(`${name} ${how}`, () => this.#sleep(10));
+        return [await this.#step(`${name} ${how}`, 20, false, ctx)];
+      }
       case 'send':
         ctx.send(op.kind as never, op.program as never);
         return [];

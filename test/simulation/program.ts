@@ -5,6 +5,14 @@ export type Op =
   | { readonly at: 'call'; readonly dependency: string; readonly request: number; readonly remember?: false; readonly key?: string }
   | { readonly at: 'step'; readonly name: string; readonly ms: number; readonly fails?: true }
   | { readonly at: 'ask'; readonly kind: string; readonly program: Program; readonly key?: string }
+  /** An ask that has so long; what comes then has the name of how that went, and another one is undone under it. */
+  | {
+      readonly at: 'timely';
+      readonly ask: Extract<Op, { at: 'ask' }>;
+      readonly ms: number;
+      readonly sleepsFirst: boolean;
+      readonly name: string;
+    }
   | { readonly at: 'send'; readonly kind: string; readonly program: Program }
   | { readonly at: 'both'; readonly ops: readonly Op[] }
   /** With a place of the lower bulkhead in hand, and in it of the higher one. */
@@ -116,6 +124,12 @@ export class ProgramDrawer {
       mine.push(...rows.filter((one) => !mine.includes(one)));
       return { at: 'widen', rows };
     };
+    const timely = (): Op => {
+      const asked = child('ask');
+      if (asked.at !== 'ask') return asked;
+      const ms = random.int(2) === 0 ? random.int(500) : random.int(4_000);
+      return { at: 'timely', ask: asked, ms, sleepsFirst: random.int(2) === 0, name: `t${(names += 1)}` };
+    };
     const drawOp = (around: Around): Op => {
       const choice = random.int(around === 'none' ? 24 : around === 'both' ? 14 : 7);
       if (choice <= 2) return call();
@@ -129,7 +143,8 @@ export class ProgramDrawer {
       if (choice === 14) return { at: 'hold', deep: random.int(2) === 0, ms: random.int(100), op: drawOp('hold') };
       if (choice <= 17) return { at: 'both', ops: Array.from({ length: 2 + random.int(3) }, () => drawOp('both')) };
       if (choice <= 19) return { at: 'undoable', name: `u${(names += 1)}`, ms: random.int(200), fails: random.int(4) === 0 ? 1 : 0 };
-      return choice === 20 ? widen() : row();
+      if (choice === 20) return widen();
+      return choice === 21 ? timely() : row();
     };
     const ops = Array.from({ length: 1 + random.int(5) }, () => drawOp('none'));
     if (!this.#plan.grows) return ops;

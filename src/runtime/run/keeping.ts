@@ -3,6 +3,8 @@ import type { RememberItem } from '../../../actors/ports/store.ts';
 import type { Requester } from '../batcher.ts';
 import type { RunOperations } from './operations.ts';
 import type { RunOperation } from './operation.ts';
+import { numberIn } from './order.ts';
+import type { Sent } from './order.ts';
 
 /** What is remembered, and where. */
 export type Kept = Pick<RememberItem, 'place' | 'hash' | 'value' | 'failed' | 'replace'>;
@@ -12,8 +14,11 @@ class Keeping implements Requester<boolean> {
   /** What has brought it, and ends with it; undefined: it goes on. */
   readonly #operation: RunOperation | undefined;
   readonly #kept: () => void;
+  /** Undefined: it has no number. */
+  readonly #sent: Sent | undefined;
 
-  constructor(run: RunOperations, operation: RunOperation | undefined, kept: () => void) {
+  constructor(run: RunOperations, operation: RunOperation | undefined, sent: Sent | undefined, kept: () => void) {
+    this.#sent = sent;
     this.#run = run;
     this.#operation = operation;
     this.#kept = kept;
@@ -21,7 +26,12 @@ class Keeping implements Requester<boolean> {
 
   replied(kept: boolean): void {
     if (!kept) this.#run.leaseLost();
-    else if (this.#operation === undefined ? this.#run.over === undefined : this.#run.done(this.#operation)) this.#kept();
+    else if (this.#sent === undefined) this.#give();
+    else this.#run.order.arrived(this.#sent, () => this.#give());
+  }
+
+  #give(): void {
+    if (this.#operation === undefined ? this.#run.over === undefined : this.#run.done(this.#operation)) this.#kept();
   }
 }
 
@@ -30,7 +40,9 @@ export function remember(run: RunOperations, operation: RunOperation | undefined
   const { id, fence } = run.task;
   const { version } = run.memory;
   const whole: RememberItem = version === undefined ? { id, fence, ...item } : { id, fence, ...item, version };
+  const number = numberIn(item.hash);
+  const sent = number === undefined ? undefined : run.order.sends(number);
   const leftAside = run.memory.leftAsideAt(item.place);
   if (leftAside !== undefined) run.engine.leftAside(run, leftAside, leftAside.atNew(item.place), item.place);
-  run.engine.requests.remember(whole, new Keeping(run, operation, kept));
+  run.engine.requests.remember(whole, new Keeping(run, operation, sent, kept));
 }

@@ -20,11 +20,20 @@ interface Due {
   readonly deliver: () => void;
 }
 
+/** On its way into the memory of the run. */
+export interface Sent {
+  readonly number: number;
+  /** Undefined: nobody knows yet whether it is there. */
+  deliver: (() => void) | undefined;
+}
+
 export class RunOrder {
   readonly #isOver: () => boolean;
   /** That were open beside another one. */
   readonly #racing = new Set<RunOperation>();
   readonly #due: Due[] = [];
+  /** By number. */
+  readonly #sent: Sent[] = [];
   #last: number;
   #pumping = false;
 
@@ -64,6 +73,24 @@ export class RunOrder {
     if (this.#pumping) return;
     this.#pumping = true;
     this.#hop(HOPS);
+  }
+
+  /** The end with this number is about to be remembered. */
+  sends(number: number): Sent {
+    const sent: Sent = { number, deliver: undefined };
+    const at = this.#sent.findIndex((other) => other.number > number);
+    if (at < 0) this.#sent.push(sent);
+    else this.#sent.splice(at, 0, sent);
+    return sent;
+  }
+
+  /** It is there: the run is given it after all with smaller numbers, which may have had to be sent again. */
+  arrived(sent: Sent, deliver: () => void): void {
+    sent.deliver = deliver;
+    const waiting = this.#sent.findIndex((other) => other.deliver === undefined);
+    const ready = this.#sent.splice(0, waiting < 0 ? this.#sent.length : waiting);
+    if (ready.length === 1 && !this.isBusy) ready[0]!.deliver!();
+    else for (const one of ready) this.deliver(one.number, one.deliver!);
   }
 
   #hop(left: number): void {

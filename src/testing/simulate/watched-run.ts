@@ -131,7 +131,8 @@ export class WatchedRun implements Context {
     // What is no time is for the runtime to refuse.
     scene.see({ at: 'sleep.began', key, task: id, untilMs: until instanceof Date ? until.getTime() : scene.nowMs + until });
     await this.run.sleep(until, options);
-    if (this.#isAlive()) scene.see({ at: 'sleep.ended', key, task: id });
+    // Who is undone goes past a sleep that only other code has.
+    if (this.#isAlive() && scene.task(id)?.undone !== true) scene.see({ at: 'sleep.ended', key, task: id });
   }
 
   waitFor(name: string, options?: WaitOptions): Promise<never> {
