@@ -291,6 +291,26 @@ describe('a compensation', () => {
     expect(bank.done).toEqual(UNDONE);
   });
 
+  test('that was registered after the one that no run comes by any more is undone: it goes first', async () => {
+    await using bed = new Testbed();
+    const bank = new Bank();
+    const work = agent({
+      attempts: 2,
+      backoff: () => 10,
+      async run(_input: null, ctx) {
+        await ctx.compensate('book', bank.note('cancel'));
+        // What is gone another way in the second attempt.
+        if (ctx.task.attempt === 1) await ctx.compensate('plan b', bank.note('drop'));
+        else await ctx.compensate('charge', bank.note('refund'));
+        throw new Error('no');
+      },
+    });
+    const fleet = await bed.start({ agents: { work } });
+    const error = await bed.rejection((await bed.drive(fleet.submit('work', null, { id: 'x' }))).result());
+    expect(error.message).toMatch(/"plan b".*left: plan b, book;/);
+    expect(bank.done).toEqual(['refund x/undo:charge']);
+  });
+
   test('has no operations of the run: it is told so at once', async () => {
     await using bed = new Testbed();
     const service = bed.service();

@@ -82,6 +82,7 @@ type RunPart = Pick<
   | 'cannotRead'
   | 'misfits'
   | 'read'
+  | 'nextRegistration'
   | 'note'
   | 'noteAsked'
   | 'offspring'
@@ -302,6 +303,10 @@ export class Invocation implements Context, RunPart {
     if (!this.#open.delete(operation)) return;
     this.#keeping += 1;
     this.#run.keepChildFailure(operation, place, error, this.#given(reject));
+  }
+
+  nextRegistration(): number {
+    return this.#run.nextRegistration();
   }
 
   putBack(place: string): void {

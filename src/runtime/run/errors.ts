@@ -283,7 +283,7 @@ export class FailureForgottenError extends DroverError {
 
 /**
  * Some of what a task has done could not be undone, though all of it was tried; or the run does not come by some of it any
- * more, and nothing was undone. It is tried again; when its attempts are used up, the task is dead. Put the cause right, and
+ * more, and nothing before that was undone. It is tried again; when its attempts are used up, the task is dead. Put the cause right, and
  * `requeue` it: what is left is undone then, and nothing else is run.
  */
 export class CompensationFailedError extends DroverError {
@@ -291,7 +291,7 @@ export class CompensationFailedError extends DroverError {
   readonly retryable = true;
   /**
    * `failed`: those that were tried in vain, and why; or those that the run does not come by any more, with what is in the way
-   * and which code may undo them: then none has been tried. `left`: all that has not been undone.
+   * and which code may undo them: then those before them have not been tried. `left`: all that has not been undone.
    */
   override readonly detail: {
     readonly id: string;

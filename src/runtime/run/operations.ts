@@ -79,6 +79,8 @@ export abstract class RunOperations {
   /** It has begun something that no earlier run has done. */
   #isNew = false;
   #operations = 0;
+  /** Compensations that it, or an earlier run, has registered; undefined: not counted yet. */
+  #registrations: number | undefined;
   /** Counts what the run does; a tick compares. */
   #signs = 0;
   #seenSigns = 0;
@@ -443,6 +445,12 @@ export abstract class RunOperations {
       remember(this, undefined, seen, () => {});
     }
     this.keepFailure(operation, place, hash, error, reject);
+  }
+
+  /** How many compensations have been registered before: in what order they were, whatever code comes by them. */
+  nextRegistration(): number {
+    this.#registrations ??= [...this.memory.beginning('compensate:')].length;
+    return this.#registrations++;
   }
 
   /** A child that was seen to have failed has been put back: what was seen is of no account. */

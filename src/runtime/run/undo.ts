@@ -7,14 +7,14 @@
  * An operation that no earlier run has made is not made: it never settles, and the run goes no further.
  * Undoing begins when every compensation that was registered has been come by; by then no operation of
  * the run settles, so user code runs in one place at a time. When the run has ended before, or nothing
- * moves any more, nothing is undone: what it has not come by may have to be undone first, and other code
- * may come by all of it.
+ * moves any more, only what was registered after all that it has not come by is undone: that has to be
+ * undone before the rest, and other code may come by it.
  */
 import { toErrorRecord } from '../../../actors/kernel/errors.ts';
 import type { ErrorRecord } from '../../../actors/kernel/errors.ts';
 import type { StepContext } from '../../topology/context.ts';
 import type { Rest } from '../engine/settlements.ts';
-import { checkFunction } from '../payload.ts';
+import { checkFunction, decode } from '../payload.ts';
 import type { Run, Settle } from '../run.ts';
 import { readErrorRecord } from '../task-error.ts';
 import { CompensateInStepError, CompensationFailedError, FailureForgottenError } from './errors.ts';
@@ -48,12 +48,19 @@ export function compensate(run: Run, name: string, undo: UndoFunction, resolve: 
   if (step !== undefined) throw new CompensateInStepError({ id: run.task.id, step, compensation: name });
   const place = run.memory.once('compensate', name);
   const known = run.memory.recall(place, '');
+  const registered = (): void => resolve(undefined);
   if (run.undoing !== undefined && known !== undefined) run.undoing.register(name, undo, numberIn(known.hash));
-  if (known !== undefined) return run.give(known, resolve, reject);
-  if (!run.mayPass(() => resolve(undefined))) return;
-  const register = (): void => run.keep(run.opened(new Pending()), place, '', undefined, resolve, reject);
+  if (known !== undefined) return run.give(known, registered, reject);
+  if (!run.mayPass(registered)) return;
+  const register = (): void => run.keep(run.opened(new Pending()), place, '', run.nextRegistration(), registered, reject);
   if (run.memory.isBefore(place)) run.holdBack(place, register, reject);
   else register();
+}
+
+/** What is remembered of a registration says how many there were before. */
+function orderIn(value: string): number | undefined {
+  const order = decode(value);
+  return typeof order === 'number' ? order : undefined;
 }
 
 /** One that has failed in this run. */
@@ -220,6 +227,19 @@ export class Undo {
     return `the run does not come by it any more${first}; put the task back when ${code}`;
   }
 
+  /** How many were registered before it; undefined: nobody knows. */
+  #orderOf(name: string): number | undefined {
+    for (const { place, value } of this.#run.memory.beginning(REGISTERED)) if (place === REGISTERED + name) return orderIn(value);
+    return undefined;
+  }
+
+  /** Names of those that are to be undone before any that the run does not come by. */
+  #undoable(): readonly string[] {
+    const missing = [...this.#missing].map((name) => this.#orderOf(name) ?? Infinity);
+    const last = Math.max(-1, ...missing);
+    return this.#registered.map(({ name }) => name).filter((name) => last < 0 || (this.#orderOf(name) ?? -1) > last);
+  }
+
   /** By which version of the code each was registered. */
   get #versions(): ReadonlyMap<string, string> {
     const { memory, claimed } = this.#run;
@@ -292,13 +312,14 @@ export class Undo {
   /**
    * What was registered later is undone first. As long as there are more tries, one that fails keeps those before it
    * waiting; in the last one they are undone without it: it has been tried. What the run does not come by has not, and may
-   * have to be undone before all others.
+   * have to be undone first: only what was registered later still is undone without it.
    */
   async #undoAll(): Promise<void> {
     const run = this.#run;
-    if (this.isIncomplete) return run.engine.rejected(run, this.#cause);
+    if (this.isIncomplete && this.rest.at === 'again') return run.engine.rejected(run, this.#cause);
+    const undoable = this.#undoable();
     for (const { name, undo } of this.#registered.toReversed()) {
-      if (run.memory.has(`undo:${name}`)) continue;
+      if (run.memory.has(`undo:${name}`) || !undoable.includes(name)) continue;
       run.engine.checkLeases(run.engine.nowMs());
       if (run.over !== undefined) return;
       try {
@@ -311,7 +332,7 @@ export class Undo {
       }
     }
     if (run.over !== undefined) return;
-    if (this.#failed.length > 0) return run.engine.rejected(run, this.#cause);
+    if (this.isIncomplete || this.#failed.length > 0) return run.engine.rejected(run, this.#cause);
     run.end({ at: 'undone' });
   }
 
