@@ -72,7 +72,8 @@ export function isBusy(thrown: unknown): boolean {
   return resultCode(thrown) === SQLITE_BUSY;
 }
 
-function isFull(thrown: unknown): boolean {
+/** The disk is, or the file may not grow. */
+export function isFull(thrown: unknown): boolean {
   const code = extendedCode(thrown);
   return resultCode(thrown) === SQLITE_FULL || code === SQLITE_IOERR_WRITE || code === SQLITE_IOERR_SHMSIZE;
 }

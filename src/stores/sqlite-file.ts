@@ -12,7 +12,7 @@
  *   4. The database is opened, looked at again (the newest version may stand in its log), brought
  *      up to date, and made a WAL database.
  */
-import { closeSync, openSync, readSync, realpathSync, renameSync, rmSync, statSync } from 'node:fs';
+import { closeSync, lstatSync, openSync, readlinkSync, readSync, realpathSync, renameSync, rmSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { adviceFor, isDamaged, resultCode, SQLITE_BUSY, toError } from './sqlite-advice.ts';
@@ -111,6 +111,9 @@ function locate(path: string): string | OpenFailure {
     if (found?.isDirectory()) return { at: 'not-openable', why: 'it is a folder; name a file in it' };
     if (found !== undefined && found.nlink > 1) return { at: 'not-openable', why: linked(found.nlink) };
     if (found !== undefined) return realpathSync(absolute);
+    const link = lstatSync(absolute, { throwIfNoEntry: false });
+    // What it points to may be on a volume that is not there now: a new file in its place would hide the other one for good.
+    if (link !== undefined) return { at: 'not-openable', why: `it is a link to ${readlinkSync(absolute)}, which is not there` };
     const folder = dirname(absolute);
     if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) {
       return { at: 'not-openable', why: `there is no folder ${folder}; create it first` };

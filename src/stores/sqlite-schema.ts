@@ -219,6 +219,23 @@ const MIGRATIONS: readonly string[] = [
   alter table lease_line add column ttl_ms real not null default 30000;
   alter table intent add column ttl_ms real not null default 30000;
   `,
+  `
+  -- Its numbers are the cursors of lists: none is given twice.
+  create table approval_next (
+    seq integer primary key autoincrement,
+    task integer not null,
+    name text not null,
+    request text not null,
+    asked_ms real not null,
+    expires_ms real,
+    state integer not null,
+    unique (task, name)
+  ) strict;
+  insert into approval_next select seq, task, name, request, asked_ms, expires_ms, state from approval;
+  drop table approval;
+  alter table approval_next rename to approval;
+  create index approval_open on approval (seq) where state = 1;
+  `,
 ];
 
 /** The version that this Drover writes. */

@@ -10,7 +10,7 @@
  */
 import { invariant, InvariantError } from '../../actors/kernel/errors.ts';
 import { rowLimit, SqliteTasks } from './sqlite-commands.ts';
-import { adviceFor, isBusy, isDamaged, isSenseless, toError } from './sqlite-advice.ts';
+import { adviceFor, isBusy, isDamaged, isFull, isSenseless, toError } from './sqlite-advice.ts';
 import { closeFile, leaveFile, letGoOfFile, openFile } from './sqlite-file.ts';
 import type { OpenFile } from './sqlite-file.ts';
 import { Guard } from './sqlite-guard.ts';
@@ -90,7 +90,8 @@ export class SqliteServer {
     return envelopes[0];
   }
 
-  #answer(group: readonly Envelope[]): readonly Answer[] {
+  /** `isSecond`: room has been made meanwhile. */
+  #answer(group: readonly Envelope[], isSecond = false): readonly Answer[] {
     const [first] = group;
     if (first?.request.op === 'open') return [this.#openFile(first.ticket, first.request)];
     if (first?.request.op === 'close') return [this.#closeFile(first.ticket)];
@@ -105,12 +106,24 @@ export class SqliteServer {
         return since === undefined ? { ticket, value: values[at]! } : { ticket, value: values[at]!, since };
       });
     } catch (thrown) {
+      if (!isSecond && isFull(thrown) && this.#writeLogBack()) return this.#answer(group, true);
       // Somebody else holds the file: no command is to blame, and each would wait as long again.
-      if (group.length > 1 && !isBusy(thrown)) return group.flatMap((envelope) => this.#answer([envelope]));
+      if (group.length > 1 && !isBusy(thrown)) return group.flatMap((envelope) => this.#answer([envelope], isSecond));
       const failure = toFailure(thrown);
       // What is damaged may get worse: nothing more is written to it, nor believed of what is read.
       if (failure.at === 'damaged') this.#damage = failure;
       return group.map(({ ticket }) => ({ ticket, failure }));
+    }
+  }
+
+  /** It may be the log that fills the disk, kept from being written back by a reader that has gone by now. Whether it could be. */
+  #writeLogBack(): boolean {
+    try {
+      const row = this.#open?.file.db.prepare('pragma wal_checkpoint(passive)').get();
+      const { busy, log, checkpointed } = row as { readonly busy: number; readonly log: number; readonly checkpointed: number };
+      return busy === 0 && log > 0 && checkpointed === log;
+    } catch {
+      return false;
     }
   }
 

@@ -5,6 +5,7 @@
  *     node child.ts hold PATH            claims and starts what there is, then waits
  *     node child.ts leave PATH           submits one task and ends without closing
  *     node child.ts fill PATH            submits until it fails, and says how
+ *     node child.ts rewrite PATH         writes one row until it fails, or 1,000 times
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import { sqlite } from '../../src/stores/sqlite.ts';
@@ -56,6 +57,16 @@ if (opened !== undefined) {
         }
       }
       break;
+    case 'rewrite': {
+      let version: number | null = null;
+      for (let at = 0; at < 1_000; at += 1) {
+        const [written] = await store.setState([{ key: 'row', value: `"${'x'.repeat(20_000)}"`, version }], 0);
+        version = (written as { readonly version: number }).version;
+      }
+      say('rewritten');
+      await store.close();
+      break;
+    }
     default:
       say(`no such role ${role}`);
   }

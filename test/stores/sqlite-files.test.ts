@@ -200,6 +200,19 @@ describe('the file of an SQLite store', () => {
     expect(existsSync(join(place.folder, 'sub', 'link.db-owner'))).toBe(false);
   });
 
+  test('a link to what is not there is refused: what it points to may be there again tomorrow', async () => {
+    const link = join(place.folder, 'link.db');
+    symlinkSync(join(place.folder, 'volume', 'test.db'), link);
+    const error = await sqlite(link)
+      .open(command)
+      .catch((thrown: Error) => thrown);
+    expect(error).toMatchObject({
+      code: 'DROVER_STORE_OPEN',
+      message: expect.stringContaining(join(place.folder, 'volume', 'test.db')) as unknown,
+    });
+    expect(fileNames()).toEqual(['link.db']);
+  });
+
   test('a file of two names is refused under each: nobody would find it in use under the other', async () => {
     await makeStore(3);
     const other = join(place.folder, 'other.db');

@@ -104,6 +104,17 @@ export function approving(makePlace: MakePlace): void {
       expect(await decide('a', 'pay')).toEqual([{ at: 'told', n: 0 }]);
     });
 
+    test('a cursor is never that of another question, also when its own is gone: whoever goes on from there finds what came since', async () => {
+      const run = await bench.running('a');
+      await ask(run, 'pay');
+      const cursor = (await bench.store.approvals({ limit: 9, nowMs: bench.nowMs }))[0]!.cursor;
+      await withdraw(run, 'pay');
+      await bench.crashAndOpen();
+      await ask(await bench.runNext('a'), 'send');
+      const since = await bench.store.approvals({ limit: 9, nowMs: bench.nowMs, after: cursor });
+      expect(since.map(({ name }) => name)).toEqual(['send']);
+    });
+
     test('what has been decided stays so when it is withdrawn, and an older holder withdraws nothing', async () => {
       const old = await bench.running('a');
       await ask(old, 'pay');
