@@ -87,7 +87,7 @@ export type {
 } from './store/queue.ts';
 export { STORY_LENGTH } from './store/record.ts';
 export type { StoryEntry, TaskCounts, TaskRecord, RecordStore } from './store/record.ts';
-export type { StateRead, StateReadOutcome, StateRow, StateWrite, StateWriteOutcome, RowStore } from './store/rows.ts';
+export type { StateRead, StateReadOutcome, StateRow, StateSeen, StateWrite, StateWriteOutcome, RowStore } from './store/rows.ts';
 export type {
   ChildRecord,
   RememberItem,

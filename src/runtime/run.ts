@@ -170,8 +170,9 @@ export class Run extends RunOperations implements Context {
       this.leavesChildren ||= this.open.some(({ waitsFor }) => waitsFor === 'child') || this.memory.unfinishedChildren.length > 0;
     const { leftAside } = this.memory;
     if (leftAside !== undefined) this.engine.leftAside(this, leftAside, leftAside.atEnd(), null);
-    const writes = this.#state?.writes ?? [];
-    this.end({ at: 'completed', result, sends: this.#sends ?? [], ...(writes.length === 0 ? {} : { writes }) });
+    const { writes = [], reads = [] } = this.#state ?? {};
+    const rows = { ...(writes.length === 0 ? {} : { writes }), ...(reads.length === 0 ? {} : { reads }) };
+    this.end({ at: 'completed', result, sends: this.#sends ?? [], ...rows });
   }
 
   /** The agent's function has thrown. `holding`: failures of operations that it holds, though it does not show them. */

@@ -1,5 +1,15 @@
 /** Checks of what processes share beside tasks: rows of state, budgets, gates, leases, schedules. */
-import type { BudgetReturn, BudgetTake, Intent, LeaseHeld, LeaseRequest, StateRead, StateWrite, Store } from '../../actors/ports/store.ts';
+import type {
+  BudgetReturn,
+  BudgetTake,
+  Intent,
+  LeaseHeld,
+  LeaseRequest,
+  StateRead,
+  StateSeen,
+  StateWrite,
+  Store,
+} from '../../actors/ports/store.ts';
 import {
   checkCount,
   checkFence,
@@ -167,9 +177,19 @@ export function checkWrites(writes: readonly StateWrite[]): void {
   }
 }
 
-function checkWrite({ key, value, version }: StateWrite): void {
+/** The rows that a completion has read. */
+export function checkSeen(reads: readonly StateSeen[]): void {
+  checkItems(reads, 'reads');
+  for (const read of reads) checkVersion(read);
+}
+
+function checkWrite(write: StateWrite): void {
+  checkVersion(write);
+  if (write.value !== null) checkText(write.value, 'value');
+}
+
+function checkVersion({ key, version }: StateSeen): void {
   checkId(key, 'key');
-  if (value !== null) checkText(value, 'value');
   if (version !== null) checkCount(version, 1, 'version');
 }
 

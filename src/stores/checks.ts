@@ -42,7 +42,7 @@ import {
   checkWord,
   StoreInputError,
 } from './check-values.ts';
-import { checkWrites } from './checks-shared.ts';
+import { checkSeen, checkWrites } from './checks-shared.ts';
 import { STATUSES } from './task-status.ts';
 
 export { checkNow, LONGEST_ID, StoreInputError } from './check-values.ts';
@@ -149,6 +149,7 @@ export function checkSettlements(items: readonly Settlement[], nowMs: number): v
         checkItems(outcome.sends, 'sends');
         for (const task of outcome.sends) checkTask(task);
         if (outcome.writes !== undefined) checkWrites(outcome.writes);
+        if (outcome.reads !== undefined) checkSeen(outcome.reads);
         break;
       case 'retry':
         checkText(outcome.error, 'error');

@@ -1,7 +1,7 @@
 /** How runs let go of their leases in the memory store. */
 import { grown } from '../../actors/conflicts/lock-wants.ts';
 import { isTerminal } from '../../actors/ports/store.ts';
-import type { SettledOutcome, SettleOutcome, StateWrite, StoryEntry } from '../../actors/ports/store.ts';
+import type { SettledOutcome, SettleOutcome, StateSeen, StoryEntry } from '../../actors/ports/store.ts';
 import { cancelNoted, fall, fallen } from './memory-cancel.ts';
 import type { MemoryMoves } from './memory-moves.ts';
 import type { MemoryRows } from './memory-rows.ts';
@@ -105,10 +105,10 @@ function complete(
   moves: MemoryMoves,
   rows: MemoryRows,
   task: MemoryTask,
-  { result, sends, writes }: Of<'completed'>,
+  { result, sends, writes, reads }: Of<'completed'>,
   nowMs: number,
 ): SettleOutcome | undefined {
-  const refused = conflictOf(rows, writes) ?? fullOf(moves, task, sends);
+  const refused = conflictOf(rows, writes) ?? conflictOf(rows, reads) ?? fullOf(moves, task, sends);
   if (refused !== undefined) return refused;
   if (writes !== undefined) for (const write of writes) rows.write(write);
   // Before the run ends: it may be the parent of what it sends.
@@ -123,8 +123,8 @@ function complete(
   return undefined;
 }
 
-function conflictOf(rows: MemoryRows, writes: readonly StateWrite[] | undefined): SettleOutcome | undefined {
-  for (const { key, version } of writes ?? []) {
+function conflictOf(rows: MemoryRows, seen: readonly StateSeen[] | undefined): SettleOutcome | undefined {
+  for (const { key, version } of seen ?? []) {
     const found = rows.get(key)?.version ?? null;
     if (found !== version) return { at: 'refused', why: 'conflict', key, version: found };
   }

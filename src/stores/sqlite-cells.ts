@@ -13,7 +13,6 @@ import type {
   Settlement,
   StartItem,
   StartOutcome,
-  StateWrite,
 } from '../../actors/ports/store.ts';
 import type { Arrival, HeldRow, HeldTask, RememberRow, RowOutcome, SettledRow, StartRow } from './sqlite-held.ts';
 import type { LockedRow, RowsStarted } from './sqlite-starts.ts';
@@ -292,7 +291,7 @@ export function encodeSettlements(items: readonly Settlement[], seqOf: SeqOf): C
     cells.push(seqOf(id), fence, OUTCOME[outcome.at]);
     switch (outcome.at) {
       case 'completed':
-        cells.push(outcome.result, null, outcome.sends.length === 0 ? null : encodeTasks(outcome.sends, seqOf), writesOf(outcome));
+        cells.push(outcome.result, null, outcome.sends.length === 0 ? null : encodeTasks(outcome.sends, seqOf), rowsOf(outcome));
         break;
       case 'retry':
         cells.push(outcome.error, outcome.readyAtMs, outcome.failures ?? null, outcome.forget ?? null);
@@ -334,12 +333,11 @@ function decodeOutcome(cells: Cells, from: number): RowOutcome {
   switch (at) {
     case 'completed': {
       const sends = cells[from + 3] as Cells | null;
-      const writes = cells[from + 4] as readonly StateWrite[] | null;
       return {
         at,
         result: cells[from + 1] as string | null,
         sends: sends === null ? NOTHING : decodeTasks(sends),
-        ...(writes === null ? {} : { writes }),
+        ...(cells[from + 4] as Rows | null),
       };
     }
     case 'retry': {
@@ -387,6 +385,14 @@ function waitsOf({ events, gatherMs, locks }: Parked): Waits | null {
   };
 }
 
-function writesOf({ writes }: Extract<SettledOutcome, { at: 'completed' }>): readonly StateWrite[] | null {
-  return writes === undefined || writes.length === 0 ? null : writes.map(({ key, value, version }) => ({ key, value, version }));
+/** What a completion writes to rows, and has read of them. */
+type Rows = Pick<Completed, 'writes' | 'reads'>;
+type Completed = Extract<SettledOutcome, { at: 'completed' }>;
+
+function rowsOf({ writes = NOTHING, reads = NOTHING }: Completed): Rows | null {
+  if (writes.length === 0 && reads.length === 0) return null;
+  return {
+    ...(writes.length === 0 ? {} : { writes: writes.map(({ key, value, version }) => ({ key, value, version })) }),
+    ...(reads.length === 0 ? {} : { reads: reads.map(({ key, version }) => ({ key, version })) }),
+  };
 }

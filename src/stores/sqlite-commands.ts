@@ -317,8 +317,8 @@ export class SqliteTasks {
     return { outcomes, ready: [...endings.moves.ready] };
   }
 
-  #complete(task: HeldTask, { result, sends, writes = [] }: Completed, nowMs: number, endings: Endings): SettleOutcome {
-    const conflict = this.state.conflict(writes);
+  #complete(task: HeldTask, { result, sends, writes = [], reads = [] }: Completed, nowMs: number, endings: Endings): SettleOutcome {
+    const conflict = this.state.conflict(writes) ?? this.state.conflict(reads);
     if (conflict !== undefined) return { at: 'refused', why: 'conflict', ...conflict };
     if (sends.length > 0) {
       if (this.#arrivals.tooManySends(sends, task)) return { at: 'refused', why: 'full', limit: this.#known.maxFamily };

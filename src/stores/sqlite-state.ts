@@ -1,5 +1,5 @@
 /** SqliteState: versioned rows. A row that is deleted is gone: versions come from a counter of the whole store, so they only grow in any case. */
-import type { StateReadOutcome, StateRow, StateWrite, StateWriteOutcome, Store } from '../../actors/ports/store.ts';
+import type { StateReadOutcome, StateRow, StateSeen, StateWrite, StateWriteOutcome, Store } from '../../actors/ports/store.ts';
 import type { StateReadRow } from './sqlite-held.ts';
 import type { Known } from './sqlite-known.ts';
 import type { Cell } from './sqlite-rows-statement.ts';
@@ -83,8 +83,8 @@ export class SqliteState {
   }
 
   /** The first that does not find the version which it names. */
-  conflict(writes: readonly StateWrite[]): { readonly key: string; readonly version: number | null } | undefined {
-    for (const { key, version } of writes) {
+  conflict(seen: readonly StateSeen[]): { readonly key: string; readonly version: number | null } | undefined {
+    for (const { key, version } of seen) {
       const found = this.#written.get(key)?.version ?? this.#versionOf(key);
       if (found !== version) return { key, version: found };
     }

@@ -100,8 +100,9 @@ export interface AgentSpec<
    */
   readonly writes?: readonly string[] | ((input: P) => readonly string[]);
   /**
-   * What a run reads and nobody may write meanwhile. Readers do not exclude each other. It holds for each run by itself: of
-   * what was read before a park or a crash see `ctx.state`. Default: nothing.
+   * What a run reads and no other run may write meanwhile. Readers do not exclude each other. Where another has written it
+   * while this one was parked, or lost, a task that has read it before does not complete on that: it is tried again, and reads
+   * anew. A row that is looked at again and again until it changes is not declared. Default: nothing.
    */
   readonly reads?: readonly string[] | ((input: P) => readonly string[]);
   /** When another run has what this one writes or reads: wait, or fail with `WriteConflictError`. Default `queue`. */

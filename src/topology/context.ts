@@ -64,14 +64,16 @@ export interface StateValue<T = unknown> {
 /**
  * Versioned rows that the tasks of a fleet share. A run writes only what its kind declares in `writes`;
  * while it runs nobody else does. Writes are committed with the task's completion, all of them or none,
- * fenced. A park gives the locks up, and so does a run that is lost (a crash, a lease that ran out): what an earlier run has
- * read is given as it was then, what is read for the first time as it is now, so the two need not belong together, and `set`
- * refuses the version of a row that was changed meanwhile. What has to belong together lies in one row; or each row is named
- * in `writes` and set as it was, which checks it.
+ * fenced. A park gives the locks up, and so does the loss of a run (a crash, a worker that dies): what was read before may
+ * be stale then, and `set` says so. What the run has read of rows in `reads` or `writes`, or got by `widen`, is compared at
+ * the latest when the task completes: where one that it neither writes, nor was refused by `set`, has another version by then,
+ * nothing is committed, and the task is tried again like one with an uncaught `VersionConflictError`, and reads anew. So its
+ * rows are as they were at one moment. A row that it does not declare may change at any time, and is not compared. Each
+ * operation of a statechart is compared for itself, when it ends.
  */
 export interface State {
   /**
-   * The row, as it was when the run first came here; remembered, like everything that a run learns. Undefined: none.
+   * The row, as it was when the attempt first came here; remembered, like everything that a run learns. Undefined: none.
    * After a `set` of this run, what was set.
    *
    * @throws StateInStepError inside a step, whose result would hide what it rests on.

@@ -62,7 +62,7 @@ export async function compareShared(to: Comparison, step: SharedStep): Promise<v
         return { key, value, version };
       });
       const answered = await store.setState(
-        items.map((item) => to.writeToAdapter(item)),
+        items.map((item) => to.rowToAdapter(item)),
         nowMs,
       );
       to.same(

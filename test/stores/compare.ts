@@ -7,7 +7,7 @@ import type {
   SettledOutcome,
   Settlement,
   StartOutcome,
-  StateWrite,
+  StateSeen,
   SteerReply,
   Store,
   SweepReply,
@@ -292,13 +292,18 @@ export class Comparison {
   }
 
   /** With the version that the adapter knows by what the model's is. */
-  writeToAdapter({ version, ...write }: StateWrite): StateWrite {
-    return { ...write, version: version === null ? null : this.tokens.toAdapter(version) };
+  rowToAdapter<S extends StateSeen>(seen: S): S {
+    return { ...seen, version: seen.version === null ? null : this.tokens.toAdapter(seen.version) };
   }
 
   #toAdapter({ outcome, ...held }: Settlement): Settlement {
-    if (outcome.at !== 'completed' || outcome.writes === undefined) return { ...held, outcome };
-    return { ...held, outcome: { ...outcome, writes: outcome.writes.map((write) => this.writeToAdapter(write)) } };
+    if (outcome.at !== 'completed') return { ...held, outcome };
+    const { writes, reads } = outcome;
+    const rows = {
+      ...(writes === undefined ? {} : { writes: writes.map((write) => this.rowToAdapter(write)) }),
+      ...(reads === undefined ? {} : { reads: reads.map((read) => this.rowToAdapter(read)) }),
+    };
+    return { ...held, outcome: { ...outcome, ...rows } };
   }
 
   #picks(): Runs {

@@ -78,11 +78,22 @@ interface WriteSketch {
   readonly fresh: boolean;
 }
 
+interface ReadSketch {
+  readonly key: string;
+  /** Of the version that is there; of none; of one that never was. */
+  readonly saw: 'fresh' | 'none' | 'other';
+}
+
 /** Places of those that are to be forgotten. */
 type Failures = readonly string[] | null;
 
 export type OutcomeSketch =
-  | { readonly at: 'completed'; readonly sends: readonly TaskSketch[]; readonly writes: readonly WriteSketch[] }
+  | {
+      readonly at: 'completed';
+      readonly sends: readonly TaskSketch[];
+      readonly writes: readonly WriteSketch[];
+      readonly reads: readonly ReadSketch[];
+    }
   | { readonly at: 'retry'; readonly afterMs: number; readonly forget: 'state' | 'everything' | null; readonly failures: Failures }
   | { readonly at: 'failed' | 'dead'; readonly failures: Failures }
   | { readonly at: 'kept' | 'lost' | 'undone' }
@@ -136,6 +147,11 @@ const write: fc.Arbitrary<WriteSketch> = fc.record({
   fresh: fc.constantFrom(true, true, true, false),
 });
 
+const read: fc.Arbitrary<ReadSketch> = fc.record({
+  key: fc.constantFrom('m', 'n'),
+  saw: fc.constantFrom('fresh' as const, 'fresh' as const, 'fresh' as const, 'none' as const, 'other' as const),
+});
+
 const failures: fc.Arbitrary<Failures> = fc.constantFrom(null, [], ['p'], ['q', 'p'], ['compensate:p', 'none']);
 
 const outcomeSketch: fc.Arbitrary<OutcomeSketch> = fc.oneof(
@@ -145,6 +161,7 @@ const outcomeSketch: fc.Arbitrary<OutcomeSketch> = fc.oneof(
       at: fc.constant('completed' as const),
       sends: fc.array(taskSketch, { maxLength: 2 }),
       writes: fc.uniqueArray(write, { maxLength: 2, selector: ({ key }) => key }),
+      reads: fc.oneof({ weight: 2, arbitrary: fc.constant([]) }, { weight: 1, arbitrary: fc.array(read, { minLength: 1, maxLength: 2 }) }),
     }),
   },
   {
@@ -394,8 +411,13 @@ export function toOutcome(
   switch (sketch.at) {
     case 'completed': {
       const writes = sketch.writes.map(({ key, value, fresh }) => ({ key, value, version: fresh ? versionOf(key) : NO_VERSION }));
+      const reads = sketch.reads.map(({ key, saw }) => ({
+        key,
+        version: saw === 'none' ? null : saw === 'fresh' ? versionOf(key) : NO_VERSION,
+      }));
       const sends = sketch.sends.map((send) => toTask({ ...send, parent: null }, world, runs, nowMs));
-      return { at: 'completed', result: '"done"', sends, ...(writes.length === 0 ? {} : { writes }) };
+      const rows = { ...(writes.length === 0 ? {} : { writes }), ...(reads.length === 0 ? {} : { reads }) };
+      return { at: 'completed', result: '"done"', sends, ...rows };
     }
     case 'retry':
       return {

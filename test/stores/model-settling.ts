@@ -82,7 +82,7 @@ function park(world: ModelWorld, task: ModelTask, outcome: Extract<SettledOutcom
 }
 
 function refusalOf(world: ModelWorld, task: ModelTask, outcome: Extract<SettledOutcome, { at: 'completed' }>): Refusal | undefined {
-  const conflict = world.state.conflict(outcome.writes ?? []);
+  const conflict = world.state.conflict([...(outcome.writes ?? []), ...(outcome.reads ?? [])]);
   if (conflict !== undefined) return { at: 'refused', why: 'conflict', ...conflict };
   const isNew = (send: NewTask): boolean =>
     world.find(send.id) === undefined && (send.parent === undefined || world.holding(send.parent) !== undefined);

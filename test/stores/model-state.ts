@@ -1,5 +1,5 @@
 /** Versioned rows of the model. Versions come from a counter that only grows, so those of each key do. */
-import type { StateRow, StateWrite, StateWriteOutcome } from '../../actors/ports/store.ts';
+import type { StateRow, StateSeen, StateWrite, StateWriteOutcome } from '../../actors/ports/store.ts';
 
 export class StateModel {
   readonly #rows = new Map<string, StateRow>();
@@ -18,9 +18,9 @@ export class StateModel {
     return [...this.#rows.values()].filter(({ key }) => key.startsWith(prefix)).toSorted((a, b) => (a.key < b.key ? -1 : 1));
   }
 
-  /** The first that would not find the version it names. */
-  conflict(writes: readonly StateWrite[]): { key: string; version: number | null } | undefined {
-    const found = writes.find(({ key, version }) => (this.#rows.get(key)?.version ?? null) !== version);
+  /** The first that does not find the version it names. */
+  conflict(named: readonly StateSeen[]): { key: string; version: number | null } | undefined {
+    const found = named.find(({ key, version }) => (this.#rows.get(key)?.version ?? null) !== version);
     return found === undefined ? undefined : { key: found.key, version: this.#rows.get(found.key)?.version ?? null };
   }
 

@@ -45,7 +45,13 @@ const CALLS: readonly (readonly [Command, (held: Held) => Arguments])[] = [
   ['start', (held) => [[{ ...held, worker: 'w' }], NOW]],
   ['remember', (held) => [[{ ...held, place: 'p', hash: 'h', value: '1', failed: true, version: '1', replace: true }], NOW]],
   ['renew', (held) => [[{ ...held, leaseUntilMs: NOW + 60_000 }], NOW]],
-  ['settle', (held) => [[{ ...held, outcome: { at: 'completed', result: '1', sends: [full], writes: [write] } }], NOW]],
+  [
+    'settle',
+    (held) => {
+      const rows = { writes: [write], reads: [{ key: 'k', version: 1 }] };
+      return [[{ ...held, outcome: { at: 'completed', result: '1', sends: [full], ...rows } }], NOW];
+    },
+  ],
   ['settle', (held) => [[{ ...held, outcome: { at: 'retry', error: 'e', readyAtMs: 5, failures: ['p'], forget: 'state' } }], NOW]],
   ['settle', (held) => [[{ ...held, outcome: { at: 'failed', error: 'e', failures: ['p'], keeps: true } }], NOW]],
   ['settle', (held) => [[{ ...held, outcome: { at: 'dead', error: 'e', failures: ['p'] } }], NOW]],
@@ -107,7 +113,7 @@ const MAY_BE_ABSENT: { readonly [C in Command]?: readonly string[] } = {
   claim: ['box'],
   start: ['worker'],
   remember: ['failed', 'version', 'replace'],
-  settle: [...OPTIONAL, 'writes', 'failures', 'forget', 'keeps', 'events', 'gatherMs', 'locks', 'box'],
+  settle: [...OPTIONAL, 'writes', 'reads', 'failures', 'forget', 'keeps', 'events', 'gatherMs', 'locks', 'box'],
   readState: ['version'],
   listState: ['after'],
   signal: ['key'],

@@ -19,6 +19,12 @@ export interface StateRow {
 /** `row` is null when there is none. */
 export type StateReadOutcome = { readonly at: 'read'; readonly row: StateRow | null } | { readonly at: 'stale' };
 
+/** A row as a run has read it: its version, null where there was none. */
+export interface StateSeen {
+  readonly key: string;
+  readonly version: number | null;
+}
+
 /** Writes a row, where its version is still `version`; null: where there is none. */
 export interface StateWrite {
   /** At most 512 characters. */

@@ -1,5 +1,5 @@
 /** Run: how a task under lease begins, remembers, waits and ends. */
-import type { StateWrite } from './rows.ts';
+import type { StateSeen, StateWrite } from './rows.ts';
 import type { Held, LockWant, NewTask, TaskStatus } from './task.ts';
 
 /** One thing that a run did and that later runs of the same task find again. */
@@ -77,13 +77,16 @@ export type Settlement = Held & { readonly outcome: SettledOutcome };
 export type SettledOutcome =
   /**
    * `sends` are submitted in the same transaction; an id that is there already is left alone. So are
-   * `writes`, each of another key: all of them, or the run is answered `refused` and still holds its lease.
+   * `writes`, each of another key: all of them, or the run is answered `refused` and still holds its lease. So it is where one
+   * of `reads` is not the version of its row before that: what it has read is not what is there. A key may be among them more
+   * than once, as the run has read it.
    */
   | {
       readonly at: 'completed';
       readonly result: string | null;
       readonly sends: readonly NewTask[];
       readonly writes?: readonly StateWrite[];
+      readonly reads?: readonly StateSeen[];
     }
   /**
    * `failures`: places of remembered failures that are forgotten, so that the next run tries them anew; what has

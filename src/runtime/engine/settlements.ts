@@ -218,7 +218,8 @@ function mayHaveFallen({ at }: SettledOutcome, status: TaskStatus, run: Run | un
 /** The completion could not be committed: why the run is rejected instead. */
 function refusalOf({ id }: ClaimedTask, outcome: SettledOutcome, refused: Extract<SettleOutcome, { readonly at: 'refused' }>): Error {
   if (refused.why === 'full') return new BoundReachedError({ id, bound: 'family', limit: refused.limit });
-  const writes = outcome.at === 'completed' ? (outcome.writes ?? []) : [];
-  const expected = writes.find(({ key }) => key === refused.key)?.version ?? null;
+  const { writes = [], reads = [] } = outcome.at === 'completed' ? outcome : {};
+  const named = [...writes, ...reads].find(({ key, version }) => key === refused.key && version !== refused.version);
+  const expected = named?.version ?? null;
   return new VersionConflictError({ id, key: refused.key, expected, found: refused.version });
 }

@@ -115,6 +115,7 @@ export class Invocation implements Context, RunPart {
   /** Under way, and not about to be remembered. */
   readonly #open = new Set<RunOperation>();
   #state: State | undefined;
+  #rows: RunState | undefined;
   #controller: AbortController | undefined;
   #stopped = false;
   #hasBegun = false;
@@ -202,10 +203,16 @@ export class Invocation implements Context, RunPart {
 
   get state(): State {
     if (this.#state !== undefined) return this.#state;
-    const rows = new RunState(this.#self);
+    const rows = (this.#rows = new RunState(this.#self));
     const refuse = (operation: string) => () => Promise.reject(new MachineStateError({ id: this.task.id, operation }));
     this.#state = { get: (key) => rows.get(key), set: refuse('state.set'), delete: refuse('state.delete'), update: refuse('state.update') };
     return this.#state;
+  }
+
+  /** It has ended. `conflict`: what it has read of rows before the task was parked, or its run lost, is not what is there now. */
+  whenSame(same: () => void, conflict: (error: Error) => void): void {
+    if (this.#rows === undefined || this.over !== undefined) same();
+    else this.#rows.compare(same, conflict);
   }
 
   compensate(name: string, undo: (step: StepContext) => unknown): Promise<void> {

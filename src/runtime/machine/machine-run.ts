@@ -242,8 +242,15 @@ class MachineRun {
       },
     });
     this.#active.set(self, invocation);
-    const end = (event: { readonly type: string }): void => {
-      if (this.#active.get(self) === invocation) this.#turn(() => self.send(event));
+    const end = (event: { readonly type: string }, sends: readonly KeptSend[] = []): void => {
+      const said = (): void => {
+        // What was given up sends nothing.
+        if (this.#active.get(self) !== invocation) return;
+        this.#sends.push(...sends);
+        this.#turn(() => self.send(event));
+      };
+      // Its state has not been left: it is performed again, and reads anew.
+      invocation.whenSame(said, (error) => run.threw(error));
     };
     this.#entered.push(() => {
       if (this.#active.get(self) !== invocation) return;
@@ -251,13 +258,10 @@ class MachineRun {
         (output) => {
           const forgotten = invocation.begins.failureOf(run.task.id);
           if (forgotten !== undefined) return end({ type: 'operation.failed', error: forgotten } as { readonly type: string });
-          // What was given up sends nothing, and need not come by anything.
-          if (this.#active.get(self) === invocation) {
-            this.#sends.push(...invocation.sends);
-            const leftAside = run.memory.leftAsideOf(label);
-            if (leftAside !== undefined) run.engine.leftAside(run, leftAside, leftAside.atEnd(), null);
-          }
-          end({ type: 'operation.done', output } as { readonly type: string });
+          // What was given up need not come by anything.
+          const leftAside = this.#active.get(self) === invocation ? run.memory.leftAsideOf(label) : undefined;
+          if (leftAside !== undefined) run.engine.leftAside(run, leftAside, leftAside.atEnd(), null);
+          end({ type: 'operation.done', output } as { readonly type: string }, invocation.sends);
         },
         (error: unknown) => end({ type: 'operation.failed', error } as { readonly type: string }),
       );

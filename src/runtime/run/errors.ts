@@ -155,7 +155,7 @@ export class UndeclaredWriteError extends DroverError {
   }
 }
 
-/** Somebody else has written the row since it was read. Uncaught, the task is tried again and reads anew. */
+/** Somebody else has written the row since it was read: `set` and `delete` say so, and the completion. Uncaught, the task is tried again and reads anew. */
 export class VersionConflictError extends DroverError {
   readonly code = 'DROVER_VERSION_CONFLICT';
   readonly retryable = true;

@@ -3,9 +3,10 @@
  * writes is kept here until the task completes, and committed with that.
  *
  * A write is checked twice: when it is made, so that the run can still do something about it, and in
- * the transaction that commits it.
+ * the transaction that commits it. What an earlier run has read of a row that this one holds is checked there
+ * too: the locks were let go of in between, and beside what is read anew it may be what never was.
  */
-import type { StateRow, StateWrite } from '../../../actors/ports/store.ts';
+import type { StateRow, StateSeen, StateWrite } from '../../../actors/ports/store.ts';
 import type { State, StateValue } from '../../topology/context.ts';
 import { PayloadInvalidError } from '../errors.ts';
 import { isName } from '../new-task.ts';
@@ -21,6 +22,10 @@ export class RunState implements State {
   readonly #run: Run;
   /** By key. */
   readonly #writes = new Map<string, StateWrite>();
+  /** What earlier runs have read of rows that this one holds. */
+  readonly #seen: StateSeen[] = [];
+  /** Keys of which it was told that they have another version by now: what it does with that is its own affair. */
+  readonly #told = new Set<string>();
   /** How often each key was read, and written: places. */
   readonly #counts = new Map<string, number>();
 
@@ -31,6 +36,11 @@ export class RunState implements State {
   /** What is to be committed with the completion. */
   get writes(): readonly StateWrite[] {
     return [...this.#writes.values()];
+  }
+
+  /** What must be there still when it completes: what it writes says that for itself. */
+  get reads(): readonly StateSeen[] {
+    return this.#seen.filter(({ key }) => !this.#writes.has(key) && !this.#told.has(key));
   }
 
   get<T = unknown>(key: string): Promise<StateValue<T> | undefined> {
@@ -44,6 +54,7 @@ export class RunState implements State {
       // Also in a run that is undone, and also when it is not remembered: a retry has forgotten it. To read changes nothing.
       const operation = run.opened(new Pending());
       run.engine.requests.readState(run, key, run.memory.stored(place), (row) => {
+        if (run.memory.has(place)) this.#sees({ key, version: row?.version ?? null });
         if (run.done(operation))
           run.read(() => resolve(row === null ? undefined : { value: decode(row.value), version: row.version }), reject);
       });
@@ -109,7 +120,10 @@ export class RunState implements State {
       if (this.#overwrite(key, value, version)) return resolve(undefined);
       // That somebody was faster is remembered, as every failure is.
       const failed = run.memory.recall(place, '');
-      if (failed !== undefined) return run.give(failed, resolve, reject);
+      if (failed !== undefined) {
+        this.#told.add(key);
+        return run.give(failed, resolve, reject);
+      }
       // What is undone commits nothing: it goes the way that it went.
       if (run.undoing !== undefined) {
         this.#writes.set(key, { key, value, version });
@@ -126,10 +140,36 @@ export class RunState implements State {
         const error = new VersionConflictError({ id: run.task.id, key, expected: version, found });
         // Somebody was faster while it was parked: what it does because of that, no earlier run had to.
         run.memory.forgive();
+        this.#told.add(key);
         run.keepFailure(run.opened(new Pending()), place, '', error, reject);
       };
       this.#read(key, compare, reject);
     });
+  }
+
+  /** A row that it does not hold may change while it runs, and nothing is promised of that. */
+  #sees({ key, version }: StateSeen): void {
+    if (!this.#run.locks.some(({ resource }) => resource === key)) return;
+    if (!this.#seen.some((seen) => seen.key === key && seen.version === version)) this.#seen.push({ key, version });
+  }
+
+  /** Whether what earlier runs have read is what is there now, which nobody changes while this one holds it. */
+  compare(same: () => void, conflict: (error: VersionConflictError) => void): void {
+    const run = this.#run;
+    const { reads } = this;
+    if (reads.length === 0) return same();
+    const operation = run.opened(new Pending());
+    operation.settling = true;
+    let left = reads.length;
+    let changed: VersionConflictError | undefined;
+    for (const { key, version } of reads)
+      run.engine.requests.getState(key, (row) => {
+        const found = row?.version ?? null;
+        if (found !== version) changed ??= new VersionConflictError({ id: run.task.id, key, expected: version, found });
+        if ((left -= 1) > 0 || !run.done(operation)) return;
+        if (changed === undefined) same();
+        else conflict(changed);
+      });
   }
 
   /** Written by this run before: it is based on what that was based on. */

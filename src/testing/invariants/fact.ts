@@ -85,8 +85,14 @@ export type StoreFact =
   | { readonly at: 'store.steered'; readonly steering: Steering; readonly outcome: SteerOutcome & { readonly at: 'done' | 'noted' } }
   /** A task was told of an event it did not know of: the next of that name. */
   | { readonly at: 'store.told'; readonly signal: Signal }
-  /** A row was read: by a run, or from outside. */
-  | { readonly at: 'store.read'; readonly key: string; readonly row: StateRow | null; readonly task: string | undefined }
+  /** A row was read: by a run, at that place, or from outside. */
+  | {
+      readonly at: 'store.read';
+      readonly key: string;
+      readonly row: StateRow | null;
+      readonly task: string | undefined;
+      readonly place?: string;
+    }
   /** A row was written, where its version was `before`. `after`: the new one, where that is known. */
   | {
       readonly at: 'store.wrote';

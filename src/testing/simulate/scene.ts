@@ -186,8 +186,8 @@ export class Scene {
     switch (command) {
       case 'readState':
         for (const [at, outcome] of (reply as readonly StateReadOutcome[]).entries()) {
-          const { id, key } = (items as readonly StateRead[])[at]!;
-          if (outcome.at === 'read') this.see({ at: 'store.read', key, row: outcome.row, task: id });
+          const { id, key, place } = (items as readonly StateRead[])[at]!;
+          if (outcome.at === 'read') this.see({ at: 'store.read', key, row: outcome.row, task: id, place });
         }
         return;
       case 'getState':

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { StateWrite } from '../../../actors/ports/store.ts';
+import type { StateSeen, StateWrite } from '../../../actors/ports/store.ts';
 import { Bench, newTask, parked, SETTLED, STALE, write } from './place.ts';
 import type { MakePlace } from './place.ts';
 
@@ -281,6 +281,88 @@ export function keepingState(makePlace: MakePlace): void {
         );
         expect(outcomes).toMatchObject([SETTLED('completed'), { at: 'refused', key: 'k' }]);
         expect((await get('k'))?.value).toBe('"a"');
+      });
+
+      describe('where it says what it has read', () => {
+        const seen = (held: { id: string; fence: number }, reads: readonly StateSeen[], ...writes: StateWrite[]) =>
+          bench.settle(held, { at: 'completed', result: '"r"', sends: [newTask(`sent by ${held.id}`)], writes, reads });
+
+        test('it completes where that is what is there, and nothing is written to what it has read', async () => {
+          const version = await put('k', '1', null);
+          const reads = [
+            { key: 'k', version },
+            { key: 'none', version: null },
+          ];
+          const runs = [await bench.running('a'), await bench.running('b')] as const;
+          expect(await seen(runs[0], reads)).toEqual(SETTLED('completed'));
+          expect(await seen(runs[1], reads, { key: 'l', value: '2', version: null })).toEqual(SETTLED('completed'));
+          expect(await bench.store.getState(['k', 'none', 'l'])).toMatchObject([{ value: '1', version }, undefined, { value: '2' }]);
+        });
+
+        test.each([
+          ['has another version', 'other'],
+          ['is gone', 'gone'],
+          ['has come', 'come'],
+        ] as const)('where one of them %s, all of it is refused, and the run still holds its lease', async (_what, which) => {
+          const kept = await put('kept', '1', null);
+          const other = await put('other', '1', null);
+          const gone = await put('gone', '1', null);
+          const run = await bench.running('a');
+          const found = {
+            other: await put('other', '2', other),
+            gone: null,
+            come: await put('come', '1', null),
+          }[which];
+          await put('gone', null, gone);
+          const read = {
+            other: { key: 'other', version: other },
+            gone: { key: 'gone', version: gone },
+            come: { key: 'come', version: null },
+          };
+          const reads = [{ key: 'kept', version: kept }, read[which]];
+          expect(await seen(run, reads, { key: 'l', value: '3', version: null })).toEqual({
+            at: 'refused',
+            why: 'conflict',
+            key: which,
+            version: found,
+          });
+          expect(await get('l')).toBeUndefined();
+          expect(await bench.record('sent by a')).toBeUndefined();
+          expect(await bench.record('a')).toMatchObject({ status: 'running', result: null });
+        });
+
+        test('two that it has read of one row cannot both be there', async () => {
+          const first = await put('k', '1', null);
+          const second = await put('k', '2', first);
+          const run = await bench.running('a');
+          const reads = [first, second].map((version) => ({ key: 'k', version }));
+          expect(await seen(run, reads)).toMatchObject({ at: 'refused', key: 'k', version: second });
+          expect(await seen(run, reads.toReversed())).toMatchObject({ at: 'refused', key: 'k', version: second });
+        });
+
+        test('what one before it in the batch has written is there, what it writes itself is not yet', async () => {
+          const version = await put('k', '0', null);
+          const gone = await put('gone', '0', null);
+          await bench.submit('a', 'b', 'c', 'd');
+          const runs = await bench.claim(4);
+          await bench.store.start(runs, bench.nowMs);
+          const rows = [
+            { reads: [{ key: 'k', version }], writes: [{ key: 'k', value: '1', version }] },
+            { reads: [{ key: 'k', version }] },
+            { writes: [{ key: 'gone', value: null, version: gone }] },
+            { reads: [{ key: 'gone', version: gone }] },
+          ];
+          const { outcomes } = await bench.store.settle(
+            runs.map(({ id, fence }, at) => ({ id, fence, outcome: { at: 'completed', result: null, sends: [], ...rows[at] } })),
+            bench.nowMs,
+          );
+          expect(outcomes).toMatchObject([
+            SETTLED('completed'),
+            { at: 'refused', key: 'k', version: (await get('k'))!.version },
+            SETTLED('completed'),
+            { at: 'refused', key: 'gone', version: null },
+          ]);
+        });
       });
 
       test('a stale completion writes nothing', async () => {

@@ -81,6 +81,37 @@ function waiting(): Topology {
   });
 }
 
+/** Two rows that are written together, and read by whoever lets go of them in between. */
+function pairs(): Topology {
+  return defineFleet({
+    name: 'pairs',
+    agents: {
+      pair: agent({
+        replicas: 2,
+        reads: ['p1', 'p2'],
+        run: async (_input: string, ctx) => {
+          const first = await ctx.state.get<string>('p1');
+          await ctx.sleep(3_000);
+          const second = await ctx.state.get<string>('p2');
+          return [first?.value, second?.value];
+        },
+      }),
+      both: agent({
+        writes: ['p1', 'p2'],
+        run: async (input: string, ctx) => {
+          await ctx.state.update('p1', () => input);
+          await ctx.state.update('p2', () => input);
+        },
+      }),
+    },
+  });
+}
+
+const PAIRS = [
+  ...(work('pair', 10, String, 2_000) as Iterable<{ readonly atMs: number }>),
+  ...(work('both', 15, String, 1_300) as Iterable<{ readonly atMs: number }>),
+].toSorted((a, b) => a.atMs - b.atMs) as never;
+
 /** Is not to go on over what another version has begun. */
 function careful(version: string): Topology {
   return defineFleet({
@@ -377,6 +408,22 @@ export const MUTANTS_OF_WORK: readonly Mutant[] = [
             : item,
         );
         return store.settle(await Promise.all(forced), nowMs);
+      },
+    })),
+  },
+  {
+    invariant: 'rows',
+    what: 'a store does not look at what a completion has read',
+    topology: pairs(),
+    options: { workload: PAIRS },
+    internals: lying((store) => ({
+      settle: (items, nowMs) => {
+        const blind = items.map(({ outcome, ...held }) => {
+          if (outcome.at !== 'completed') return { ...held, outcome };
+          const { reads: _reads, ...rest } = outcome;
+          return { ...held, outcome: rest };
+        });
+        return store.settle(blind, nowMs);
       },
     })),
   },
