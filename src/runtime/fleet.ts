@@ -167,8 +167,9 @@ export class Fleet<K extends AgentMap = AgentMap> {
   }
 
   /**
-   * Tasks in order of arrival, e.g. the dead ones, or with `parkedFor: 'operator'` the paused ones: at most 100 unless `limit` says so, and at most 1,000. For the next page
-   * give the last id of this one as `after`.
+   * Tasks in order of arrival, e.g. the dead ones, or with `parkedFor: 'operator'` the paused ones: at most 100 unless `limit`
+   * says so, and at most 1,000. For the next page give the last id of this one as `after`. Those under way, failed and dead
+   * are found by an index; others by going through what is stored, about 1 us a task, beside the fleet's own work.
    *
    * @throws OperatorInputError, also where `after` is no task
    */

@@ -28,20 +28,31 @@ export interface TaskLook extends Omit<TaskRecord, 'input' | 'result' | 'error' 
   readonly undoing: boolean;
   /** It has ended, and all that it had registered has been undone. */
   readonly undone: boolean;
+  /** What of it is no JSON any more, since somebody else has written in the store: that is undefined here, or null. Mostly empty. */
+  readonly unreadable: readonly ('input' | 'result' | 'error')[];
 }
 
-/** @throws PayloadUnreadableError when somebody else has written in the store */
 export function lookAt(record: TaskRecord): TaskLook {
   const { input, result, error, undone, parkedFor, noted, status } = record;
   const isOver = isTerminal(status);
+  const unreadable: ('input' | 'result' | 'error')[] = [];
+  const read = <T>(what: 'input' | 'result' | 'error', from: () => T): T | undefined => {
+    try {
+      return from();
+    } catch {
+      unreadable.push(what);
+      return undefined;
+    }
+  };
   return {
     ...record,
-    input: decode(input),
-    result: decode(result),
-    error: readErrorRecord(error),
+    input: read('input', () => decode(input)),
+    result: read('result', () => decode(result)),
+    error: read('error', () => readErrorRecord(error)) ?? null,
     parkedFor: parkedFor as ParkedFor | null,
     paused: parkedFor === 'operator' || noted === 'pause',
     undoing: undone && !isOver,
     undone: undone && isOver,
+    unreadable,
   };
 }

@@ -31,8 +31,10 @@ import type { Arrival, Completed, HeldRow, HeldTask, RememberRow, RowOutcome, Se
 import { SqliteForgetting } from './sqlite-forgetting.ts';
 import { Known } from './sqlite-known.ts';
 import { SqliteLeases } from './sqlite-leases.ts';
-import { boxRange, mergeBest, orderKeyOf, toHeld, toRecord } from './sqlite-rows.ts';
-import type { BestRow, RecordRow } from './sqlite-rows.ts';
+import { listSlice } from './sqlite-list.ts';
+import type { ListQuery, Slice } from './sqlite-list.ts';
+import { boxRange, mergeBest, orderKeyOf, rowLimit, toHeld } from './sqlite-rows.ts';
+import type { BestRow } from './sqlite-rows.ts';
 import type { Cell } from './sqlite-rows-statement.ts';
 import { SqliteSchedules } from './sqlite-schedules.ts';
 import type { FiringRow } from './sqlite-schedules.ts';
@@ -50,8 +52,6 @@ const SETTLED = Object.fromEntries(STATUSES.map((status) => [status, { at: 'sett
   Record<TaskStatus, SettleOutcome>
 >;
 const NOTHING: readonly never[] = [];
-/** The largest LIMIT that a statement is given; an endless one may be asked for. */
-const MOST_ROWS = 1_000_000_000;
 
 /** Over one open database with Drover's schema, of which this process is the owner. */
 export class SqliteTasks {
@@ -290,16 +290,8 @@ export class SqliteTasks {
     return ids.map((id) => this.#arrivals.recordOf(id));
   }
 
-  /** `undefined` when `after` is not the id of a task. */
-  list({ status, kind, parkedFor, after, limit }: Parameters<Store['list']>[0]): TaskRecord[] | undefined {
-    const { sql, claims } = this.#known;
-    claims.write();
-    const last = after === undefined ? [0] : (sql.seqOf.get(after) as unknown as [seq: number] | undefined);
-    if (last === undefined) return undefined;
-    const code = status === undefined ? undefined : STATUS[status];
-    const narrowed = [code, kind, parkedFor].filter((cell) => cell !== undefined);
-    const rows = sql.list(code, kind, parkedFor).all(last[0]!, ...narrowed, rowLimit(limit));
-    return (rows as unknown as RecordRow[]).map(toRecord);
+  list(query: ListQuery): Slice | undefined {
+    return listSlice(this.#known, query);
   }
 
   counts(): Record<string, TaskCounts> {
@@ -355,9 +347,4 @@ function letGo(task: HeldTask, outcome: Exclude<RowOutcome, { at: 'completed' }>
       endings.lose(task, outcome.error);
       return undefined;
   }
-}
-
-/** A statement takes whole numbers only; a caller may ask for endlessly many. */
-export function rowLimit(limit: number): number {
-  return Math.max(0, Math.min(MOST_ROWS, Math.floor(limit)));
 }

@@ -294,3 +294,11 @@ export function toHeld(row: BestRow, leastFence: number, options: TaskOptions | 
     noted: null,
   };
 }
+
+/** The largest LIMIT that a statement is given; an endless one may be asked for. */
+const MOST_ROWS = 1_000_000_000;
+
+/** A statement takes whole numbers only; a caller may ask for endlessly many. */
+export function rowLimit(limit: number): number {
+  return Math.max(0, Math.min(MOST_ROWS, Math.floor(limit)));
+}

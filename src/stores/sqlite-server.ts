@@ -9,11 +9,12 @@
  *      it passes the answers on, while this one does the next group.
  */
 import { invariant, InvariantError } from '../../actors/kernel/errors.ts';
-import { rowLimit, SqliteTasks } from './sqlite-commands.ts';
+import { SqliteTasks } from './sqlite-commands.ts';
 import { adviceFor, isBusy, isDamaged, isFull, isSenseless, toError } from './sqlite-advice.ts';
 import { closeFile, leaveFile, letGoOfFile, openFile } from './sqlite-file.ts';
 import type { OpenFile } from './sqlite-file.ts';
 import { Guard } from './sqlite-guard.ts';
+import { rowLimit } from './sqlite-rows.ts';
 import { decodeRemember, decodeRenew, decodeSettlements, decodeStarts, decodeTasks, encodeClaimed, encodeStarted } from './sqlite-cells.ts';
 import type { Answer, Answers, Envelope, Failure, Replies, Request } from './sqlite-wire.ts';
 

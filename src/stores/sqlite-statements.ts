@@ -94,6 +94,7 @@ export function prepareStatements(db: DatabaseSync) {
     insertLongInput: db.prepare('insert into long_input values (?, ?)'),
     longInput: rows('select input from long_input where seq = ?'),
     seqOf: rows('select seq, status from task where id = ?'),
+    seqAfter: rows('select min(seq) from task where seq > ?'),
     idOf: rows('select id from task where seq = ?'),
     statusOf: rows('select status from task where seq = ?'),
     record: rows(`select ${RECORD} from task where id = ?`),
@@ -260,7 +261,7 @@ export function prepareStatements(db: DatabaseSync) {
     nextReason: rows(`select parked_for from task indexed by task_order
       where order_key = ? and ${UNFINISHED} and parked_for > ? order by parked_for limit 1`),
 
-    /** A page of records after a `seq`; by status alone where a partial index knows them, else in order of arrival. */
+    /** Records between two rows, in order of arrival: by status where a partial index knows them. */
     list: listStatements(rows),
 
     ...prepareBesideStatements(db, rows),
@@ -272,12 +273,12 @@ function listStatements(rows: PrepareRows): (status?: number, kind?: string, par
   return (status, kind, parkedFor) => {
     const from =
       status === undefined
-        ? 'task not indexed where seq > ?'
+        ? 'task not indexed where seq > ? and seq <= ?'
         : status === STATUS.leased || status === STATUS.running
-          ? `task indexed by task_lease where seq > ? and status in (${HELD}) and status = ?`
+          ? `task indexed by task_lease where seq > ? and seq <= ? and status in (${HELD}) and status = ?`
           : status >= STATUS.failed
-            ? `task indexed by task_ended_badly where seq > ? and status >= ${STATUS.failed} and status = ?`
-            : 'task not indexed where seq > ? and status = ?';
+            ? `task indexed by task_ended_badly where seq > ? and seq <= ? and status >= ${STATUS.failed} and status = ?`
+            : 'task not indexed where seq > ? and seq <= ? and status = ?';
     const ofKind = kind === undefined ? '' : ' and kind = ?';
     const forThat = parkedFor === undefined ? '' : ` and status = ${STATUS.parked} and parked_for = ?`;
     const sql = `select ${RECORD} from ${from}${ofKind}${forThat} order by seq limit ?`;

@@ -2,7 +2,7 @@
  * Tally: how many tasks of a kind are where. Commands count changes here; the transaction writes
  * the sums before it commits, so the table is always right and nobody ever has to scan for it.
  */
-import type { TaskCounts } from '../../actors/ports/store.ts';
+import type { TaskCounts, TaskStatus } from '../../actors/ports/store.ts';
 import type { Statements } from './sqlite-statements.ts';
 import { FIRST_TERMINAL, noCounts, STATUS, statusOf } from './task-status.ts';
 
@@ -69,6 +69,15 @@ export class Tally {
       }
     }
     this.#forget();
+  }
+
+  /** How many there are of that kind and status, or of all. */
+  of(kind: string | undefined, status: TaskStatus | undefined): number {
+    this.flush();
+    const code = status === undefined ? undefined : STATUS[status];
+    return this.#rows()
+      .filter((row) => (kind === undefined || row[0] === kind) && (code === undefined || row[1] === code))
+      .reduce((sum, [, , n]) => sum + n, 0);
   }
 
   counts(): Record<string, TaskCounts> {

@@ -42,6 +42,7 @@ import type {
 } from '../../actors/ports/store.ts';
 import type { Cells } from './sqlite-cells.ts';
 import type { OpenFailure } from './sqlite-file.ts';
+import type { ListQuery, Slice } from './sqlite-list.ts';
 import type { Gone } from './sqlite-watch.ts';
 import type { OfRow, StateReadRow } from './sqlite-held.ts';
 
@@ -75,7 +76,7 @@ export type Request =
   | { readonly op: 'schedules' }
   | { readonly op: 'fire-schedules'; readonly items: readonly FiringCells[]; readonly nowMs: number }
   | { readonly op: 'get'; readonly ids: readonly string[] }
-  | { readonly op: 'list'; readonly query: Parameters<Store['list']>[0] }
+  | { readonly op: 'list'; readonly query: ListQuery }
   | { readonly op: 'counts' }
   | { readonly op: 'take-budget'; readonly items: readonly BudgetTake[] }
   | { readonly op: 'return-budget'; readonly items: readonly BudgetReturn[] }
@@ -128,7 +129,7 @@ export interface Replies {
   'fire-schedules': { readonly fired: readonly boolean[]; readonly ready: readonly string[] };
   get: readonly (TaskRecord | undefined)[];
   /** Undefined when the task to go on after is not there. */
-  list: readonly TaskRecord[] | undefined;
+  list: Slice | undefined;
   counts: Readonly<Record<string, TaskCounts>>;
   'take-budget': readonly BudgetGrant[];
   'return-budget': void;

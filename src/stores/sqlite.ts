@@ -63,6 +63,7 @@ import type {
 } from '../../actors/ports/store.ts';
 import * as checks from './checks.ts';
 import { LockedRows } from './sqlite-locked-rows.ts';
+import type { Slice } from './sqlite-list.ts';
 import { SqliteThread } from './sqlite-thread.ts';
 import type { SqliteCaller } from './sqlite-thread.ts';
 import { decodeClaimed, decodeStarted, encodeRemember, encodeRenew, encodeSettlements, encodeStarts, encodeTasks } from './sqlite-cells.ts';
@@ -324,10 +325,18 @@ export class SqliteStore implements Store {
 
   async list(query: Parameters<Store['list']>[0]): Promise<readonly TaskRecord[]> {
     checks.checkQuery(query);
-    const { limit, after } = query;
-    const page = await this.#thread().call({ op: 'list', query: plainQuery(query) }, limit);
-    if (page === undefined) throw checks.unknownAfter(after ?? '');
-    return page;
+    const { after, ...wanted } = plainQuery(query);
+    const records: TaskRecord[] = [];
+    let beyond: number | undefined;
+    do {
+      const limit = wanted.limit - records.length;
+      const from = beyond !== undefined ? { beyond } : after !== undefined ? { after } : {};
+      const slice: Slice | undefined = await this.#thread().call({ op: 'list', query: { ...wanted, ...from, limit } }, limit);
+      if (slice === undefined) throw checks.unknownAfter(after ?? '');
+      records.push(...slice.found);
+      beyond = slice.beyond;
+    } while (beyond !== undefined);
+    return records;
   }
 
   async counts(): Promise<Readonly<Record<string, TaskCounts>>> {

@@ -108,6 +108,12 @@ describe('a task of which something is no JSON any more is kept as it stands, an
     await bed.advance(120_000);
     expect(next.failure).toBeUndefined();
     expect(await bed.run(next, 'echo', 'well')).toBe('well');
+    const found = (await bed.drive(next.tasks({ status: 'failed' }))).map((look) => ({
+      id: look.id,
+      input: look.input,
+      what: look.unreadable,
+    }));
+    expect(found).toEqual([{ id: 'o', ...(kind === 'echo' ? { input: undefined, what: ['input'] } : { input: 'x', what: [] }) }]);
     await bed.close(next);
     const repaired = await bed.start({ agents });
     expect(await repaired.task('o')).toMatchObject({ status: 'failed', kept: true, undone: false, error: unreadable });
@@ -129,7 +135,7 @@ test('who submits what is there and no JSON any more is told, and so is everybod
   const [refused, fine] = await bed.drive(all);
   expect(refused).toMatchObject({ status: 'rejected', reason: unreadable });
   expect(fine).toMatchObject({ status: 'fulfilled' });
-  expect(await bed.rejection(fleet.task('o'))).toMatchObject(unreadable);
+  expect(await bed.drive(fleet.task('o'))).toMatchObject({ status: 'parked', input: undefined, unreadable: ['input'] });
   expect(fleet.failure).toBeUndefined();
 });
 
@@ -144,5 +150,6 @@ test('whose result or error is no JSON any more has a handle that says so', asyn
   const fleet = await bed.start({ agents }, { store: damaged(bed) });
   const handle = await bed.drive(fleet.submit('fails', undefined, { id: 'p' }));
   expect(await bed.rejection(handle.result())).toMatchObject(unreadable);
+  expect(await bed.drive(fleet.task('p'))).toMatchObject({ status: 'dead', error: null, unreadable: ['error'] });
   expect(fleet.failure).toBeUndefined();
 });

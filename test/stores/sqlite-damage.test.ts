@@ -218,7 +218,7 @@ describe('another process that keeps the file locked', () => {
     other.exec('begin; select * from task');
     expect(submit('c')).toEqual([{ at: 'accepted' }]);
     other.close();
-    expect(tasks.transaction(() => tasks.list({ limit: 9 }))?.map(({ id }) => id)).toEqual(['a', 'b', 'c']);
+    expect(tasks.transaction(() => tasks.list({ limit: 9 }))?.found.map(({ id }) => id)).toEqual(['a', 'b', 'c']);
     db.close();
   });
 });

@@ -17,6 +17,8 @@ function statementsOf(db: DatabaseSync): string[] {
   } as DatabaseSync;
   const statements = prepareStatements(collecting);
   for (const status of [STATUS.leased, STATUS.running, STATUS.failed, STATUS.dead]) statements.list(status, undefined);
+  statements.list(undefined, 'mail');
+  statements.list(STATUS.parked, 'mail', 'operator');
   return collected;
 }
 

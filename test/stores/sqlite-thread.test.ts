@@ -50,6 +50,28 @@ describe('the thread of an SQLite store', () => {
     return count;
   }
 
+  test('who looks for few among many holds nobody up, and misses nothing', async () => {
+    const ids = Array.from({ length: 9_000 }, (_, at) => `t${String(at).padStart(4, '0')}`);
+    const late = (id: string): boolean => id === 't0001' || id >= 't8998';
+    const tasks = ids.map((id) => newTask(id, late(id) ? { notBeforeMs: 99 } : {}));
+    await store.submit(tasks, 0);
+    const answered: string[] = [];
+    const list = store.list({ status: 'parked', limit: 9 }).then((found) => {
+      answered.push('list');
+      return found.map(({ id }) => id);
+    });
+    const get = store.get(['t0000']).then(() => answered.push('get'));
+    // After the first slice has been answered, so ahead of the second.
+    expect(await list).toEqual(['t0001', 't8998', 't8999']);
+    await get;
+    expect(answered).toEqual(['get', 'list']);
+    expect((await store.list({ status: 'parked', limit: 1 })).map(({ id }) => id)).toEqual(['t0001']);
+    expect((await store.list({ status: 'parked', limit: 2, after: 't0001' })).map(({ id }) => id)).toEqual(['t8998', 't8999']);
+    expect((await store.list({ limit: Infinity })).map(({ id }) => id)).toEqual(ids);
+    expect(await store.list({ status: 'dead', limit: 9 })).toEqual([]);
+    expect(await store.list({ kind: 'nobody', limit: 9 })).toEqual([]);
+  });
+
   test('what comes together is committed together', async () => {
     const before = commits();
     await Promise.all(Array.from({ length: 100 }, (_, at) => submit(`t${at}`)));
