@@ -24,7 +24,7 @@ import type { MemoryTask, Undo } from './memory-task.ts';
 import { MemoryWaits } from './memory-waits.ts';
 import type { Arrival } from './memory-waits.ts';
 import type { CancelOrder } from './parent-end.ts';
-import { nextFence, rankOf } from './task-status.ts';
+import { CLOCK_STEP_MS, nextFence, rankOf } from './task-status.ts';
 
 type RunOutcome = Extract<StoryEntry, { at: 'run' }>['outcome'];
 
@@ -49,6 +49,7 @@ export class MemoryMoves {
   readonly raised = new Set<MemoryTask>();
   /** Those that the command under way has parked for their turn, and that may stand in line for locks. */
   readonly #outOfTurn: MemoryTask[] = [];
+  #latestMs = 0;
   agingMs = AGING_MS;
   maxFamily = Infinity;
   /** No claim gets a smaller fence: the epoch of the owner, and more once larger ones have been forgotten. */
@@ -161,6 +162,30 @@ export class MemoryMoves {
   waitsSince(task: MemoryTask, sinceMs: number): void {
     task.sinceMs = sinceMs;
     task.rank = rankOf(sinceMs, task.priority, this.agingMs);
+  }
+
+  /** How far the clock has been: called now and then. */
+  passed(nowMs: number): void {
+    if (nowMs >= this.#latestMs + CLOCK_STEP_MS) this.#latestMs = nowMs;
+  }
+
+  /** What was tried, or came, by a clock that was ahead waits no longer for that, nor behind all who come now. */
+  open(nowMs: number): void {
+    const wasAhead = this.#latestMs > nowMs;
+    this.#latestMs = nowMs;
+    if (!wasAhead) return;
+    for (const task of this.tasks) {
+      if (isTerminal(task.status)) continue;
+      if (task.status === 'retrying' && task.claimedAtMs > nowMs && task.untilMs > nowMs) {
+        this.due.remove(task);
+        task.untilMs -= task.claimedAtMs - nowMs;
+        this.due.add(task);
+      }
+      if (task.sinceMs <= nowMs) continue;
+      if (task.status === 'queued') this.kinds.queueOf(task).remove(task);
+      this.waitsSince(task, nowMs);
+      if (task.status === 'queued') this.kinds.queueOf(task).push(task);
+    }
   }
 
   /** A level of priority is worth so much from now on, also to those who are here. */

@@ -102,7 +102,7 @@ function putBack(moves: MemoryMoves, task: MemoryTask, item: Steering, nowMs: nu
   task.attempt = 0;
   task.losses = 0;
   task.resumed = isUndone;
-  moves.waitsSince(task, task.submittedAtMs);
+  moves.waitsSince(task, Math.min(task.submittedAtMs, nowMs));
   reopen(moves, task);
   moves.enqueue(task, nowMs);
   // What has been undone cannot be put back.

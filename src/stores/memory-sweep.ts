@@ -11,6 +11,7 @@ import { deadlinePassed, LEASE_EXPIRED_ERROR } from './task-status.ts';
 
 /** `sweep`. */
 export function sweep(moves: MemoryMoves, schedules: MemorySchedules, nowMs: number): SweepReply {
+  moves.passed(nowMs);
   const ended = endLate(moves, nowMs);
   const expired = takeBackLeases(moves, nowMs);
   for (let task = moves.due.popDue(nowMs); task !== undefined; task = moves.due.popDue(nowMs)) {

@@ -77,6 +77,7 @@ export class MemoryTasks {
     moves.tasks.open();
     moves.maxFamily = maxFamily;
     moves.age(agingMs);
+    moves.open(nowMs);
     moves.locks.mostPassed = mostPassed;
     // As from a disk: what a new owner knows of the locks is what their rows say.
     moves.locks.load(moves.locks.holders(), moves.locks.waiters());

@@ -108,12 +108,18 @@ export class SqliteTasks {
   open(command: OpenCommand): Opened {
     const { sql, held } = this.#known;
     this.#known.configure(command);
-    const [epoch, agingMs] = sql.nextEpoch.get() as unknown as [number, number];
+    const [epoch, agingMs, latestMs] = sql.nextEpoch.get() as unknown as [number, number, number];
     this.#known.leastFence = epoch;
     if (agingMs !== this.#known.agingMs) {
       sql.setAging.run(this.#known.agingMs);
       sql.rankAgain.run(agingMs, this.#known.agingMs);
     }
+    if (latestMs > command.nowMs) {
+      // What was tried, or came, by a clock that was ahead waits no longer for that, nor behind all who come now.
+      sql.retryUpTo.run(command.nowMs);
+      sql.rankUpTo.run(command.nowMs, this.#known.agingMs);
+    }
+    sql.setLatest.run(command.nowMs);
     sql.emptyBoxes.run();
     this.#known.locks.table.open(command.nowMs);
     this.leases.open(command.nowMs);

@@ -236,6 +236,10 @@ const MIGRATIONS: readonly string[] = [
   alter table approval_next rename to approval;
   create index approval_open on approval (seq) where state = 1;
   `,
+  `
+  -- How far the clock of its owners has been, to the minute.
+  alter table owner add column latest_ms real not null default 0;
+  `,
 ];
 
 /** The version that this Drover writes. */

@@ -4,7 +4,7 @@ import { NOTED } from './sqlite-rows.ts';
 import { RowsStatement } from './sqlite-rows-statement.ts';
 import type { PrepareRows } from './sqlite-rows-statement.ts';
 import { prepareBesideStatements } from './sqlite-statements-beside.ts';
-import { BEHIND_COMPENSATIONS, COMPENSATION_PLACE, FIRST_TERMINAL, STATUS } from './task-status.ts';
+import { BEHIND_COMPENSATIONS, CLOCK_STEP_MS, COMPENSATION_PLACE, FIRST_TERMINAL, STATUS } from './task-status.ts';
 
 // As the partial indexes have them.
 const HELD = `${STATUS.leased}, ${STATUS.running}`;
@@ -46,11 +46,18 @@ export function prepareStatements(db: DatabaseSync) {
     dataVersion: rows('pragma data_version'),
     totalChanges: rows('select total_changes()'),
 
-    nextEpoch: rows('update owner set epoch = epoch + 1 returning epoch, aging_ms'),
+    nextEpoch: rows('update owner set epoch = epoch + 1 returning epoch, aging_ms, latest_ms'),
     raiseEpoch: db.prepare('update owner set epoch = max(epoch, ?)'),
     setAging: db.prepare('update owner set aging_ms = ?'),
+    setLatest: db.prepare('update owner set latest_ms = ?'),
+    advanceLatest: db.prepare(`update owner set latest_ms = ?1 where latest_ms + ${CLOCK_STEP_MS} <= ?1`),
     /** From one worth of a level of priority to another. A rank tells since when its task waits, unless the priority is beyond all bounds. */
     rankAgain: db.prepare(`update task set rank = coalesce(rank + priority * (?1 - ?2), submitted_ms - priority * ?2) where ${UNFINISHED}`),
+    /** Nobody's waiting counts from later than that. */
+    rankUpTo: db.prepare(`update task set rank = ?1 - priority * ?2 where ${UNFINISHED} and rank + priority * ?2 > ?1`),
+    /** Nor is anybody tried again later than it was said to be, counted from then instead of from when it was claimed last. */
+    retryUpTo: db.prepare(`update task indexed by task_due set at_ms = at_ms - (claimed_ms - ?1)
+      where status in (${STATUS.retrying}, ${STATUS.parked}) and at_ms is not null and at_ms > ?1 and status + 0 = ${STATUS.retrying} and claimed_ms > ?1`),
     /** Its waiting counts from then on. */
     rankSince: db.prepare('update task set rank = ? - priority * ? where seq = ?'),
     emptyBoxes: db.prepare(`update task indexed by task_boxed set box = null where status = ${STATUS.queued} and box is not null`),
@@ -222,7 +229,7 @@ export function prepareStatements(db: DatabaseSync) {
     reopen: db.prepare('update task set error = null, noted = null, order_key = ? where seq = ?'),
     /** What a task that has ended begins anew with; then it is moved. */
     requeue: db.prepare(`update task set attempt = 0, losses = 0, error = null, result = null, noted = null, order_key = ?,
-      rank = submitted_ms - priority * ? where seq = ?`),
+      rank = min(submitted_ms, ?) - priority * ? where seq = ?`),
 
     wake: new RowsStatement(
       db,

@@ -127,7 +127,7 @@ export class SqliteSteering {
     const { sql, agingMs, story } = this.#known;
     const isUndone = task.undo !== null;
     sql.openApprovals.run(task.seq);
-    sql.requeue.run(task.orderKey, agingMs, task.seq);
+    sql.requeue.run(task.orderKey, this.#nowMs, agingMs, task.seq);
     if (task.orderKey !== null) this.#known.notAlone(task.orderKey);
     if (task.options !== null) this.#known.count(task.kind, task.options, 1);
     this.#endings.moves.queue(task, isUndone ? 1 : 0);

@@ -23,6 +23,7 @@ type TaskSweep = Pick<SweepReply, 'ready' | 'expired' | 'ended' | 'nextAtMs' | '
 export function sweepTasks(known: Known, endings: Endings, nowMs: number): TaskSweep {
   const { sql, held } = known;
   const rows = (found: unknown): FreeTask[] => (found as FreeRow[]).map(toFree);
+  sql.advanceLatest.run(nowMs);
   const ended = rows(sql.overdue.all(nowMs, MOST_SWEPT)).flatMap((task) => {
     known.story.append(task.seq, { at: 'deadline', atMs: nowMs });
     return endings.fail(task, deadlinePassed(task.id, task.options!.deadlineMs!)) ? [task.id] : [];

@@ -32,6 +32,9 @@ export const STATUS = {
   dead: 33,
 } as const satisfies Record<TaskStatus, number>;
 
+/** A store notes how far the clock of its owners has been each time that it is so much further. */
+export const CLOCK_STEP_MS = 60_000;
+
 /** From this number on a task has ended. */
 export const FIRST_TERMINAL = STATUS.completed;
 

@@ -74,7 +74,7 @@ function putBack(world: ModelWorld, task: ModelTask): void {
     result: null,
     finishedAtMs: null,
     resumed: isUndone,
-    sinceMs: task.submittedAtMs,
+    sinceMs: Math.min(task.submittedAtMs, world.nowMs),
     withParent: false,
     kept: false,
   });

@@ -67,6 +67,8 @@ export class Model {
   /** Tasks that were claimed, and not started, by an owner that has gone: their rows may tell of that claim or not. */
   unused: Set<string> = new Set();
   #agingMs = 60_000;
+  /** How far the clock has been, to the minute. */
+  #latestMs = 0;
   #epoch = 0;
   /** No claim gets a smaller one. */
   #leastFence = 0;
@@ -93,6 +95,14 @@ export class Model {
     );
     this.#world.locks.mostPassed = mostPassed ?? MOST_PASSED;
     this.#world.locks.open(nowMs);
+    const wasAhead = this.#latestMs > nowMs;
+    this.#latestMs = nowMs;
+    for (const task of this.#world.tasks.filter((one) => wasAhead && !hasEnded(one))) {
+      const claimedMs = task.runs.at(-1)?.claimedAtMs ?? 0;
+      const isLate = task.status === 'retrying' && task.dueAtMs! > nowMs && claimedMs > nowMs;
+      if (isLate) task.dueAtMs! -= claimedMs - nowMs;
+      task.sinceMs = Math.min(task.sinceMs, nowMs);
+    }
     const held = this.#world.tasks.filter(isHeld);
     const recovered = held.filter(({ status }) => status === 'running').length;
     this.unused = new Set(
@@ -188,6 +198,7 @@ export class Model {
 
   /** `order`: in which these end, for that is not said, and whoever waits for the locks of one may not for those of another. */
   sweep(nowMs: number, order: readonly string[] = []): SweepReply {
+    if (nowMs >= this.#latestMs + 60_000) this.#latestMs = nowMs;
     const inOrder = (tasks: readonly ModelTask[]): ModelTask[] =>
       tasks.toSorted((a, b) => order.indexOf(a.task.id) - order.indexOf(b.task.id));
     const { reply, ready } = this.#world.command(nowMs, () => {

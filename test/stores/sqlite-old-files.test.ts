@@ -122,7 +122,7 @@ test('of a lease of schema 3 it is not known for how long it was given: under a 
   await store.close();
   const db = new DatabaseSync(place.path);
   for (const table of ['lease', 'lease_line', 'intent']) db.exec(`alter table ${table} drop column ttl_ms`);
-  db.exec('pragma user_version = 3');
+  db.exec('alter table owner drop column latest_ms; pragma user_version = 3');
   db.close();
   store = place.store();
   await store.open(command);

@@ -62,6 +62,38 @@ export function waitingForTimes(makePlace: MakePlace): void {
     });
   });
 
+  describe('tasks of an owner whose clock was an hour ahead', () => {
+    const bench = new Bench(makePlace);
+
+    test('are tried again, and have their turn, by the clock of who opens the store next', async () => {
+      await bench.submit('long here');
+      bench.nowMs += 3_600_000;
+      await bench.store.sweep(bench.nowMs);
+      await bench.submit(newTask('ahead'), newTask('fails', { priority: 1e6 }), newTask('dead', { priority: 1e6, maxAttempts: 1 }));
+      const retry = { at: 'retry', error: 'e', readyAtMs: bench.nowMs + 2_000 } as const;
+      await bench.settle(await bench.runNext('fails'), retry);
+      await bench.settle(await bench.runNext('dead'), { at: 'dead', error: 'e' });
+      bench.nowMs -= 3_599_000;
+      await bench.crashAndOpen();
+      expect(await bench.record('fails')).toMatchObject({ status: 'retrying', dueAtMs: bench.nowMs + 2_000 });
+      await bench.store.steer([{ id: 'dead', action: 'requeue', by: 'me', reason: null }], bench.nowMs);
+      bench.nowMs += 1;
+      await bench.submit('new');
+      expect((await bench.claim(9)).map(({ id }) => id)).toEqual(['dead', 'long here', 'ahead', 'new']);
+      expect(await bench.sweepIn(2_000)).toMatchObject({ ready: ['triage'] });
+    });
+
+    test('which was ahead by less than a minute are not looked for', async () => {
+      bench.nowMs += 30_000;
+      await bench.store.sweep(bench.nowMs);
+      await bench.submit('ahead');
+      bench.nowMs -= 1_000;
+      await bench.crashAndOpen();
+      await bench.submit('new');
+      expect((await bench.claim(9)).map(({ id }) => id)).toEqual(['new', 'ahead']);
+    });
+  });
+
   describe('a deadline', () => {
     const bench = new Bench(makePlace);
     const within = (id: string, ms: number, changes = {}) => newTask(id, { deadlineMs: bench.nowMs + ms, ...changes });
