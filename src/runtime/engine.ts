@@ -345,14 +345,9 @@ export class RunEngine {
     for (const { run } of [...this.#core.leases]) if (run?.worker === worker) run.yieldWithin(withinMs);
   }
 
-  /** The worker is suspended: should it have been killed for being late, its runs park without it. None begins until it is `resumed`. */
+  /** The worker is suspended: should it have been killed for being late, its runs park without it. */
   parkRuns(worker: ActorId): void {
-    this.#starts.suspended(worker);
     for (const { run } of [...this.#core.leases]) if (run?.worker === worker) run.parkNow();
-  }
-
-  resumed(worker: ActorId): void {
-    this.#starts.resumed(worker);
   }
 
   // ── Closing ──────────────────────────────────────────────────────────────────────────────────

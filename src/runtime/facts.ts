@@ -27,8 +27,6 @@ export function noteFact(options: FactsOptions, supervisor: ActorId, fact: Super
   switch (fact.at) {
     case 'started':
       if (plan !== undefined) {
-        // Also when its kind starts anew, and its suspension is forgotten.
-        options.engine().resumed(worker);
         options.health().started(worker);
         observe?.({ type: 'worker.started', atMs, worker, kind: plan.kind });
       }

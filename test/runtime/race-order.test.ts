@@ -29,3 +29,39 @@ test('an end whose remembering failed and was sent again is given before those t
   expect(await bed.drive(handle.result())).toBe('a');
   expect({ won, strikes }).toEqual({ won: ['a'], strikes: -1 });
 });
+
+test('an answer that comes while the run is being given another, which was there before, is beside it', async () => {
+  const later = async (microtasks: number): Promise<void> => {
+    for (let left = microtasks; left > 0; left -= 1) await Promise.resolve();
+  };
+  for (let microtasks = 0; microtasks < 300; microtasks += 1) {
+    await using bed = new Testbed();
+    const wins: string[] = [];
+    let open!: () => void;
+    const opened = new Promise<void>((resolve) => (open = resolve));
+    const child = agent({
+      replicas: 2,
+      async run(input: string, ctx) {
+        if (input === 'late') await ctx.step('wait', () => opened.then(() => later(microtasks)));
+        return input;
+      },
+    });
+    const work = agent({
+      asks: { child },
+      lingerMs: 0,
+      async run(_input: null, ctx) {
+        // The other child ends while this run is given what the first has brought.
+        if (ctx.task.fence > 1) open();
+        const first = await Promise.race([ctx.ask('child', 'late'), ctx.ask('child', 'early')]);
+        wins.push(first);
+        await ctx.step(`after ${first}`, () => undefined);
+        await ctx.sleep(5_000);
+        return first;
+      },
+    });
+    const fleet = await bed.start({ agents: { work, child } });
+    const handle = await bed.drive(fleet.submit('work', null));
+    const result = await bed.drive(handle.result());
+    expect({ microtasks, wins }).toEqual({ microtasks, wins: wins.map(() => result) });
+  }
+});

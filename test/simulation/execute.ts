@@ -36,7 +36,7 @@ export class Executor {
     return said;
   }
 
-  async #perform(op: Op, ctx: Context<never, never>): Promise<readonly Said[]> {
+  async #perform(op: Op, ctx: Context<never, never>, catches = true): Promise<readonly Said[]> {
     switch (op.at) {
       case 'call': {
         const { remember, key } = op;
@@ -47,7 +47,7 @@ export class Executor {
       case 'step':
         return [await this.#step(op.name, op.ms, op.fails === true, ctx)];
       case 'ask':
-        return this.#caught([], async () => (await ctx.ask(op.kind as never, op.program as never, keyed(op))) as readonly Said[]);
+        return this.#caught(catches, [], async () => (await ctx.ask(op.kind as never, op.program as never, keyed(op))) as readonly Said[]);
       case 'timely': {
         const { ask, ms, sleepsFirst, name } = op;
         const failed = (error: unknown): string => {
@@ -59,6 +59,17 @@ export class Executor {
         const how = await Promise.race(sleepsFirst ? [late(), answered()] : [answered(), late()]);
         await ctx.compensate(`${name} ${how}`, () => this.#sleep(10));
         return [await this.#step(`${name} ${how}`, 20, false, ctx)];
+      }
+      case 'several': {
+        const how = await this.#several(op, ctx);
+        await ctx.compensate(`${op.name} ${how}`, () => this.#sleep(10));
+        return [await this.#step(`${op.name} ${how}`, 20, false, ctx)];
+      }
+      case 'loop': {
+        const found = await ctx.state.get<Count>(op.row);
+        const said: Said[] = [];
+        for (let n = (found?.value.n ?? 0) % 4; n > 0; n -= 1) said.push(await this.#step(`${op.name} ${n}`, op.ms, false, ctx));
+        return said;
       }
       case 'send':
         ctx.send(op.kind as never, op.program as never);
@@ -73,10 +84,10 @@ export class Executor {
         await ctx.sleep(op.ms, keyed(op));
         return [];
       case 'event':
-        await this.#caught(undefined, () => ctx.waitFor(op.name as never, within(op)));
+        await this.#caught(catches, undefined, () => ctx.waitFor(op.name as never, within(op)));
         return [];
       case 'approval':
-        await this.#caught(undefined, () => ctx.approval(op.name, { of: ctx.task.id }, within(op)));
+        await this.#caught(catches, undefined, () => ctx.approval(op.name, { of: ctx.task.id }, within(op)));
         return [];
       case 'count':
         await this.#count(op, ctx);
@@ -105,6 +116,19 @@ export class Executor {
     return (await Promise.all(op.ops.map((inner) => this.#perform(inner, ctx)))).flat();
   }
 
+  /** How it went, in few characters. */
+  async #several({ how, ops }: Extract<Op, { at: 'several' }>, ctx: Context<never, never>): Promise<string> {
+    const acts = ops.map((op, at) => this.#perform(op, ctx, false).then(() => String(at)));
+    switch (how) {
+      case 'any':
+        return Promise.any(acts);
+      case 'race':
+        return Promise.race(acts).catch(() => 'failed');
+      case 'all':
+        return (await Promise.allSettled(acts)).map(({ status }) => status[0]).join('');
+    }
+  }
+
   #step(name: string, ms: number, fails: boolean, ctx: Context<never, never>): Promise<Said> {
     return ctx.step(name, async ({ idempotencyKey }): Promise<Said> => {
       await this.#sleep(ms);
@@ -124,11 +148,11 @@ export class Executor {
   }
 
   /** Only what is the same in every run may be caught. */
-  async #caught<T>(instead: T, act: () => Promise<T>): Promise<T> {
+  async #caught<T>(catches: boolean, instead: T, act: () => Promise<T>): Promise<T> {
     try {
       return await act();
     } catch (error) {
-      if (!CAUGHT.includes((error as { readonly code?: string }).code ?? '')) throw error;
+      if (!catches || !CAUGHT.includes((error as { readonly code?: string }).code ?? '')) throw error;
       return instead;
     }
   }

@@ -142,3 +142,15 @@ test('a worker that is suspended begins nothing, though its queue has yet to hea
   }
   expect(suspended).toBeGreaterThan(60);
 });
+
+test('a worker that is resumed begins what it is given, though its supervisor has yet to hear that it has started', async () => {
+  const work = agent({ replicas: 2, mailbox: { capacity: 6 }, run: (_: number, ctx) => ctx.sleep(20) });
+  for (let seed = 1; seed <= 10; seed += 1) {
+    const { violations } = await simulated(defineFleet({ name: 'suspended', agents: { work } }), {
+      seed,
+      workload: Array.from({ length: 100 }, (_, at) => ({ kind: 'work', id: `t${at}`, input: at, atMs: at * 10 })),
+      faults: { suspensions: 8, messages: { delayed: 0.2, delayMs: 2_000 }, store: { delayMs: 50 } },
+    });
+    expect(violations).toEqual([]);
+  }
+});

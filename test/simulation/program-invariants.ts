@@ -20,6 +20,7 @@ const FAIR_ENDS = [
   'hopeless',
   'rejected at attempt',
   'a step fails',
+  'All promises were rejected',
   'the worker died under the run',
 ];
 

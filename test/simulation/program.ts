@@ -13,6 +13,10 @@ export type Op =
       readonly sleepsFirst: boolean;
       readonly name: string;
     }
+  /** Several at once; what comes then has the name of how they went: which was first (`race`), or did well first (`any`), or how each did. */
+  | { readonly at: 'several'; readonly how: 'race' | 'any' | 'all'; readonly ops: readonly Op[]; readonly name: string }
+  /** So many steps as a row says that it has read. */
+  | { readonly at: 'loop'; readonly row: string; readonly name: string; readonly ms: number }
   | { readonly at: 'send'; readonly kind: string; readonly program: Program }
   | { readonly at: 'both'; readonly ops: readonly Op[] }
   /** With a place of the lower bulkhead in hand, and in it of the higher one. */
@@ -130,8 +134,20 @@ export class ProgramDrawer {
       const ms = random.int(2) === 0 ? random.int(500) : random.int(4_000);
       return { at: 'timely', ask: asked, ms, sleepsFirst: random.int(2) === 0, name: `t${(names += 1)}` };
     };
+    const several = (): Op => {
+      const how = (['race', 'any', 'all'] as const)[random.int(3)]!;
+      const ops = Array.from({ length: 2 + random.int(2) }, () => drawOp('both')).map(remembered);
+      return { at: 'several', how, ops, name: `v${(names += 1)}` };
+    };
+    // What an update brings is not remembered, so nothing may follow from that.
+    const loop = (): Op => {
+      const rows = ROWS.filter((one) => !mine.includes(one));
+      return rows.length === 0
+        ? step()
+        : { at: 'loop', row: rows[random.int(rows.length)]!, name: `l${(names += 1)}`, ms: random.int(100) };
+    };
     const drawOp = (around: Around): Op => {
-      const choice = random.int(around === 'none' ? 24 : around === 'both' ? 14 : 7);
+      const choice = random.int(around === 'none' ? 27 : around === 'both' ? 14 : 7);
       if (choice <= 2) return call();
       if (choice <= 4) return step();
       if (choice <= 6) return child('ask');
@@ -144,7 +160,9 @@ export class ProgramDrawer {
       if (choice <= 17) return { at: 'both', ops: Array.from({ length: 2 + random.int(3) }, () => drawOp('both')) };
       if (choice <= 19) return { at: 'undoable', name: `u${(names += 1)}`, ms: random.int(200), fails: random.int(4) === 0 ? 1 : 0 };
       if (choice === 20) return widen();
-      return choice === 21 ? timely() : row();
+      if (choice === 21) return timely();
+      if (choice <= 24) return row();
+      return choice === 25 ? several() : loop();
     };
     const ops = Array.from({ length: 1 + random.int(5) }, () => drawOp('none'));
     if (!this.#plan.grows) return ops;
@@ -178,7 +196,18 @@ export class ProgramDrawer {
   }
 }
 
+/** What is over at the same place in every run: what is not remembered is faster where the rest is remembered. */
+function remembered(op: Op): Op {
+  if (op.at === 'pause') return { at: 'sleep', ms: op.ms };
+  if (op.at === 'progress' || op.at === 'send' || op.at === 'count') return { at: 'sleep', ms: 0 };
+  if (op.at !== 'call') return op;
+  const { at, dependency, request } = op;
+  return { at, dependency, request };
+}
+
 /** Events that a task waits for without end, each as often as it is told of them at least. */
 export function eventsOf({ ops }: Program): readonly EventName[] {
-  return ops.flatMap((op) => (op.at === 'both' ? eventsOf({ ops: op.ops } as Program) : op.at === 'event' ? [op.name] : []));
+  return ops.flatMap((op) =>
+    op.at === 'both' || op.at === 'several' ? eventsOf({ ops: op.ops } as Program) : op.at === 'event' ? [op.name] : [],
+  );
 }

@@ -34,8 +34,6 @@ export class Starts {
   readonly #wakeGate: WakeGate | undefined;
   /** Workers that were told to yield: in which life, and by when. */
   readonly #yielding = new Map<ActorId, { readonly incarnation: number; readonly byMs: number }>();
-  /** Have no incarnation any more, which their queue may have yet to hear. */
-  readonly #suspended = new Set<ActorId>();
   /** Boxes into which something is being spilled: how much of it the store has not answered, and what waits for that. */
   readonly #spilling = new Map<ActorId, { left: number; readonly afterwards: (() => void)[] }>();
 
@@ -65,15 +63,6 @@ export class Starts {
   /** The worker is being suspended: those of its runs that have yet to begin park too. */
   yields(worker: ActorId, incarnation: number, byMs: number): void {
     this.#yielding.set(worker, { incarnation, byMs });
-  }
-
-  /** It is suspended: what its queue still gives it does not begin. */
-  suspended(worker: ActorId): void {
-    this.#suspended.add(worker);
-  }
-
-  resumed(worker: ActorId): void {
-    this.#suspended.delete(worker);
   }
 
   // ── Claims ───────────────────────────────────────────────────────────────────────────────────
@@ -181,7 +170,7 @@ export class Starts {
     }
     if (outcome.at === 'rejected') return this.#rejected(plan, task, outcome);
     // Its slot is not freed, which would get it the next one: the queue will hear that there is nobody.
-    if (this.#suspended.has(worker)) return this.release(task);
+    if (core.options.host.incarnationOf(worker) !== incarnation) return this.release(task);
     const run = new Run(this.#engine, { plan, worker, claimed: task, priority: lease.priority, started: outcome });
     lease.run = run;
     for (const event of lease.told ?? []) run.told(event);

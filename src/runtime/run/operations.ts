@@ -368,12 +368,19 @@ export abstract class RunOperations {
   inOrder(hash: string, deliver: () => void): void {
     const number = numberIn(hash);
     if (number === undefined) deliver();
-    else this.order.deliver(number, deliver);
+    else this.#deliver(number, deliver);
+  }
+
+  /** Until it is given to the run, it is beside whatever is open. */
+  #deliver(number: number | undefined, deliver: () => void, came?: number): void {
+    const { order } = this;
+    for (const other of this.open) order.raced(other);
+    order.deliver(number, deliver, came);
   }
 
   /** Does it after all that earlier runs have seen and that is on its way to this one; beside others like it in the order in which they `came`. */
   afterSeen(act: () => void, came?: number): void {
-    this.order.deliver(undefined, act, came);
+    this.#deliver(undefined, act, came);
   }
 
   /** What no earlier run has seen has come, and is looked at. A statechart looks first at its delays that were over before. */
@@ -383,7 +390,7 @@ export abstract class RunOperations {
 
   /** Something has ended that no earlier run has seen: it comes after all that they have. */
   unseen(place: string, deliver: () => void): void {
-    this.order.deliver(undefined, () => {
+    this.#deliver(undefined, () => {
       if (this.undoing !== undefined) deliver();
       else this.finish(this.opened(new Pending()), place, deliver);
     });
