@@ -167,6 +167,31 @@ describe('a run that widens', () => {
     expect(await bed.rejection(handle.result())).toMatchObject({ detail: { error: { code: 'DROVER_PAYLOAD_INVALID' } } });
   });
 
+  test('several times side by side asks for each resource once, and for no more than a task may hold', async () => {
+    await using bed = new Testbed();
+    const many = (from: number): string[] => Array.from({ length: 600 }, (_, at) => `r${from + at}`);
+    const agents = {
+      work: agent({
+        writes: ['x'],
+        async run(_input: null, ctx) {
+          await Promise.all([ctx.widen(['y', 'z']), ctx.widen(['z', 'x']), ctx.widen(['z'])]);
+          for (const key of ['x', 'y', 'z']) await ctx.state.update<number>(key, (count = 0) => count + 1);
+        },
+      }),
+      greedy: agent({ attempts: 1, run: (_input: null, ctx) => Promise.all([ctx.widen(many(0)), ctx.widen(many(500))]) }),
+    };
+    const fleet = await bed.start({ agents });
+    await bed.run(fleet, 'work', null);
+    expect(await bed.drive(Promise.all(['x', 'y', 'z'].map((key) => fleet.state.get(key))))).toMatchObject([
+      { value: 1 },
+      { value: 1 },
+      { value: 1 },
+    ]);
+    const handle = await bed.drive(fleet.submit('greedy', null));
+    expect(await bed.rejection(handle.result())).toMatchObject({ detail: { error: { code: 'DROVER_BOUND_REACHED' } } });
+    expect(fleet.failure).toBeUndefined();
+  });
+
   test('wherever the process dies ends with both rows written once', async () => {
     await killedAtEachCommit(
       () => ({

@@ -28,15 +28,21 @@ export class Executor {
   async execute(program: Program, ctx: Context<never, never>, version = 1): Promise<readonly Said[]> {
     const said: Said[] = [];
     for (const op of program.ops) {
-      if (op.at !== 'since') said.push(...(await this.#perform(op, ctx)));
-      else if (op.version <= version) said.push(...(await this.#perform(op.op, ctx)));
+      if (op.at !== 'since') said.push(...(await this.perform(op, ctx)));
+      else if (op.version <= version) said.push(...(await this.perform(op.op, ctx)));
     }
-    if (program.hopeless === true) throw Object.assign(new Error('hopeless'), { retryable: false });
-    if (ctx.task.attempt <= program.rejects) throw new Error(`rejected at attempt ${ctx.task.attempt}`);
+    this.finish(program, ctx);
     return said;
   }
 
-  async #perform(op: Op, ctx: Context<never, never>, catches = true): Promise<readonly Said[]> {
+  /** Throws where it does not end well. */
+  finish({ hopeless, rejects }: Program, ctx: Context<never, never>): void {
+    if (hopeless === true) throw Object.assign(new Error('hopeless'), { retryable: false });
+    if (ctx.task.attempt <= rejects) throw new Error(`rejected at attempt ${ctx.task.attempt}`);
+  }
+
+  /** What it brought. */
+  async perform(op: Op, ctx: Context<never, never>, catches = true): Promise<readonly Said[]> {
     switch (op.at) {
       case 'call': {
         const { remember, key } = op;
@@ -104,7 +110,7 @@ export class Executor {
       case 'hold': {
         const inner = async (): Promise<readonly Said[]> => {
           await this.#sleep(op.ms);
-          return this.#perform(op.op, ctx);
+          return this.perform(op.op, ctx);
         };
         const low = ctx.hold('low', () => (op.deep ? ctx.hold('high', inner) : inner()));
         return await low;
@@ -113,12 +119,12 @@ export class Executor {
         throw new Error('versions differ in what a program does one after the other');
       case 'both':
     }
-    return (await Promise.all(op.ops.map((inner) => this.#perform(inner, ctx)))).flat();
+    return (await Promise.all(op.ops.map((inner) => this.perform(inner, ctx)))).flat();
   }
 
   /** How it went, in few characters. */
   async #several({ how, ops }: Extract<Op, { at: 'several' }>, ctx: Context<never, never>): Promise<string> {
-    const acts = ops.map((op, at) => this.#perform(op, ctx, false).then(() => String(at)));
+    const acts = ops.map((op, at) => this.perform(op, ctx, false).then(() => String(at)));
     switch (how) {
       case 'any':
         return Promise.any(acts);

@@ -57,6 +57,8 @@ export interface ProgramPlan {
   readonly dependencies: readonly string[];
   /** Whether each kind has locks, by its place among the kinds. */
   readonly locks: readonly boolean[];
+  /** Whether each kind is a statechart. */
+  readonly charts: readonly boolean[];
   /** Whether later versions of the code do more. */
   readonly grows: boolean;
 }
@@ -80,7 +82,7 @@ export class ProgramDrawer {
     const reads = some(4).filter((row) => !writes.includes(row));
     const ops = this.#drawOps(random, kind, depth, writes);
     const isUndoable = ops.some(({ at }) => at === 'undoable');
-    return {
+    const program: Program = {
       // A run that is undone is replayed over what it remembers, and a sleep that nobody sees is not.
       ops: isUndoable ? ops.map((op) => (op.at === 'pause' ? { at: 'sleep', ms: op.ms } : op)) : ops,
       rejects: random.int(4) === 0 ? 1 + random.int(2) : 0,
@@ -90,6 +92,7 @@ export class ProgramDrawer {
       ...(random.int(4) === 0 ? { key: `key ${random.int(2)}` } : {}),
       ...(random.int(3) === 0 ? { affinity: `affinity ${random.int(4)}` } : {}),
     };
+    return this.#plan.charts[kind] === true ? forStatechart(program) : program;
   }
 
   #drawOps(random: Random, kind: number, depth: number, writes: readonly string[]): readonly Op[] {
@@ -203,6 +206,25 @@ function remembered(op: Op): Op {
   if (op.at !== 'call') return op;
   const { at, dependency, request } = op;
   return { at, dependency, request };
+}
+
+/** What an operation of a machine may not do is left out: rows are written by runs. */
+function forStatechart(program: Program): Program {
+  return { ...program, ops: program.ops.flatMap(fitting) };
+}
+
+function fitting(op: Op): readonly Op[] {
+  switch (op.at) {
+    case 'count':
+      return [];
+    case 'since':
+      return [];
+    case 'both':
+    case 'several':
+      return [{ ...op, ops: op.ops.map((inner) => fitting(inner)[0] ?? ({ at: 'sleep', ms: 0 } as const)) }];
+    default:
+      return [op];
+  }
 }
 
 /** Events that a task waits for without end, each as often as it is told of them at least. */

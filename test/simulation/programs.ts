@@ -6,6 +6,7 @@
  */
 import { agent, bulkhead, contract, defineFleet, dependency } from 'drover';
 import type { Agent, BudgetSpec, BudgetTree, Context, DependencyBreakerSpec, Topology } from 'drover';
+import type { AnyStateMachine } from 'xstate';
 import { z } from 'zod';
 import { seededRandom } from '../../actors/kernel/random.ts';
 import type { Random } from '../../actors/kernel/random.ts';
@@ -19,6 +20,7 @@ import type { Count, Said } from './execute.ts';
 import { eventsOf, ProgramDrawer, ROWS } from './program.ts';
 import type { Program } from './program.ts';
 import { COUNTED, DEPLOYED, FAIR, SAID } from './program-invariants.ts';
+import { statechartOf } from './statechart.ts';
 
 type AnyKind = Agent<Program, readonly Said[]>;
 type AnySpec = Omit<AnyKind['spec'], 'run' | 'version'>;
@@ -58,6 +60,7 @@ export class Drawn {
   readonly #dependencies: readonly string[];
   readonly #programs: ProgramDrawer;
   readonly #executor: Executor;
+  readonly #statechart: AnyStateMachine;
   #nonce = 0;
 
   constructor(seed: number) {
@@ -67,17 +70,29 @@ export class Drawn {
     this.#dependencies = DEPENDENCIES.slice(0, 1 + random.int(DEPENDENCIES.length));
     const locks = this.#kinds.map(() => random.int(3) > 0);
     const versions = this.#drawVersions(this.#random.fork('versions'));
-    this.#programs = new ProgramDrawer({ kinds: this.#kinds, dependencies: this.#dependencies, locks, grows: versions !== undefined });
+    const draws = this.#random.fork('statecharts');
+    const charts = this.#kinds.map(() => draws.int(5) === 0);
+    this.#programs = new ProgramDrawer({
+      kinds: this.#kinds,
+      dependencies: this.#dependencies,
+      locks,
+      charts,
+      grows: versions !== undefined,
+    });
     this.#executor = new Executor(
       (ms) => new Promise((resolve) => this.clock.wakeAt(this.clock.nowMs() + ms, resolve)),
       () => (this.#nonce += 1),
     );
+    this.#statechart = statechartOf(this.#executor);
     const specs = this.#drawSpecs(this.#random.fork('agents'), locks, versions);
     const supervision = { intensity: 10_000, periodMs: 1_000, backoff: { baseMs: 5, capMs: 200 } };
     const budget = random.int(3) === 0 ? { budget: this.#drawBudget(this.#random.fork('budget'), 300) } : {};
     const wakeGate = random.int(4) === 0 ? { wakeGate: { most: 1 + random.int(3) } } : {};
     const fleetOf = (process: number): Topology => {
-      const agents = mapped(specs, (kind, spec) => this.#agentOf(spec, versions?.[kind]?.versions[Math.min(process, DEPLOYS) - 1] ?? 1));
+      const agents = mapped(specs, (kind, spec) => {
+        const version = versions?.[kind]?.versions[Math.min(process, DEPLOYS) - 1] ?? 1;
+        return this.#agentOf(spec, version, charts[this.#kinds.indexOf(kind)]!);
+      });
       return defineFleet({ name: 'test', staggerMs: 0, agents, supervision, ...budget, ...wakeGate });
     };
     this.topology = fleetOf(1);
@@ -222,7 +237,9 @@ export class Drawn {
     });
   }
 
-  #agentOf(spec: AnySpec, version: number): AnyKind {
+  #agentOf(spec: AnySpec, version: number, isChart: boolean): AnyKind {
+    if (isChart)
+      return agent({ ...(spec as object), version: String(version), machine: this.#statechart as never } as never) as unknown as AnyKind;
     return agent({
       ...spec,
       version: String(version),

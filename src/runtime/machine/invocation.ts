@@ -98,6 +98,7 @@ type RunPart = Pick<
   | 'scopes'
   | 'undoing'
   | 'unseen'
+  | 'widening'
   | 'within'
   | 'worker'
 >;
@@ -444,6 +445,10 @@ export class Invocation implements Context, RunPart {
 
   get locks(): Run['locks'] {
     return this.#run.locks;
+  }
+
+  get widening(): Set<string> {
+    return this.#run.widening;
   }
 
   get scopes(): Run['scopes'] {

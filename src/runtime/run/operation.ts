@@ -60,7 +60,8 @@ export function waitingOf(open: readonly RunOperation[], nowMs: number): Waiting
   const events: { readonly name: string; readonly n: number }[] = [];
   let untilMs = Infinity;
   let admittedMs: number | undefined;
-  let locks: readonly LockWant[] | undefined;
+  /** By resource: of several that widen side by side each may want the same. */
+  let locks: Map<string, LockWant> | undefined;
   let reason: WaitsFor = 'sleep';
   for (const operation of open) {
     const { waitsFor } = operation;
@@ -73,8 +74,8 @@ export function waitingOf(open: readonly RunOperation[], nowMs: number): Waiting
     const wait = operation as Pending;
     if (wait.child !== undefined) children.push(wait.child);
     if (wait.event !== undefined) events.push({ name: wait.event.name, n: wait.event.n });
-    if (wait.locks !== undefined) locks = [...(locks ?? []), ...wait.locks];
+    if (wait.locks !== undefined) locks = new Map([...(locks ?? []), ...wait.locks.map((want) => [want.resource, want] as const)]);
     untilMs = Math.min(untilMs, wait.untilMs);
   }
-  return { children, events, untilMs, admittedMs, locks, reason };
+  return { children, events, untilMs, admittedMs, locks: locks === undefined ? undefined : [...locks.values()], reason };
 }

@@ -61,6 +61,7 @@ export abstract class RunOperations {
   readonly begins = new Begins();
   /** Few at a time: an array is cheaper than a set. */
   readonly open: RunOperation[] = [];
+  #widening: Set<string> | undefined;
   /** It is executed to be undone. */
   undoing: Undo | undefined;
   /** An operator wants the task: what is in flight may end, nothing new is begun, then the run lets go. */
@@ -122,6 +123,11 @@ export abstract class RunOperations {
   get parks(): RunParks {
     // The one class there is.
     return (this.#parks ??= new RunParks(this as unknown as Run, this.open));
+  }
+
+  /** Resources that it waits for beside those that it holds. */
+  get widening(): Set<string> {
+    return (this.#widening ??= new Set());
   }
 
   /** Of ends that are side by side. */

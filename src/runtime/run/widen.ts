@@ -16,8 +16,11 @@ export function widen(run: Run, resources: readonly string[], resolve: Settle): 
   const held = new Set(run.locks.filter(({ mode }) => mode === 'write').map(({ resource }) => resource));
   const missing = [...new Set<string>(resources)].filter((resource) => !held.has(resource));
   if (missing.length === 0) return resolve(undefined);
-  if (run.locks.length + missing.length > MOST_LOCKS) throw new BoundReachedError({ id: run.task.id, bound: 'locks', limit: MOST_LOCKS });
+  // Others side by side want theirs too, and all is asked for at once.
+  const all = new Set([...run.widening, ...missing]);
+  if (run.locks.length + all.size > MOST_LOCKS) throw new BoundReachedError({ id: run.task.id, bound: 'locks', limit: MOST_LOCKS });
   if (!run.mayAct()) return;
+  for (const resource of missing) run.widening.add(resource);
   const wait = new Pending();
   wait.waitsFor = 'locks';
   wait.locks = sortLocks(missing.map((resource): LockWant => ({ resource, mode: 'write' })));

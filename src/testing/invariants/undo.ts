@@ -8,8 +8,10 @@ const REGISTERED = 'compensate:';
 const UNDONE = 'undo:';
 
 interface Registry {
-  /** Names, in the order in which they were registered. */
+  /** Names, in the order in which they were registered: side by side they may be remembered in another one. */
   readonly names: string[];
+  /** By name: the how manieth it was. */
+  readonly numbers: Map<string, number>;
   /** By name: which version of the code has registered it; undefined: that of the task. */
   readonly versions: Map<string, string | undefined>;
   /** Those that have been undone, in that order. */
@@ -23,7 +25,7 @@ interface Registry {
 }
 
 function newRegistry(): Registry {
-  return { names: [], versions: new Map(), undone: [], undoing: false, kept: false, present: [], leftOut: undefined };
+  return { names: [], numbers: new Map(), versions: new Map(), undone: [], undoing: false, kept: false, present: [], leftOut: undefined };
 }
 
 export const UNDO: Invariant = {
@@ -32,12 +34,14 @@ export const UNDO: Invariant = {
     'a task that ends badly has had every registered compensation made, in reverse, before its end; or it is dead for what failed, or kept as it stands and nothing of it undone',
   check(_topology, broken) {
     const registries = new Map<string, Registry>();
-    const registered = (id: string, name: string, version: string | undefined): void => {
+    const registered = (id: string, name: string, version: string | undefined, number: number): void => {
       let its = registries.get(id);
       if (its === undefined) registries.set(id, (its = newRegistry()));
       if (its.undoing) broken(`${id} registers ${name} while it is being undone`);
       if (its.names.includes(name)) return;
-      its.names.push(name);
+      const later = its.names.findIndex((other) => its.numbers.get(other)! > number);
+      its.names.splice(later < 0 ? its.names.length : later, 0, name);
+      its.numbers.set(name, number);
       its.versions.set(name, version);
     };
     const undone = (id: string, name: string): void => {
@@ -64,10 +68,10 @@ export const UNDO: Invariant = {
         broken(`${id} ended ${status}, and ${its.names.length - its.undone.length} of its compensations were not made`);
     };
     return {
-      'store.remembered': ({ item: { id, place: stored, failed, version } }) => {
+      'store.remembered': ({ item: { id, place: stored, failed, version, value } }) => {
         if (failed === true) return;
         const place = unmarked(stored);
-        if (place.startsWith(REGISTERED)) registered(id, place.slice(REGISTERED.length), version);
+        if (place.startsWith(REGISTERED)) registered(id, place.slice(REGISTERED.length), version, Number(value));
         if (place.startsWith(UNDONE)) undone(id, place.slice(UNDONE.length));
       },
       'store.started': ({ held: { id }, start: { undo } }) => {

@@ -4,9 +4,9 @@ import { markIn } from './marks.ts';
 
 /**
  * `wait:paid#2` waits for `paid`, `approval:refund` for the decision of that name,
- * `approval@2:refund` for that of `refund@2`.
+ * `approval@2:refund` for that of `refund@2`; `wait:paid#1/order#2` is of an operation of a statechart.
  */
-const EVENT_OF = /^(?:wait(?:@[^:]*)?:(?<event>.*)(?:#\d+|\[.*\])|(?<approval>approval(?:@[^:]*)?:.*))$/s;
+const EVENT_OF = /^(?:wait(?:@[^:]*)?:(?<event>.*?)(?:#\d+|\[.*?\])(?:\/.*)?|(?<approval>approval(?:@[^:]*)?:.*))$/s;
 
 /** Forgets what is known of a task when the store does: what has ended otherwise is kept, and may be put back. */
 function onForgotten(forget: (id: string) => void): Checker {

@@ -89,7 +89,6 @@ export class Outside {
   /** Decisions that are on their way, by task and name. */
   readonly #deciding = new Map<string, SimulatedProcess>();
   #holders = 0;
-  #isAsked = false;
   #looking: SimulatedProcess | undefined;
   #lookMs = -Infinity;
 
@@ -102,11 +101,6 @@ export class Outside {
   /** Nothing more is to be done. */
   get isDone(): boolean {
     return this.#pending.size === 0;
-  }
-
-  /** A run asks a person: somebody will look. */
-  asked(): void {
-    this.#isAsked = true;
   }
 
   /** Faults have stopped: whatever was paused goes on, and nothing is paused or cancelled any more. */
@@ -246,17 +240,17 @@ export class Outside {
   // ── People ───────────────────────────────────────────────────────────────────────────────────
 
   #lookForRequests(by: SimulatedProcess, fleet: Fleet, nowMs: number): boolean {
-    if (!this.#isAsked || this.#looking !== undefined || nowMs < this.#lookMs + LOOK_MS) return false;
+    const { world, scene } = this.#options;
+    if (!scene.isAsked || this.#looking !== undefined || nowMs < this.#lookMs + LOOK_MS) return false;
     this.#lookMs = nowMs;
     this.#looking = by;
-    const { world, scene } = this.#options;
     world.wakeAt(nowMs + LOOK_MS, () => {});
     fleet.approvals({ limit: MOST_LOOKS }).then(
       (requests) => {
         if (!by.isAlive) return;
         this.#looking = undefined;
         // Whoever asks later says so.
-        if (requests.length === 0 && scene.unfinished.size === 0) this.#isAsked = false;
+        if (requests.length === 0 && scene.unfinished.size === 0) scene.isAsked = false;
         for (const request of requests) this.#answer(request, by, fleet);
       },
       () => {

@@ -55,6 +55,8 @@ export class Scene {
   readonly statistics = noStatistics();
   /** What keeps the simulation from going on: bad input, not a violation. */
   fatal: { readonly error: unknown } | undefined;
+  /** Somebody has been asked to approve something, and nobody has looked since that there is nothing to be decided. */
+  isAsked = false;
   readonly #handlers = new Map<Fact['at'], Handler[]>();
   readonly #known = new Set<string>();
   /** Those who have asked for others. */
@@ -201,6 +203,9 @@ export class Scene {
           this.note(2, key, outcome.version, 'written');
           this.see({ at: 'store.wrote', key, value, before, after: outcome.version, task: undefined });
         }
+        return;
+      case 'askApproval':
+        this.isAsked = true;
         return;
       case 'signal':
       case 'decideApproval':

@@ -106,7 +106,6 @@ export class Simulation {
       runs: new Map(),
       nested: (run, what, step) => this.findings.nested(run, what, step),
       undeclared: (run, what) => this.findings.undeclared(run, what),
-      asked: () => this.#outside.asked(),
     };
     const scope = (task: Scope['task']): Scope | undefined => (plan.nondeterminism === 'report' ? this.findings.scope(task) : undefined);
     this.#substitute = (its, standIn) =>

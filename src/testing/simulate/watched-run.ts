@@ -37,8 +37,6 @@ export interface Watch {
   readonly nested?: (run: WatchedRun, what: string, step: string) => void;
   /** Told of an operation that its kind does not declare, where the runtime allows it. */
   readonly undeclared?: (run: WatchedRun, what: string) => void;
-  /** Somebody is asked to approve something. */
-  readonly asked?: () => void;
 }
 
 /** Of so many first runs of a kind it is remembered where they call `ctx`: it costs as much as the call. */
@@ -140,7 +138,6 @@ export class WatchedRun implements Context {
   }
 
   approval(name: string, request: unknown, options?: WaitOptions): Promise<Approved> {
-    this.#watch.asked?.();
     return this.#begin(`ctx.approval(${name})`, this.approval) ?? this.run.approval(name, request, options);
   }
 

@@ -1,7 +1,8 @@
 /** `simulate`: what it says of a fleet, that it replays, and how it refuses what makes no sense. */
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { agent, contract, defineFleet, dependency } from 'drover';
+import { setup } from 'xstate';
+import { agent, contract, defineFleet, dependency, operation } from 'drover';
 import { assertClean, simulate } from '../../../src/testing/index.ts';
 import type { SimulateOptions, SimulationResult } from '../../../src/testing/index.ts';
 import { simulateWith } from '../../../src/testing/simulate/simulate.ts';
@@ -43,6 +44,24 @@ describe('a simulation', () => {
     const hashOf = async (seed: number): Promise<string> => (await simulate(topology, { workload: work, seed })).trace.hash;
     expect(await hashOf(7)).toBe(await hashOf(7));
     expect(await hashOf(7)).not.toBe(await hashOf(8));
+  });
+
+  test('answers what runs ask people, and statecharts', async () => {
+    const machine = setup({ actors: { ask: operation((_: unknown, ctx) => ctx.approval('ship', { item: 1 })) } }).createMachine({
+      invoke: { src: 'ask', onDone: '.done' },
+      initial: 'asking',
+      states: { asking: {}, done: { type: 'final' } },
+    });
+    const agents = { run: agent({ run: (_: string, ctx) => ctx.approval('ship', { item: 1 }) }), chart: agent({ machine }) };
+    for (const kind of ['run', 'chart'] as const) {
+      const result = await simulate(defineFleet({ name: 'people', agents }), {
+        workload: [{ kind, input: 'x' as never }],
+        faults: 'none',
+        person: () => ({ approved: true, afterMs: 60_000 }),
+      });
+      assertClean(result);
+      expect(result.statistics).toMatchObject({ completed: 1 });
+    }
   });
 
   test('does the same when others run beside it', async () => {

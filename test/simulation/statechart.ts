@@ -1,0 +1,63 @@
+/** Statechart: a drawn program as a machine of the user's own: two regions side by side, each of which performs every other operation. */
+import { operation } from 'drover';
+import type { Context } from 'drover';
+import { assign, setup } from 'xstate';
+import type { AnyStateMachine } from 'xstate';
+import type { Executor, Said } from './execute.ts';
+import type { Op, Program } from './program.ts';
+
+type Free = Context<never, never>;
+
+/** Which operation each region has come to, and what has been said. */
+interface Progress {
+  readonly program: Program;
+  readonly at: readonly number[];
+  readonly said: readonly Said[];
+}
+
+const REGIONS = [0, 1] as const;
+
+export function statechartOf(executor: Executor): AnyStateMachine {
+  const region = (which: number) => ({
+    initial: 'pick',
+    states: {
+      pick: {
+        always: [{ guard: ({ context }: { context: Progress }) => opOf(context, which) !== undefined, target: 'do' }, { target: 'done' }],
+      },
+      do: {
+        invoke: {
+          src: 'perform' as const,
+          input: ({ context }: { context: Progress }) => ({ op: opOf(context, which)! }),
+          onDone: {
+            target: 'pick',
+            actions: assign<Progress, { output: readonly Said[] } & { type: string }, undefined, never, never>({
+              at: ({ context }) => context.at.map((n, its) => (its === which ? n + 1 : n)),
+              said: ({ context, event }) => [...context.said, ...event.output],
+            }),
+          },
+        },
+      },
+      done: { type: 'final' as const },
+    },
+  });
+  return setup({
+    types: { context: {} as Progress, input: {} as Program },
+    actors: {
+      perform: operation(({ op }: { readonly op: Op }, ctx) => executor.perform(op, ctx as unknown as Free)),
+      finish: operation(async ({ program }: { readonly program: Program }, ctx) => executor.finish(program, ctx as unknown as Free)),
+    },
+  }).createMachine({
+    context: ({ input }: { input: Program }): Progress => ({ program: input, at: REGIONS.map(() => 0), said: [] }),
+    initial: 'work',
+    states: {
+      work: { type: 'parallel', onDone: 'finish', states: { left: region(0), right: region(1) } },
+      finish: { invoke: { src: 'finish', input: ({ context }: { context: Progress }) => ({ program: context.program }), onDone: 'end' } },
+      end: { type: 'final' },
+    },
+    output: ({ context }: { context: Progress }) => context.said,
+  } as never) as unknown as AnyStateMachine;
+}
+
+function opOf({ program, at }: Progress, which: number): Op | undefined {
+  return program.ops[at[which]! * REGIONS.length + which];
+}
