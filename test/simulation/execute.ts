@@ -71,6 +71,31 @@ export class Executor {
         await ctx.compensate(`${op.name} ${how}`, () => this.#sleep(10));
         return [await this.#step(`${op.name} ${how}`, 20, false, ctx)];
       }
+      case 'rescue': {
+        let how = 'fine';
+        const said = await this.perform(op.op, ctx, false).catch((): readonly Said[] => {
+          how = 'rescued';
+          return [];
+        });
+        return [...said, await this.#step(`${op.name} ${how}`, 20, false, ctx)];
+      }
+      case 'finally':
+        try {
+          return await this.perform(op.op, ctx, catches);
+        } finally {
+          await this.#step(op.name, 20, false, ctx);
+        }
+      case 'insist':
+        return this.#insist(op.op, ctx);
+      case 'pool': {
+        const left = [...op.ops];
+        const lane = async (): Promise<readonly Said[]> => {
+          const said: Said[] = [];
+          for (let next = left.shift(); next !== undefined; next = left.shift()) said.push(...(await this.perform(next, ctx, catches)));
+          return said;
+        };
+        return (await Promise.all(Array.from({ length: op.width }, lane))).flat();
+      }
       case 'loop': {
         const found = await ctx.state.get<Count>(op.row);
         const said: Said[] = [];
@@ -120,6 +145,17 @@ export class Executor {
       case 'both':
     }
     return (await Promise.all(op.ops.map((inner) => this.perform(inner, ctx)))).flat();
+  }
+
+  async #insist(op: Op, ctx: Context<never, never>): Promise<readonly Said[]> {
+    for (let left = 2; ; left -= 1) {
+      try {
+        return await this.perform(op, ctx, false);
+      } catch (error) {
+        if (left === 0) throw error;
+        await ctx.sleep(50);
+      }
+    }
   }
 
   /** How it went, in few characters. */

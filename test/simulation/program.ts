@@ -15,6 +15,12 @@ export type Op =
     }
   /** Several at once; what comes then has the name of how they went: which was first (`race`), or did well first (`any`), or how each did. */
   | { readonly at: 'several'; readonly how: 'race' | 'any' | 'all'; readonly ops: readonly Op[]; readonly name: string }
+  /** So many at a time, the next as soon as one has ended. */
+  | { readonly at: 'pool'; readonly width: number; readonly ops: readonly Op[] }
+  /** Whatever it fails with is caught, and what comes then has the name of how it went; or something is done in any case. */
+  | { readonly at: 'rescue' | 'finally'; readonly op: Op; readonly name: string }
+  /** Tried again by the run itself. */
+  | { readonly at: 'insist'; readonly op: Op }
   /** So many steps as a row says that it has read. */
   | { readonly at: 'loop'; readonly row: string; readonly name: string; readonly ms: number }
   | { readonly at: 'send'; readonly kind: string; readonly program: Program }
@@ -149,8 +155,21 @@ export class ProgramDrawer {
         ? step()
         : { at: 'loop', row: rows[random.int(rows.length)]!, name: `l${(names += 1)}`, ms: random.int(100) };
     };
+    const guarded = (): Op => {
+      const inner = random.int(2) === 0 ? step() : drawOp('both');
+      return { at: random.int(2) === 0 ? 'rescue' : 'finally', op: remembered(inner), name: `g${(names += 1)}` };
+    };
+    const pool = (): Op => ({
+      at: 'pool',
+      width: 1 + random.int(3),
+      ops: Array.from({ length: 2 + random.int(4) }, () => remembered(drawOp('both'))),
+    });
+    const insist = (): Op => {
+      const tried = random.int(2) === 0 ? call() : child('ask');
+      return tried.at === 'step' ? tried : { at: 'insist', op: remembered(tried) };
+    };
     const drawOp = (around: Around): Op => {
-      const choice = random.int(around === 'none' ? 27 : around === 'both' ? 14 : 7);
+      const choice = random.int(around === 'none' ? 31 : around === 'both' ? 14 : 7);
       if (choice <= 2) return call();
       if (choice <= 4) return step();
       if (choice <= 6) return child('ask');
@@ -165,7 +184,10 @@ export class ProgramDrawer {
       if (choice === 20) return widen();
       if (choice === 21) return timely();
       if (choice <= 24) return row();
-      return choice === 25 ? several() : loop();
+      if (choice === 25) return several();
+      if (choice === 26) return loop();
+      if (choice <= 28) return guarded();
+      return choice === 29 ? pool() : insist();
     };
     const ops = Array.from({ length: 1 + random.int(5) }, () => drawOp('none'));
     if (!this.#plan.grows) return ops;
@@ -219,8 +241,12 @@ function fitting(op: Op): readonly Op[] {
       return [];
     case 'since':
       return [];
+    case 'rescue':
+    case 'finally':
+      return fitting(op.op).map((inner) => ({ ...op, op: inner }));
     case 'both':
     case 'several':
+    case 'pool':
       return [{ ...op, ops: op.ops.map((inner) => fitting(inner)[0] ?? ({ at: 'sleep', ms: 0 } as const)) }];
     default:
       return [op];
@@ -228,8 +254,10 @@ function fitting(op: Op): readonly Op[] {
 }
 
 /** Events that a task waits for without end, each as often as it is told of them at least. */
-export function eventsOf({ ops }: Program): readonly EventName[] {
-  return ops.flatMap((op) =>
-    op.at === 'both' || op.at === 'several' ? eventsOf({ ops: op.ops } as Program) : op.at === 'event' ? [op.name] : [],
-  );
+export function eventsOf({ ops }: Pick<Program, 'ops'>): readonly EventName[] {
+  return ops.flatMap((op) => {
+    if (op.at === 'event') return [op.name];
+    if (op.at === 'both' || op.at === 'several' || op.at === 'pool') return eventsOf(op);
+    return op.at === 'rescue' || op.at === 'finally' ? eventsOf({ ops: [op.op] }) : [];
+  });
 }
