@@ -91,3 +91,26 @@ describe.each(Object.entries(lettingGo))('%s, while an operation is in flight wh
     expect(bed.nowMs - fromMs).toBeLessThan(10_000);
   });
 });
+
+test('a run does not park over an operation that waits for what is none of ctx, and does once that has ended', async () => {
+  await using bed = new Testbed();
+  let began = 0;
+  const looks = operation(async () => {
+    began += 1;
+    await bed.sleep(1_000);
+  });
+  const machine = createMachine({
+    type: 'parallel',
+    states: {
+      left: { initial: 'looks', states: { looks: { invoke: { src: 'looks', onDone: 'seen' } }, seen: {} } },
+      right: { after: { [REST_MS]: '.over' }, initial: 'rests', states: { rests: {}, over: {} } },
+    },
+  } as never).provide({ actors: { looks } });
+  const fleet = await bed.start({ agents: { work: agent({ machine }) } });
+  await bed.drive(fleet.submit('work', undefined, { id: 'a' }));
+  await bed.advance(900);
+  expect(await bed.drive(fleet.task('a'))).toMatchObject({ status: 'running' });
+  await bed.advance(1_000);
+  expect(await bed.drive(fleet.task('a'))).toMatchObject({ status: 'parked', parkedFor: 'sleep' });
+  expect(began).toBe(1);
+});

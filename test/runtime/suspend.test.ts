@@ -129,6 +129,30 @@ describe('a suspended worker', () => {
     expect(fleet.stats.started).toBe(3);
   });
 
+  test('lets its run go on elsewhere with what has just ended, though what is open beside that waits for a day', async () => {
+    await using bed = new Testbed();
+    const began = bed.nowMs;
+    const work = agent({
+      replicas: 2,
+      run: (_input: unknown, ctx) => {
+        const both = async (): Promise<string> => {
+          await ctx.step('one', () => bed.sleep(1_000));
+          await ctx.step('two', () => bed.sleep(1_000));
+          return 'done';
+        };
+        return Promise.race([both(), ctx.sleep(86_400_000)]);
+      },
+    });
+    const fleet = await bed.start({ agents: { work } });
+    let first = '';
+    fleet.events.on('task.started', ({ worker }) => (first ||= worker));
+    const handle = await bed.drive(fleet.submit('work', 1));
+    await bed.advance(500);
+    await bed.drive(fleet.suspend(first));
+    expect(await bed.drive(handle.result())).toBe('done');
+    expect(bed.nowMs - began).toBeLessThan(5_000);
+  });
+
   test('is suspended at every step of its run in turn, and the run always comes to the same end, each call paid once', async () => {
     for (let steps = 0; steps < 8; steps += 1) {
       await using bed = new Testbed(steps);

@@ -85,6 +85,8 @@ export class Executor {
         } finally {
           await this.#step(op.name, 20, false, ctx);
         }
+      case 'within':
+        return Promise.race([this.perform(op.op, ctx, catches), ctx.sleep(86_400_000).then((): readonly Said[] => [])]);
       case 'insist':
         return this.#insist(op.op, ctx);
       case 'pool': {

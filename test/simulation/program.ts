@@ -19,6 +19,8 @@ export type Op =
   | { readonly at: 'pool'; readonly width: number; readonly ops: readonly Op[] }
   /** Whatever it fails with is caught, and what comes then has the name of how it went; or something is done in any case. */
   | { readonly at: 'rescue' | 'finally'; readonly op: Op; readonly name: string }
+  /** It may take a day: long enough for whoever waits for that by mistake to be found. */
+  | { readonly at: 'within'; readonly op: Op }
   /** Tried again by the run itself. */
   | { readonly at: 'insist'; readonly op: Op }
   /** So many steps as a row says that it has read. */
@@ -88,9 +90,11 @@ export class ProgramDrawer {
     const reads = some(4).filter((row) => !writes.includes(row));
     const ops = this.#drawOps(random, kind, depth, writes);
     const isUndoable = ops.some(({ at }) => at === 'undoable');
+    // A sleep that has lost a race is open still, and who waits for nothing else is taken to wait for that.
+    const isOvertaken = ops.some((op) => op.at === 'within' || (op.at === 'since' && op.op.at === 'within'));
     const program: Program = {
       // A run that is undone is replayed over what it remembers, and a sleep that nobody sees is not.
-      ops: isUndoable ? ops.map((op) => (op.at === 'pause' ? { at: 'sleep', ms: op.ms } : op)) : ops,
+      ops: isUndoable || isOvertaken ? ops.map(seen) : ops,
       rejects: random.int(4) === 0 ? 1 + random.int(2) : 0,
       ...(random.int(isUndoable ? 4 : 30) === 0 ? { hopeless: true as const } : {}),
       writes,
@@ -164,12 +168,13 @@ export class ProgramDrawer {
       width: 1 + random.int(3),
       ops: Array.from({ length: 2 + random.int(4) }, () => remembered(drawOp('both'))),
     });
+    const within = (): Op => ({ at: 'within', op: remembered(drawOp('both')) });
     const insist = (): Op => {
       const tried = random.int(2) === 0 ? call() : child('ask');
       return tried.at === 'step' ? tried : { at: 'insist', op: remembered(tried) };
     };
     const drawOp = (around: Around): Op => {
-      const choice = random.int(around === 'none' ? 31 : around === 'both' ? 14 : 7);
+      const choice = random.int(around === 'none' ? 33 : around === 'both' ? 14 : 7);
       if (choice <= 2) return call();
       if (choice <= 4) return step();
       if (choice <= 6) return child('ask');
@@ -187,7 +192,8 @@ export class ProgramDrawer {
       if (choice === 25) return several();
       if (choice === 26) return loop();
       if (choice <= 28) return guarded();
-      return choice === 29 ? pool() : insist();
+      if (choice === 29) return pool();
+      return choice === 30 ? insist() : within();
     };
     const ops = Array.from({ length: 1 + random.int(5) }, () => drawOp('none'));
     if (!this.#plan.grows) return ops;
@@ -221,6 +227,12 @@ export class ProgramDrawer {
   }
 }
 
+/** With sleeps that the runtime sees. */
+function seen(op: Op): Op {
+  if (op.at === 'pause') return { at: 'sleep', ms: op.ms };
+  return op.at === 'both' ? { ...op, ops: op.ops.map(seen) } : op;
+}
+
 /** What is over at the same place in every run: what is not remembered is faster where the rest is remembered. */
 function remembered(op: Op): Op {
   if (op.at === 'pause') return { at: 'sleep', ms: op.ms };
@@ -243,6 +255,7 @@ function fitting(op: Op): readonly Op[] {
       return [];
     case 'rescue':
     case 'finally':
+    case 'within':
       return fitting(op.op).map((inner) => ({ ...op, op: inner }));
     case 'both':
     case 'several':
@@ -258,6 +271,6 @@ export function eventsOf({ ops }: Pick<Program, 'ops'>): readonly EventName[] {
   return ops.flatMap((op) => {
     if (op.at === 'event') return [op.name];
     if (op.at === 'both' || op.at === 'several' || op.at === 'pool') return eventsOf(op);
-    return op.at === 'rescue' || op.at === 'finally' ? eventsOf({ ops: [op.op] }) : [];
+    return op.at === 'rescue' || op.at === 'finally' || op.at === 'within' ? eventsOf({ ops: [op.op] }) : [];
   });
 }

@@ -25,22 +25,24 @@ export function statechartOf(executor: Executor): AnyStateMachine {
         always: [{ guard: ({ context }: { context: Progress }) => opOf(context, which) !== undefined, target: 'do' }, { target: 'done' }],
       },
       do: {
+        after: { [`limit${which}`]: { target: 'pick', actions: goesOn(which) } },
         invoke: {
           src: 'perform' as const,
           input: ({ context }: { context: Progress }) => ({ op: opOf(context, which)! }),
           onDone: {
             target: 'pick',
-            actions: assign<Progress, { output: readonly Said[] } & { type: string }, undefined, never, never>({
-              at: ({ context }) => context.at.map((n, its) => (its === which ? n + 1 : n)),
-              said: ({ context, event }) => [...context.said, ...event.output],
-            }),
+            actions: goesOn(which),
           },
         },
       },
       done: { type: 'final' as const },
     },
   });
+  const delays = Object.fromEntries(
+    REGIONS.map((which) => [`limit${which}`, ({ context }: { context: Progress }) => limitOf(context, which)]),
+  );
   return setup({
+    delays,
     types: { context: {} as Progress, input: {} as Program },
     actors: {
       perform: operation(({ op }: { readonly op: Op }, ctx) => executor.perform(op, ctx as unknown as Free)),
@@ -56,6 +58,19 @@ export function statechartOf(executor: Executor): AnyStateMachine {
     },
     output: ({ context }: { context: Progress }) => context.said,
   } as never) as unknown as AnyStateMachine;
+}
+
+/** With what the operation has said; nothing where it was cut off. */
+function goesOn(which: number) {
+  return assign<Progress, { readonly type: string; readonly output?: readonly Said[] }, undefined, never, never>({
+    at: ({ context }) => context.at.map((n, its) => (its === which ? n + 1 : n)),
+    said: ({ context, event }) => [...context.said, ...(event.output ?? [])],
+  });
+}
+
+/** One of three operations is cut off when it takes long. */
+function limitOf({ program, at }: Progress, which: number): number {
+  return (program.ops.length + at[which]! + which) % 3 === 0 ? 1_500 : 86_400_000;
 }
 
 function opOf({ program, at }: Progress, which: number): Op | undefined {

@@ -120,6 +120,7 @@ export class Invocation implements Context, RunPart {
   #controller: AbortController | undefined;
   #stopped = false;
   #hasBegun = false;
+  #isPerforming = false;
   /** What is on its way to it, or into memory and then to it. */
   #keeping = 0;
   /** What is opened registers a compensation. */
@@ -156,6 +157,16 @@ export class Invocation implements Context, RunPart {
   /** It has begun something, and so has come by what it has brought. */
   get hasBegun(): boolean {
     return this.#hasBegun;
+  }
+
+  /** Its code does something that is none of `ctx`. */
+  get works(): boolean {
+    return this.#isPerforming && !this.#stopped && this.#open.size === 0;
+  }
+
+  /** Its code begins, or has ended. */
+  performs(isUnderWay: boolean): void {
+    this.#isPerforming = isUnderWay;
   }
 
   /** Something that has come is on its way to it. */

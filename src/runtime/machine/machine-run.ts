@@ -153,6 +153,7 @@ class MachineRun {
       give: () => this.#give(),
       isBusy: () => !this.#inbox.isOpen || this.#isSaving || [...this.#active.values()].some(({ isGiven }) => isGiven),
     });
+    run.works = () => [...this.#active.values()].some(({ works }) => works);
     this.#timers = new MachineTimers({
       run,
       fire: (target, event) => this.#turn(() => target.send(event)),
@@ -243,6 +244,7 @@ class MachineRun {
     });
     this.#active.set(self, invocation);
     const end = (event: { readonly type: string }, sends: readonly KeptSend[] = []): void => {
+      invocation.performs(false);
       const said = (): void => {
         // What was given up sends nothing.
         if (this.#active.get(self) !== invocation) return;
@@ -254,6 +256,7 @@ class MachineRun {
     };
     this.#entered.push(() => {
       if (this.#active.get(self) !== invocation) return;
+      invocation.performs(true);
       new Promise((settle) => settle(run.within(() => perform(input, invocation)))).then(
         (output) => {
           const forgotten = invocation.begins.failureOf(run.task.id);
@@ -308,6 +311,8 @@ class MachineRun {
       turn();
     } finally {
       if (!this.#isOver) parks.release();
+      // What has ended may have been the last that was under way.
+      if (this.#run.over === undefined && this.#run.occupied) parks.linger();
     }
   }
 

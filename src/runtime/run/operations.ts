@@ -61,6 +61,8 @@ export abstract class RunOperations {
   readonly begins = new Begins();
   /** Few at a time: an array is cheaper than a set. */
   readonly open: RunOperation[] = [];
+  /** Whether code of the user's is under way of which no operation shows. Of a statechart that is known. */
+  works: (() => boolean) | undefined;
   #widening: Set<string> | undefined;
   /** It is executed to be undone. */
   undoing: Undo | undefined;

@@ -19,6 +19,8 @@ export class RunParks {
   #cancelLinger: (() => void) | undefined;
   /** Set once the run is to park at its next safe point; cancels the deadline of that. */
   #cancelYield: (() => void) | undefined;
+  /** Of a look at whether it only waits. */
+  #cancelQuiet: (() => void) | undefined;
   /** What to do then, in place of parking. */
   #letGo: (() => void) | undefined;
   /** It is in the midst of something: what is open now is not all that it will wait for. */
@@ -47,16 +49,23 @@ export class RunParks {
   cancel(): void {
     this.#cancelLinger?.();
     this.#cancelYield?.();
+    this.#cancelQuiet?.();
   }
 
+  /** Where nothing is in flight it parks when what has ended just now has been taken further. */
   yieldWithin(withinMs: number): void {
     this.yieldAfterNext(withinMs);
-    this.nowIfSafe();
+    const { engine } = this.#run;
+    this.#cancelQuiet ??= engine.alarm(0, () => {
+      this.#cancelQuiet = undefined;
+      if (this.#run.over === undefined && this.#isSafe()) this.#forWorker(this.#run.works?.() !== true);
+    });
   }
 
   letGoWithin(withinMs: number, letGo: () => void): void {
     this.#letGo = letGo;
-    this.yieldWithin(withinMs);
+    this.yieldAfterNext(withinMs);
+    this.nowIfSafe();
   }
 
   nowIfSafe(): void {
@@ -69,19 +78,26 @@ export class RunParks {
 
   /** For its worker is suspended, or the task is wanted, whatever is in flight. */
   now(): void {
+    this.#forWorker(false);
+  }
+
+  /**
+   * `isQuiet`: it does nothing but wait for what is open. Otherwise another worker of the kind goes on at once: what has ended
+   * last may have left something to do, though all that is open waits, for a day perhaps.
+   */
+  #forWorker(isQuiet: boolean): void {
     if (this.#letGo !== undefined) return this.#letGo();
     // Who is to be undone does not park for that: he would let go of his locks.
     if (this.#run.undoing !== undefined) return this.#over({ at: 'released' });
     const nowMs = this.#run.engine.nowMs();
     const waiting = waitingOf(this.#open, nowMs);
-    // Another worker of the kind may go on at once, unless there is something to wait for that the store knows of.
-    const waits = waiting !== undefined && waiting.admittedMs === undefined && waiting.locks === undefined;
-    this.#park('suspended', waiting, waits ? waiting.untilMs : nowMs);
+    const isKnown = waiting !== undefined && waiting.admittedMs === undefined && waiting.locks === undefined;
+    this.#park('suspended', waiting, isQuiet && isKnown ? waiting.untilMs : nowMs);
   }
 
   /** For what the store knows of once that has lingered, for admission after a while. */
   ifOnlyWaiting(nowMs: number, lingered: boolean): boolean {
-    if (this.#run.over !== undefined || !this.#run.engine.parking) return false;
+    if (this.#run.over !== undefined || !this.#run.engine.parking || this.#run.works?.() === true) return false;
     const waiting = waitingOf(this.#open, nowMs);
     const wakeAtMs = waiting === undefined ? undefined : this.#wakeAtMs(waiting, nowMs, lingered);
     if (wakeAtMs === undefined) return false;
