@@ -49,6 +49,8 @@ export interface Program {
   readonly rejects: number;
   /** Throws before its end, for good. */
   readonly hopeless?: true;
+  /** A statechart is told `paid` so often before it ends. */
+  readonly payments?: number;
   readonly writes: readonly string[];
   readonly reads: readonly string[];
   readonly key?: string;
@@ -102,7 +104,9 @@ export class ProgramDrawer {
       ...(random.int(4) === 0 ? { key: `key ${random.int(2)}` } : {}),
       ...(random.int(3) === 0 ? { affinity: `affinity ${random.int(4)}` } : {}),
     };
-    return this.#plan.charts[kind] === true ? forStatechart(program) : program;
+    if (this.#plan.charts[kind] !== true) return program;
+    // Nobody tells a child of anything.
+    return { ...forStatechart(program), payments: depth > 0 ? 0 : random.int(3) };
   }
 
   #drawOps(random: Random, kind: number, depth: number, writes: readonly string[]): readonly Op[] {
@@ -251,6 +255,9 @@ function fitting(op: Op): readonly Op[] {
   switch (op.at) {
     case 'count':
       return [];
+    // The other one is for the machine itself.
+    case 'event':
+      return [{ ...op, name: 'go' }];
     case 'since':
       return [];
     case 'rescue':
@@ -267,10 +274,14 @@ function fitting(op: Op): readonly Op[] {
 }
 
 /** Events that a task waits for without end, each as often as it is told of them at least. */
-export function eventsOf({ ops }: Pick<Program, 'ops'>): readonly EventName[] {
+export function eventsOf({ ops, payments = 0 }: Pick<Program, 'ops' | 'payments'>): readonly EventName[] {
+  return [...Array.from({ length: payments }, () => 'paid' as const), ...waitedFor(ops)];
+}
+
+function waitedFor(ops: readonly Op[]): readonly EventName[] {
   return ops.flatMap((op) => {
     if (op.at === 'event') return [op.name];
-    if (op.at === 'both' || op.at === 'several' || op.at === 'pool') return eventsOf(op);
-    return op.at === 'rescue' || op.at === 'finally' || op.at === 'within' ? eventsOf({ ops: [op.op] }) : [];
+    if (op.at === 'both' || op.at === 'several' || op.at === 'pool') return waitedFor(op.ops);
+    return op.at === 'rescue' || op.at === 'finally' || op.at === 'within' ? waitedFor([op.op]) : [];
   });
 }

@@ -13,9 +13,28 @@ interface Progress {
   readonly program: Program;
   readonly at: readonly number[];
   readonly said: readonly Said[];
+  /** What it was told of, one after the other. */
+  readonly paid: readonly string[];
 }
 
 const REGIONS = [0, 1] as const;
+
+const PAYMENTS = {
+  initial: 'waits',
+  states: {
+    waits: {
+      always: { guard: ({ context }: { context: Progress }) => context.paid.length >= (context.program.payments ?? 0), target: 'done' },
+      on: {
+        paid: {
+          actions: assign<Progress, { readonly type: string; readonly payload?: unknown }, undefined, never, never>({
+            paid: ({ context, event }) => [...context.paid, JSON.stringify(event)],
+          }),
+        },
+      },
+    },
+    done: { type: 'final' as const },
+  },
+};
 
 export function statechartOf(executor: Executor): AnyStateMachine {
   const region = (which: number) => ({
@@ -49,10 +68,10 @@ export function statechartOf(executor: Executor): AnyStateMachine {
       finish: operation(async ({ program }: { readonly program: Program }, ctx) => executor.finish(program, ctx as unknown as Free)),
     },
   }).createMachine({
-    context: ({ input }: { input: Program }): Progress => ({ program: input, at: REGIONS.map(() => 0), said: [] }),
+    context: ({ input }: { input: Program }): Progress => ({ program: input, at: REGIONS.map(() => 0), said: [], paid: [] }),
     initial: 'work',
     states: {
-      work: { type: 'parallel', onDone: 'finish', states: { left: region(0), right: region(1) } },
+      work: { type: 'parallel', onDone: 'finish', states: { left: region(0), right: region(1), told: PAYMENTS } },
       finish: { invoke: { src: 'finish', input: ({ context }: { context: Progress }) => ({ program: context.program }), onDone: 'end' } },
       end: { type: 'final' },
     },
