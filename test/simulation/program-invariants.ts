@@ -31,6 +31,7 @@ export const SAID: Invariant = {
   check(_topology, broken) {
     /** By key: what was said, by the version that it is set apart for. */
     const remembered = new Map<string, Map<string, string>>();
+    const forgotten = new Set<string>();
     /** As the store does with whoever was undone. */
     const forget = (id: string): void => {
       for (const key of remembered.keys()) if (key.startsWith(`${id}/`)) remembered.delete(key);
@@ -38,6 +39,11 @@ export const SAID: Invariant = {
     return {
       'store.settled': ({ settlement: { id, outcome: asked } }) => {
         if (asked.at === 'undone') forget(id);
+      },
+      // Whoever is told still may be told of the one before.
+      'store.forgot': ({ id }) => void forgotten.add(id),
+      'store.accepted': ({ task: { id } }) => {
+        if (forgotten.delete(id)) forget(id);
       },
       'store.remembered': ({ item: { id, place, value } }) => {
         const key = `${id}/${unmarked(place)}`;

@@ -31,11 +31,15 @@ interface Work {
   readonly input: Program;
   readonly priority: number;
   readonly atMs: number;
+  readonly notBeforeMs?: number;
+  readonly deadlineMs?: number;
 }
 
 const KINDS = ['k0', 'k1', 'k2'] as const;
 const DEPENDENCIES = ['d0', 'd1'] as const;
 const DURATION_MS = 40_000;
+/** So much later comes what comes when others are forgotten, a minute after their end. */
+const LATE_MS = 70_000;
 /** So many processes have versions of their own; those that come after them have those of the last. */
 const DEPLOYS = 6;
 
@@ -88,21 +92,30 @@ export class Drawn {
     const supervision = { intensity: 10_000, periodMs: 1_000, backoff: { baseMs: 5, capMs: 200 } };
     const budget = random.int(3) === 0 ? { budget: this.#drawBudget(this.#random.fork('budget'), 300) } : {};
     const wakeGate = random.int(4) === 0 ? { wakeGate: { most: 1 + random.int(3) } } : {};
+    const keeps = this.#random.fork('retention');
+    const retention =
+      keeps.int(6) === 0 ? { retention: { completedMs: 60_000, failedMs: 60_000 + keeps.int(60_000), cancelledMs: 60_000 } } : {};
     const fleetOf = (process: number): Topology => {
       const agents = mapped(specs, (kind, spec) => {
         const version = versions?.[kind]?.versions[Math.min(process, DEPLOYS) - 1] ?? 1;
         return this.#agentOf(spec, version, charts[this.#kinds.indexOf(kind)]!);
       });
-      return defineFleet({ name: 'test', staggerMs: 0, agents, supervision, ...budget, ...wakeGate });
+      return defineFleet({ name: 'test', staggerMs: 0, agents, supervision, ...budget, ...wakeGate, ...retention });
     };
     this.topology = fleetOf(1);
     this.internals = { onClock: (clock) => (this.clock = clock), ...(versions === undefined ? {} : { deployed: fleetOf }) };
     const slowMs = 20 + random.int(400);
     const reply = (_request: number, { idempotencyKey }: { readonly idempotencyKey: string }): Said => [idempotencyKey, (this.#nonce += 1)];
-    const work = this.#drawWork(this.#random.fork('work'));
+    const early = this.#drawWork(this.#random.fork('work'));
+    const forgets = 'retention' in retention;
+    // When the first are forgotten others come, or the same again: whoever is not forgotten is told once more how it ended.
+    const comesAgain = keeps.int(2) === 0;
+    const others = (): Work[] => this.#drawWork(this.#random.fork('late work')).map((one) => ({ ...one, id: `late ${one.id}` }));
+    const late = forgets ? (comesAgain ? early : others()).map((one) => ({ ...one, ...later(one, LATE_MS) })) : [];
+    const work = [...early, ...late];
     this.options = {
       seed,
-      durationMs: DURATION_MS,
+      durationMs: forgets ? DURATION_MS + LATE_MS : DURATION_MS,
       workload: work,
       outside: [
         ...this.#drawOutside(this.#random.fork('outside'), work),
@@ -327,6 +340,14 @@ export class Drawn {
       task: { tokens: 60 + random.int(2_000) },
     };
   }
+}
+
+function later({ atMs, notBeforeMs, deadlineMs }: Work, ms: number): Pick<Work, 'atMs' | 'notBeforeMs' | 'deadlineMs'> {
+  return {
+    atMs: atMs + ms,
+    ...(notBeforeMs === undefined ? {} : { notBeforeMs: notBeforeMs + ms }),
+    ...(deadlineMs === undefined ? {} : { deadlineMs: deadlineMs + ms }),
+  };
 }
 
 function mapped<T, U>(record: Readonly<Record<string, T>>, change: (name: string, value: T) => U): Record<string, U> {

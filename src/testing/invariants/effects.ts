@@ -41,6 +41,10 @@ export const S4: Invariant = {
         if ('failures' in asked) forgetFailures(id, asked.failures);
         if (asked.at === 'retry' && asked.forget === 'everything') remembered.delete(id);
       },
+      'store.forgot': ({ id }) => {
+        marks.forget(id);
+        remembered.delete(id);
+      },
       'step.began': ({ task, key }) => begin(task, key),
       'call.began': ({ task, key }) => {
         begin(task, key);

@@ -82,6 +82,8 @@ export type StoreFact =
   | { readonly at: 'store.expired'; readonly held: Held & { readonly status: TaskStatus } }
   /** It ended without being held: cancelled, or past its deadline. */
   | { readonly at: 'store.ended'; readonly id: string; readonly status: TaskStatus }
+  /** It had ended long enough ago, by the topology's `retention`: nothing of it is kept, and its id may come again as another task. */
+  | { readonly at: 'store.forgot'; readonly id: string; readonly kind: string; readonly parent: string | undefined }
   | { readonly at: 'store.steered'; readonly steering: Steering; readonly outcome: SteerOutcome & { readonly at: 'done' | 'noted' } }
   /** A task was told of an event it did not know of: the next of that name. */
   | { readonly at: 'store.told'; readonly signal: Signal }

@@ -9,6 +9,7 @@ import { LOCK_TOKENS, LOCK_TURNS, S10 } from './locks.ts';
 import { B1, S13 } from './mailboxes.ts';
 import { ORDER } from './order.ts';
 import { ROWS } from './rows.ts';
+import { RETENTION } from './retention.ts';
 import { S9 } from './supervision.ts';
 import { L1, S1, S14, S2, S3 } from './tasks.ts';
 import { TURNS } from './turns.ts';
@@ -51,4 +52,5 @@ export const INVARIANTS: readonly Invariant[] = [
   ROWS,
   TURNS,
   VERSIONS,
+  RETENTION,
 ];

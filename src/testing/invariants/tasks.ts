@@ -15,6 +15,8 @@ export const S1: Invariant = {
   promise: 'an accepted task stays in the store until it is terminal',
   check(_topology, broken) {
     const waiting = new Set<string>();
+    /** Their retention was over, perhaps while whoever submitted them once more was being told that they are there. */
+    const forgotten = new Set<string>();
     const look = (seen: Look): void => {
       for (const id of waiting) {
         const task = seen.task(id);
@@ -26,9 +28,11 @@ export const S1: Invariant = {
     return {
       'client.acknowledged': ({ id, look: seen }) => {
         const task = seen.task(id);
-        if (task === undefined) broken(`${id} was acknowledged and is not in the store`);
-        else if (!isTerminal(task.status)) waiting.add(id);
+        if (task === undefined && !forgotten.has(id)) broken(`${id} was acknowledged and is not in the store`);
+        if (task !== undefined && !isTerminal(task.status)) waiting.add(id);
       },
+      'store.accepted': ({ task }) => void forgotten.delete(task.id),
+      'store.forgot': ({ id }) => void forgotten.add(id),
       'scene.over': ({ look: seen }) => look(seen),
       'store.settled': ({ settlement, outcome }) => {
         if (isTerminal(outcome.status)) waiting.delete(settlement.id);
@@ -61,23 +65,22 @@ export const S2: Invariant = {
         if (completed.has(id)) broken(`${id} was completed twice`);
         completed.add(id);
       },
+      'store.forgot': ({ id }) => void completed.delete(id),
     };
   },
 };
 
 export const S3: Invariant = {
   name: 'S3',
-  promise: 'the fence of a task only grows, over restarts too',
+  promise: 'the fence of a task only grows: over restarts, when it is put back, and when its id comes again after it was forgotten',
   check(_topology, broken) {
+    /** Kept for all tasks, as those who check fences elsewhere do. */
     const fences = new Map<string, number>();
     return {
       'store.claimed': ({ task: { id, fence } }) => {
         const last = fences.get(id) ?? 0;
         if (fence <= last) broken(`${id} was claimed under fence ${fence} after ${last}`);
         fences.set(id, Math.max(last, fence));
-      },
-      'store.settled': ({ settlement, outcome }) => {
-        if (isTerminal(outcome.status)) fences.delete(settlement.id);
       },
     };
   },
@@ -101,6 +104,7 @@ export const S14: Invariant = {
     return {
       // What is not there at all is for S1 to say.
       'store.accepted': ({ task, isThere }) => (isThere ? add(task.kind) : undefined),
+      'store.forgot': ({ kind }) => void accepted.set(kind, (accepted.get(kind) ?? 0) - 1),
       'scene.still': ({ look: seen }) => look(seen),
       'scene.over': ({ look: seen }) => look(seen),
     };

@@ -101,6 +101,7 @@ export const UNDO: Invariant = {
         if (isTerminal(status)) ended(id, status);
       },
       'store.ended': ({ id, status }) => ended(id, status),
+      'store.forgot': ({ id }) => void registries.delete(id),
     };
   },
 };

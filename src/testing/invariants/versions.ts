@@ -65,6 +65,7 @@ export const VERSIONS: Invariant = {
         else if (asked.at === 'retry' && asked.forget === 'everything') task.brought.clear();
         else if ('failures' in asked) forgetFailures(task, asked.failures);
       },
+      'store.forgot': ({ id }) => void tasks.delete(id),
     };
   },
 };

@@ -8,12 +8,13 @@ import { markIn } from './marks.ts';
  */
 const EVENT_OF = /^(?:wait(?:@[^:]*)?:(?<event>.*?)(?:#\d+|\[.*?\])(?:\/.*)?|(?<approval>approval(?:@[^:]*)?:.*))$/s;
 
-/** Forgets what is known of a task when the store does: what has ended otherwise is kept, and may be put back. */
+/** Forgets what is known of a task when the store does: what has ended otherwise is kept until its retention is over, and may be put back. */
 function onForgotten(forget: (id: string) => void): Checker {
   return {
     'store.settled': ({ settlement: { id, outcome: asked }, outcome: { status } }) => {
       if (status === 'completed' || asked.at === 'undone') forget(id);
     },
+    'store.forgot': ({ id }) => forget(id),
   };
 }
 

@@ -208,7 +208,7 @@ export class Outside {
       return;
     }
     // A task that nobody submits any more never comes.
-    if (isEarly && world.nowMs() > pending.notBeforeMs + LONGEST_EARLY_MS) return void this.#pending.delete(pending);
+    if (isEarly && world.nowMs() > this.#startMs + pending.act.atMs + LONGEST_EARLY_MS) return void this.#pending.delete(pending);
     pending.process = undefined;
     this.#again(pending);
   }

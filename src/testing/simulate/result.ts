@@ -53,6 +53,8 @@ export interface SimulationStatistics {
   readonly told: number;
   /** Tasks cancelled, paused, resumed, put back: orders that were taken. */
   readonly steered: number;
+  /** Tasks that the store has deleted, by the topology's `retention`. */
+  readonly forgotten: number;
   /** Runs lost with their worker, their process or their lease. */
   readonly lost: number;
   readonly stolen: number;
@@ -86,6 +88,7 @@ export function noStatistics(): Counting {
     blocked: 0,
     told: 0,
     steered: 0,
+    forgotten: 0,
     lost: 0,
     stolen: 0,
     calls: 0,

@@ -7,6 +7,7 @@ import type {
   ClaimedTask,
   Decision,
   Firing,
+  ForgetReply,
   LeaseHeld,
   LeaseOutcome,
   LeaseRequest,
@@ -58,7 +59,7 @@ export class Scene {
   /** Somebody has been asked to approve something, and nobody has looked since that there is nothing to be decided. */
   isAsked = false;
   readonly #handlers = new Map<Fact['at'], Handler[]>();
-  readonly #known = new Set<string>();
+  readonly #known = new Map<string, { readonly kind: string; readonly parent: string | undefined }>();
   /** Those who have asked for others. */
   readonly #parents = new Set<string>();
   readonly #disk: MemoryDisk;
@@ -232,6 +233,9 @@ export class Scene {
         for (const id of ended) this.#endedUnheld(id);
         return;
       }
+      case 'forget':
+        if ((reply as ForgetReply).forgotten > 0) this.#forgot();
+        return;
       case 'fireSchedules':
         for (const [at, fired] of (reply as { readonly fired: readonly boolean[] }).fired.entries())
           if (fired) this.#fired((items as readonly Firing[])[at]!, nowMs);
@@ -324,7 +328,7 @@ export class Scene {
   /** With it those that ended with it. */
   #putBack(steering: Steering): void {
     this.unfinished.add(steering.id);
-    for (const id of this.#known) {
+    for (const id of this.#known.keys()) {
       const status = this.task(id)?.status;
       if (status === undefined || isTerminal(status) || this.unfinished.has(id)) continue;
       this.unfinished.add(id);
@@ -356,12 +360,24 @@ export class Scene {
 
   #accepted(task: NewTask): void {
     if (this.#known.has(task.id)) return;
-    this.#known.add(task.id);
+    this.#known.set(task.id, { kind: task.kind, parent: task.parent?.id });
     if (task.parent !== undefined) this.#parents.add(task.parent.id);
     this.unfinished.add(task.id);
     this.statistics.tasks += 1;
     this.note(2, task.id, 0, 'accepted');
     this.see({ at: 'store.accepted', task, isThere: this.task(task.id) !== undefined });
+  }
+
+  /** The reply does not say which. */
+  #forgot(): void {
+    for (const [id, { kind, parent }] of this.#known) {
+      if (this.task(id) !== undefined) continue;
+      this.#known.delete(id);
+      this.#parents.delete(id);
+      this.statistics.forgotten += 1;
+      this.note(2, id, 0, 'forgotten');
+      this.see({ at: 'store.forgot', id, kind, parent });
+    }
   }
 
   #fired(firing: Firing, nowMs: number): void {

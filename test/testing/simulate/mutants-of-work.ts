@@ -145,6 +145,15 @@ const HOLDERS: Partial<SimulateOptions> = {
   ],
 };
 
+/** Forgets what has completed, in time. */
+function forgetful(): Topology {
+  return defineFleet({
+    name: 'forgetful',
+    agents: { echo: agent({ uses: { model }, replicas: 2, run: async (input: string, ctx) => ctx.call('model', input) }) },
+    retention: { completedMs: 60_000 },
+  });
+}
+
 export const MUTANTS_OF_WORK: readonly Mutant[] = [
   {
     invariant: 'S10',
@@ -343,6 +352,13 @@ export const MUTANTS_OF_WORK: readonly Mutant[] = [
         }),
       };
     },
+  },
+  {
+    invariant: 'retention',
+    what: 'a store forgets what has just ended',
+    topology: forgetful(),
+    options: { workload: work('echo', 30, String, 4_000), durationMs: 130_000 },
+    internals: lying((store) => ({ forget: (command) => store.forget({ ...command, endedByMs: { completed: Infinity } }) })),
   },
   {
     invariant: 'versions',

@@ -330,3 +330,21 @@ describe('what makes no sense is refused, and is no violation', () => {
     });
   });
 });
+
+test('a fleet that forgets what has ended is clean, and an id that comes again when it is forgotten is another task', async () => {
+  const echo = agent({ run: async (input: string, ctx) => ctx.step('say', () => input) });
+  const fleet = defineFleet({ name: 'forgetful', agents: { echo }, retention: { completedMs: 60_000 } });
+  const once = { kind: 'echo', id: 'a', input: 'x' } as const;
+  const workload = [once, { ...once, atMs: 30_000 }, { ...once, atMs: 120_000 }] as const;
+  const result = await simulate(fleet, { workload, faults: 'none', durationMs: 150_000 });
+  assertClean(result);
+  expect(result.statistics).toMatchObject({ tasks: 2, completed: 2, forgotten: 1, runs: 2 });
+});
+
+test('an event for a task that never comes keeps no simulation from ending', async () => {
+  const fleet = defineFleet({ name: 'echo', agents: { echo: agent({ run: async (input: string) => input }) } });
+  const outside = [{ at: 'signal', task: 'nobody', name: 'paid', payload: 1, atMs: 100 }] as const;
+  const result = await simulate(fleet, { workload: [{ kind: 'echo', input: 'x' }], outside, faults: 'none', durationMs: 1_000 });
+  assertClean(result);
+  expect(result.virtualMs).toBeLessThan(70_000);
+});
