@@ -240,6 +240,7 @@ export class Fleet<K extends AgentMap = AgentMap> {
    * Resolves when the store has it; under a `key` that it was told with before, also when it has ended since.
    *
    * @throws UnknownTaskError, TaskEndedError, UndeclaredError, EventsFullError, OperatorInputError, FleetClosedError
+   * @throws TaskUndoingError when it is being undone: no wait of it takes anything any more
    * @throws SignalConflictError when it has been told of this event under the same `key` with another payload
    * @throws PayloadInvalidError, PayloadNotJsonError, PayloadTooLargeError
    */

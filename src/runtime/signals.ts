@@ -21,6 +21,7 @@ import {
   OperatorInputError,
   SignalConflictError,
   TaskEndedError,
+  TaskUndoingError,
   UnknownTaskError,
 } from './work-errors.ts';
 
@@ -148,6 +149,8 @@ export class Signals {
         throw new UnknownTaskError(id);
       case 'ended':
         throw new TaskEndedError(id, outcome.status);
+      case 'undoing':
+        throw new TaskUndoingError({ id, status: outcome.status, ends: outcome.ends });
       case 'full':
         throw new EventsFullError({ id, name, limit: outcome.limit });
       case 'not-asked':

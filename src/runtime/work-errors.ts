@@ -76,7 +76,7 @@ function whyNot({ status, undone, deadlineMs }: TaskNotRequeueableError['detail'
   return `its deadline passed at ${new Date(deadlineMs).toISOString()}, so it would fail again at once; submit a new task instead`;
 }
 
-/** The task is being undone, since it has failed for good: it ends as `ends` then, and is not cancelled. */
+/** The task is being undone: it ends as `ends` then. What has failed for good is not cancelled, and an event reaches nobody. */
 export class TaskUndoingError extends DroverError {
   readonly code = 'DROVER_TASK_UNDOING';
   readonly retryable = false;

@@ -26,6 +26,7 @@ export function signal(moves: MemoryMoves, items: readonly Signal[], nowMs: numb
     const known = key === undefined ? undefined : task.more?.told?.valueOf(name, key);
     if (known !== undefined) return { at: 'known', value: known };
     if (isTerminal(task.status)) return ended(task);
+    if (task.more?.undo !== undefined) return { at: 'undoing', status: task.status, ends: task.more.undo.status };
     return tellOf(moves, task, { name, value, ...(key === undefined ? {} : { key }) }, nowMs);
   });
   return { outcomes, ready: moves.takeReady() };

@@ -14,6 +14,15 @@ import type { OfRow } from './sqlite-held.ts';
 import type { Known } from './sqlite-known.ts';
 import { APPROVAL_EVENT, FIRST_TERMINAL, statusOf } from './task-status.ts';
 
+/** `undo`: as what it ends when it has been undone; null: it is not being undone. */
+interface Listener {
+  readonly seq: number;
+  readonly status: number;
+  readonly undo: number | null;
+}
+
+type Ends = Extract<SignalOutcome, { at: 'undoing' }>['ends'];
+
 type ApprovalRow = readonly [
   id: string,
   kind: string,
@@ -88,24 +97,19 @@ export class SqliteEvents {
     }));
   }
 
-  #find(id: string): { readonly seq: number; readonly status: number } | undefined {
-    const row = this.#known.sql.seqOf.get(id) as unknown as [seq: number, status: number] | undefined;
-    return row === undefined ? undefined : { seq: row[0], status: row[1] };
+  #find(id: string): Listener | undefined {
+    const row = this.#known.sql.seqOf.get(id) as unknown as [seq: number, status: number, undo: number | null] | undefined;
+    return row === undefined ? undefined : { seq: row[0], status: row[1], undo: row[2] };
   }
 
-  #tell(
-    { seq, status }: { readonly seq: number; readonly status: number },
-    { name, value, key }: Signal,
-    nowMs: number,
-    endings: Endings,
-    decision?: string,
-  ): SignalOutcome {
+  #tell({ seq, status, undo }: Listener, { name, value, key }: Signal, nowMs: number, endings: Endings, decision?: string): SignalOutcome {
     const { sql, held, story } = this.#known;
     // Who tells an ended task once more is told that it knows; a decision is one of a task that has not ended.
     const isTold = key !== undefined && (decision === undefined || status < FIRST_TERMINAL);
     const known = isTold ? (sql.toldWith.get(seq, name, key) as unknown as [string] | undefined) : undefined;
     if (known !== undefined) return { at: 'known', value: known[0] };
     if (status >= FIRST_TERMINAL) return { at: 'ended', status: statusOf(status) };
+    if (undo !== null) return { at: 'undoing', status: statusOf(status), ends: statusOf(undo) as Ends };
     const [at] = sql.told.get(seq) as unknown as [number];
     if (at >= MOST_EVENTS) return { at: 'full', limit: MOST_EVENTS };
     const [n] = sql.toldOf.get(seq, name) as unknown as [number];

@@ -100,7 +100,7 @@ export function prepareStatements(db: DatabaseSync) {
     ),
     insertLongInput: db.prepare('insert into long_input values (?, ?)'),
     longInput: rows('select input from long_input where seq = ?'),
-    seqOf: rows('select seq, status from task where id = ?'),
+    seqOf: rows('select seq, status, undo from task where id = ?'),
     seqAfter: rows('select min(seq) from task where seq > ?'),
     idOf: rows('select id from task where seq = ?'),
     statusOf: rows('select status from task where seq = ?'),

@@ -575,6 +575,27 @@ describe('a task that is being undone', () => {
     expect(await bed.drive(fleet.cancel('y'))).toBe('done');
   });
 
+  test('is told of no event: the sender would take what nobody hears for said', async () => {
+    await using bed = new Testbed();
+    const work = agent({
+      attempts: 1,
+      events: { paid: z.number() },
+      async run(_input: null, ctx) {
+        await ctx.compensate('a', () => bed.sleep(1_000));
+        throw new Error('no');
+      },
+    });
+    const fleet = await bed.start({ agents: { work } });
+    const failing = await bed.drive(fleet.submit('work', null, { id: 'x' }));
+    await bed.until(() => fleet.stats.started === 2);
+    expect(await bed.rejection(fleet.signal('x', 'paid', 1))).toMatchObject({
+      code: 'DROVER_TASK_UNDOING',
+      detail: { id: 'x', status: 'running', ends: 'dead' },
+    });
+    await bed.rejection(failing.result());
+    expect(await bed.rejection(fleet.signal('x', 'paid', 1))).toMatchObject({ code: 'DROVER_TASK_ENDED' });
+  });
+
   for (const how of ['cancelled', 'past its deadline', 'dead'] as const) {
     test(`waits until its children have been undone, when it is ${how}`, async () => {
       await using bed = new Testbed();

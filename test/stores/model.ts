@@ -438,6 +438,7 @@ export class Model {
     const known = key === undefined ? undefined : task.events.find((event) => event.name === name && event.key === key);
     if (known !== undefined) return { at: 'known', value: known.value };
     if (hasEnded(task)) return { at: 'ended', status: task.status };
+    if (task.undo !== null) return { at: 'undoing', status: task.status, ends: task.undo.status };
     const n = task.events.filter((event) => event.name === name).length;
     task.events.push({ name, n, value, key });
     this.#world.look();

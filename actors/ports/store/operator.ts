@@ -17,6 +17,8 @@ export type SignalOutcome =
   | { readonly at: 'known'; readonly value: string }
   | { readonly at: 'unknown' }
   | { readonly at: 'ended'; readonly status: TaskStatus }
+  /** It is being undone, and ends so then: no wait of it takes anything any more. */
+  | { readonly at: 'undoing'; readonly status: TaskStatus; readonly ends: 'failed' | 'cancelled' | 'dead' }
   /** It has been told of `limit` events that name it. */
   | { readonly at: 'full'; readonly limit: number }
   /** Nobody asks for this approval, or not any more, or it has been decided. */

@@ -36,6 +36,20 @@ export function signalling(makePlace: MakePlace): void {
       expect((await bench.given((await bench.claim())[0]!)).events).toEqual(events);
     });
 
+    test('one that is being undone takes none; what it knew before it still knows', async () => {
+      const run = await bench.running('a');
+      await signal({ key: 'k' });
+      await bench.store.remember([{ ...run, place: 'compensate:book', hash: '', value: '' }], bench.nowMs);
+      await bench.store.settle([{ id: run.id, fence: run.fence, outcome: { at: 'failed', error: '{}' } }], bench.nowMs);
+      const undoing = { at: 'undoing', status: 'queued', ends: 'failed' };
+      expect(await signal({}, { key: 'l' }, { key: 'k' })).toEqual([undoing, undoing, { at: 'known', value: '1' }]);
+      await bench.crashAndOpen();
+      expect(await signal({})).toEqual([undoing]);
+      const [claimed] = await bench.claim();
+      expect((await bench.given(claimed!)).events).toEqual([{ name: 'e', n: 0, value: '1' }]);
+      expect(await signal({})).toEqual([{ at: 'undoing', status: 'running', ends: 'failed' }]);
+    });
+
     test('each task has events of its own', async () => {
       await bench.submit('a', 'b');
       await signal({}, { id: 'b', value: '2' });
