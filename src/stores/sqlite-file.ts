@@ -109,6 +109,8 @@ function locate(path: string): string | OpenFailure {
   try {
     const found = statSync(absolute, { throwIfNoEntry: false });
     if (found?.isDirectory()) return { at: 'not-openable', why: 'it is a folder; name a file in it' };
+    // Reading from a pipe waits for whoever writes, and a device is nobody's file.
+    if (found?.isFile() === false) return { at: 'not-openable', why: 'it is a device, a pipe or a socket, and no file' };
     if (found !== undefined && found.nlink > 1) return { at: 'not-openable', why: linked(found.nlink) };
     if (found !== undefined) return realpathSync(absolute);
     const link = lstatSync(absolute, { throwIfNoEntry: false });

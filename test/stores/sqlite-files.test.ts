@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import {
   copyFileSync,
   existsSync,
@@ -172,6 +173,18 @@ describe('the file of an SQLite store', () => {
     mkdirSync(place.path);
     const store = sqlite(place.path);
     await expect(store.open(command)).rejects.toMatchObject({ code: 'DROVER_STORE_OPEN' });
+  });
+
+  test('a pipe in place of the file is refused at once: reading it waits for whoever writes', { timeout: 5_000 }, async () => {
+    execFileSync('mkfifo', [place.path]);
+    const error = await sqlite(place.path)
+      .open(command)
+      .then(
+        () => expect.fail('was opened'),
+        (thrown: Error) => thrown,
+      );
+    expect(error).toMatchObject({ code: 'DROVER_STORE_OPEN', message: expect.stringContaining('a device, a pipe or a socket') });
+    expect(fileNames()).toEqual(['test.db']);
   });
 
   test('a lock file that is something else is refused', async () => {
