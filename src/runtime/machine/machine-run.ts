@@ -19,7 +19,7 @@ import type { Context } from '../../topology/context.ts';
 import { performIn } from '../../topology/operation.ts';
 import type { AnyOperation } from '../../topology/operation.ts';
 import { decode, textOf } from '../payload.ts';
-import { Run } from '../run.ts';
+import type { Run } from '../run.ts';
 import { remember } from '../run/keeping.ts';
 import { Pending } from '../run/operation.ts';
 import { below, hasName, pathOf, sourcesOf } from './actors.ts';
@@ -32,6 +32,8 @@ import { knownAs, missingIn, notJsonIn, notJsonLater, orphansIn, replacedIn, und
 import type { KeptInvocation, KeptSend, KeptSnapshot, MachineRecord } from './record.ts';
 import { Overdue } from './overdue.ts';
 import { MachineTimers } from './timers.ts';
+import { onlookerOf } from './onlooker.ts';
+import type { Onlooker } from './onlooker.ts';
 import { performAgain } from './undo.ts';
 import { viewsOf } from './views.ts';
 
@@ -39,7 +41,8 @@ const PLACE = 'machine';
 
 /** Runs a machine for the run that `ctx` is of. Resolves with its output; rejects with the error that it ends in. */
 export function runMachine(machine: AnyStateMachine, input: unknown, ctx: Context): Promise<unknown> {
-  const run = runOf(ctx);
+  const onlooker = onlookerOf(ctx);
+  const { run } = onlooker;
   let kept: MachineRecord | undefined;
   try {
     kept = recordOf(run);
@@ -50,7 +53,7 @@ export function runMachine(machine: AnyStateMachine, input: unknown, ctx: Contex
   }
   const record = kept === undefined ? undefined : inPresentNames(machine, kept);
   // What operations have registered is undone wherever the machine was, and whatever has become of that.
-  if (run.undoing !== undefined) return performAgain(run, machine, record);
+  if (run.undoing !== undefined) return performAgain(onlooker, machine, record);
   const changed = record === undefined ? undefined : changeOf(run, machine, record);
   if (changed !== undefined) {
     run.refuse(changed);
@@ -60,12 +63,7 @@ export function runMachine(machine: AnyStateMachine, input: unknown, ctx: Contex
     const labels = Array.from(underWay(machine, record), ({ label }) => label);
     run.memory.performs(labels, run.plan.onVersionChange);
   }
-  return new Promise((resolve, reject) => new MachineRun({ run, machine, record, input, resolve, reject }).start());
-}
-
-/** The run itself, also where somebody looks on at what is done with its `ctx`. */
-function runOf(ctx: Context): Run {
-  return ctx instanceof Run ? ctx : (ctx as unknown as { readonly run: Run }).run;
+  return new Promise((resolve, reject) => new MachineRun({ onlooker, machine, record, input, resolve, reject }).start());
 }
 
 /** @throws ReplayDivergedError */
@@ -98,7 +96,7 @@ function versionOf(run: Run): string {
 }
 
 interface MachineRunOptions {
-  readonly run: Run;
+  readonly onlooker: Onlooker;
   readonly machine: AnyStateMachine;
   /** What is remembered; undefined: this is the first run. */
   readonly record: MachineRecord | undefined;
@@ -136,7 +134,8 @@ class MachineRun {
   #isOver = false;
 
   constructor(options: MachineRunOptions) {
-    const { run, machine, record, input } = options;
+    const { onlooker, machine, record, input } = options;
+    const { run } = onlooker;
     this.#options = options;
     this.#run = run;
     this.#entries = { ...record?.entries };
@@ -223,6 +222,7 @@ class MachineRun {
   /** An operation has been entered: it begins when that is safe. */
   begin(self: AnyActorRef, { perform }: AnyOperation, input: unknown): void {
     const run = this.#run;
+    const { onlooker } = this.#options;
     const place = knownAs(this.#options.record?.former, pathOf(self));
     if (!this.#isRestoring) this.#entries[place] = (this.#entries[place] ?? 0) + 1;
     const label = `${place}#${this.#entries[place] ?? 1}`;
@@ -257,7 +257,7 @@ class MachineRun {
     this.#entered.push(() => {
       if (this.#active.get(self) !== invocation) return;
       invocation.performs(true);
-      new Promise((settle) => settle(run.within(() => perform(input, invocation)))).then(
+      new Promise((settle) => settle(run.within(() => onlooker.perform(invocation, (ctx) => perform(input, ctx))))).then(
         (output) => {
           const forgotten = invocation.begins.failureOf(run.task.id);
           if (forgotten !== undefined) return end({ type: 'operation.failed', error: forgotten } as { readonly type: string });

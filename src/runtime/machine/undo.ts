@@ -6,31 +6,32 @@
  */
 import type { AnyStateMachine } from 'xstate';
 import { isOperation } from '../../topology/operation.ts';
-import type { Run } from '../run.ts';
 import { logicAt } from './actors.ts';
 import { Invocation } from './invocation.ts';
+import type { Onlooker } from './onlooker.ts';
 import { underWay } from './record.ts';
 import type { KeptInvocation, MachineRecord } from './record.ts';
 
 /** Never resolves: the run is over when all has been undone, or goes no further. */
-export async function performAgain(run: Run, machine: AnyStateMachine, record: MachineRecord | undefined): Promise<never> {
+export async function performAgain(onlooker: Onlooker, machine: AnyStateMachine, record: MachineRecord | undefined): Promise<never> {
   if (record !== undefined) {
     const labels = new Set(record.undoable.map(({ label }) => label));
     const others = [...underWay(machine, record)].filter(({ label }) => !labels.has(label));
-    await Promise.all([...record.undoable, ...others].map((kept) => performOnce(run, machine, kept)));
+    await Promise.all([...record.undoable, ...others].map((kept) => performOnce(onlooker, machine, kept)));
   }
   // There is nothing more that an earlier run has done.
-  run.undoing?.goesNoFurther();
+  onlooker.run.undoing?.goesNoFurther();
   return new Promise<never>(() => {});
 }
 
 /** Resolves when it has ended, however, or has come to what no earlier run has done. */
-function performOnce(run: Run, machine: AnyStateMachine, { label, sources, input }: KeptInvocation): Promise<void> {
+function performOnce(onlooker: Onlooker, machine: AnyStateMachine, { label, sources, input }: KeptInvocation): Promise<void> {
   const logic = logicAt(machine, sources);
   if (!isOperation(logic)) return Promise.resolve();
   const { promise, resolve } = Promise.withResolvers<void>();
+  const { run } = onlooker;
   const invocation = new Invocation({ run, label, onStuck: resolve });
-  new Promise((settle) => settle(run.within(() => logic.perform(input, invocation)))).then(
+  new Promise((settle) => settle(run.within(() => onlooker.perform(invocation, (ctx) => logic.perform(input, ctx))))).then(
     () => resolve(),
     () => resolve(),
   );

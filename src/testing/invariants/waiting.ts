@@ -51,7 +51,7 @@ export const EVENTS: Invariant = {
 };
 
 /** `over:sleep#1`: that sleep was seen to be over, beside another operation. */
-const OVER_OF = /^over(?:@[^:]*)?:(sleep(?:#\d+|\[.*\]))$/;
+const OVER_OF = /^over(?:@[^:]*)?:(sleep(?:#\d+|\[.*?\])(?:\/.*)?)$/s;
 
 export const SLEEPS: Invariant = {
   name: 'sleeps',

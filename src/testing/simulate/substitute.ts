@@ -43,8 +43,10 @@ function watched(
     const its = process();
     const runs = its?.runs;
     const isAlive = (): boolean => its?.isAlive !== false;
-    const run = new WatchedRun(ctx as Run, watch, isAlive);
-    const { id, kind, fence } = run.task;
+    const { id, kind, fence } = ctx.task;
+    const around = scope({ id, kind });
+    const within = <T>(act: () => T): T => (around === undefined ? act() : inScope(around, act));
+    const run = new WatchedRun(ctx as Run, watch, { isAlive, within });
     runs?.set(id, run);
     scene.statistics.runs += 1;
     scene.see({ at: 'run.began', task: id, kind, fence, worker: run.run.worker });
@@ -53,9 +55,8 @@ function watched(
       if (runs?.get(id) === run) runs.delete(id);
       if (isAlive()) scene.see({ at: 'run.ended', task: id, kind, fence });
     };
-    const execute = async (): Promise<unknown> => spec.run(input, run as never) as unknown;
-    const around = scope({ id, kind });
-    const promise = around === undefined ? execute() : inScope(around, execute);
+    const execute = async (): Promise<unknown> => spec.run(input, run.ctx as never) as unknown;
+    const promise = within(execute);
     promise.then(over, (error: unknown) => {
       over();
       if (run.run.over === undefined) rejected(kind, error);

@@ -1,6 +1,6 @@
 /**
- * Watched run: the `ctx` that a simulated run gets. It does what the runtime's does, and notes what
- * the run does with it: effects begin, time does not pass, the run waits for something of its own.
+ * Watched run: the `ctx` that a simulated run gets, and the operations of its machine. It does what the runtime's does,
+ * and notes what the run does with it: effects begin, time does not pass, the run waits for something of its own.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type {
@@ -17,6 +17,8 @@ import type {
   WaitOptions,
 } from '../../topology/context.ts';
 import type { Run } from '../../runtime/run.ts';
+import type { Invocation } from '../../runtime/machine/invocation.ts';
+import type { Onlooker } from '../../runtime/machine/onlooker.ts';
 import { SimulationStuckError } from '../errors.ts';
 import { placeOf } from '../place.ts';
 import type { Scene } from './scene.ts';
@@ -39,37 +41,52 @@ export interface Watch {
   readonly undeclared?: (run: WatchedRun, what: string) => void;
 }
 
+export interface WatchedRunOptions {
+  /** Whether its process is. What JavaScript still runs of a dead one does nothing, and is not seen. */
+  readonly isAlive: () => boolean;
+  /** Runs code of the user's on behalf of its task. */
+  readonly within: <T>(act: () => T) => T;
+}
+
 /** Of so many first runs of a kind it is remembered where they call `ctx`: it costs as much as the call. */
 const MARKED_RUNS = 64;
 
 /** The step whose function is running, and whose it is. */
 const steps = new AsyncLocalStorage<{ readonly run: WatchedRun; readonly name: string }>();
 
-export class WatchedRun implements Context {
+export class WatchedRun implements Onlooker {
   readonly run: Run;
   readonly task: Context['task'];
+  /** What its function, or its machine, is given. */
+  readonly ctx: Context;
   /** Its function has returned or thrown. */
   ended = false;
   /** Where its last operation was called, and which. */
   readonly mark: { stack?: string } = {};
   last: string | undefined;
   #stepsOpen = 0;
-  #sleeps = 0;
-  #state: State | undefined;
   readonly #watch: Watch;
-  readonly #isAlive: () => boolean;
+  readonly #options: WatchedRunOptions;
   readonly #marked: boolean;
 
-  /** `isAlive`: whether its process is. What JavaScript still runs of a dead one does nothing, and is not seen. */
-  constructor(run: Run, watch: Watch, isAlive: () => boolean) {
+  constructor(run: Run, watch: Watch, options: WatchedRunOptions) {
     this.run = run;
-    this.#isAlive = isAlive;
+    this.#options = options;
     this.task = run.task;
     this.#watch = watch;
     const { kind } = run.task;
     const runs = watch.runs.get(kind) ?? 0;
     watch.runs.set(kind, runs + 1);
     this.#marked = watch.marking && runs < MARKED_RUNS;
+    this.ctx = new WatchedContext(this, run, '');
+  }
+
+  get scene(): Scene {
+    return this.#watch.scene;
+  }
+
+  get isAlive(): boolean {
+    return this.#options.isAlive();
   }
 
   /** Alive, and without anything on `ctx` that could let it go on. */
@@ -87,83 +104,16 @@ export class WatchedRun implements Context {
     return placeOf(this.mark);
   }
 
-  get signal(): AbortSignal {
-    return this.run.signal;
-  }
-
-  get log(): RunLogger {
-    return this.run.log;
-  }
-
-  call(name: string, request: unknown, options?: CallOptions): Promise<never> {
-    return this.#begin(`ctx.call(${name})`, this.call) ?? this.run.call(name, request, options);
-  }
-
-  hold<T>(name: string, fn: (place: StepContext) => Promise<T>, options?: HoldOptions): Promise<T> {
-    return this.#begin(`ctx.hold(${name})`, this.hold) ?? this.run.hold(name, fn, options);
-  }
-
-  step<T>(name: string, fn: (step: StepContext) => T | Promise<T>, options?: KeyOptions): Promise<T> {
-    return this.#begin(`ctx.step(${name})`, this.step) ?? this.run.step(name, (step) => this.#effect(name, step, fn), options);
-  }
-
-  async compensate(name: string, undo: (step: StepContext) => unknown): Promise<void> {
-    await (this.#begin(`ctx.compensate(${name})`, this.compensate) ??
-      this.run.compensate(name, (step) => this.#effect(`undo of ${name}`, step, undo)));
-  }
-
-  ask(kind: string, input: unknown, options?: AskOptions): Promise<never> {
-    return this.#begin(`ctx.ask(${kind})`, this.ask) ?? this.run.ask(kind, input, options);
-  }
-
-  send(kind: string, input: unknown, options?: AskOptions): void {
-    if (this.#begin(`ctx.send(${kind})`, this.send) === undefined) this.run.send(kind, input, options);
-  }
-
-  async sleep(until: number | Date, options?: KeyOptions): Promise<void> {
-    const { scene } = this.#watch;
-    const { id } = this.task;
-    const key = `${id}/sleep${options?.key === undefined ? `#${(this.#sleeps += 1)}` : `[${options.key}]`}`;
-    const stopped = this.#begin('ctx.sleep', this.sleep);
-    if (stopped !== undefined) return stopped;
-    // What is no time is for the runtime to refuse.
-    scene.see({ at: 'sleep.began', key, task: id, untilMs: until instanceof Date ? until.getTime() : scene.nowMs + until });
-    await this.run.sleep(until, options);
-    // Who is undone goes past a sleep that only other code has.
-    if (this.#isAlive() && scene.task(id)?.undone !== true) scene.see({ at: 'sleep.ended', key, task: id });
-  }
-
-  waitFor(name: string, options?: WaitOptions): Promise<never> {
-    return this.#begin(`ctx.waitFor(${name})`, this.waitFor) ?? this.run.waitFor(name, options);
-  }
-
-  approval(name: string, request: unknown, options?: WaitOptions): Promise<Approved> {
-    return this.#begin(`ctx.approval(${name})`, this.approval) ?? this.run.approval(name, request, options);
-  }
-
-  get state(): State {
-    return (this.#state ??= new WatchedState(this.run.state, (what, from) => this.#begin(what, from)));
-  }
-
-  async widen(resources: readonly string[]): Promise<void> {
-    const { writes } = this.run.plan.agent.spec;
-    if (writes === undefined) this.#watch.undeclared?.(this, 'ctx.widen');
-    await (this.#begin('ctx.widen', this.widen) ?? this.run.widen(resources));
-  }
-
-  score(quality: number): void {
-    if (this.#begin('ctx.score', this.score) === undefined) this.run.score(quality);
-  }
-
-  progress(done: number, total?: number): void {
-    if (this.#begin('ctx.progress', this.progress) === undefined) this.run.progress(done, total);
+  perform<T>(operation: Invocation, act: (ctx: Context) => T): T {
+    const ctx = new WatchedContext(this, operation, `/${operation.label}`);
+    return this.#options.within(() => act(ctx));
   }
 
   /** What a step, or a compensation, does to the world. */
-  #effect<T>(name: string, step: StepContext, fn: (step: StepContext) => T | Promise<T>): T | Promise<T> {
+  effect<T>(name: string, step: StepContext, fn: (step: StepContext) => T | Promise<T>): T | Promise<T> {
     const { scene, marking } = this.#watch;
     const { id, fence } = this.task;
-    if (!this.#isAlive()) return new Promise(() => {});
+    if (!this.isAlive) return new Promise(() => {});
     scene.note(3, step.idempotencyKey, fence);
     scene.see({ at: 'step.began', key: step.idempotencyKey, task: id, fence });
     return marking ? this.#inStep(name, () => fn(step)) : fn(step);
@@ -179,9 +129,14 @@ export class WatchedRun implements Context {
     }
   }
 
+  /** It widens what it holds. */
+  widens(): void {
+    if (this.run.plan.agent.spec.writes === undefined) this.#watch.undeclared?.(this, 'ctx.widen');
+  }
+
   /** Notes the operation; gives a promise that never settles when too much happens at once. */
-  #begin(what: string, from: (...args: never[]) => unknown): Promise<never> | undefined {
-    if (!this.#isAlive()) return new Promise(() => {});
+  begin(what: string, from: (...args: never[]) => unknown): Promise<never> | undefined {
+    if (!this.isAlive) return new Promise(() => {});
     this.last = what;
     if (this.#watch.marking && this.#watch.nested !== undefined) {
       const around = steps.getStore();
@@ -199,6 +154,102 @@ export class WatchedRun implements Context {
     };
     scene.fail(new SimulationStuckError(detail));
     return new Promise(() => {});
+  }
+}
+
+/** The `ctx` of a run, or of an operation of its machine. */
+class WatchedContext implements Context {
+  /** Whose it is. */
+  readonly onlooker: WatchedRun;
+  readonly #inner: Context;
+  /** Ends the keys of its sleeps. */
+  readonly #suffix: string;
+  #sleeps = 0;
+  #state: State | undefined;
+
+  constructor(run: WatchedRun, inner: Context, suffix: string) {
+    this.onlooker = run;
+    this.#inner = inner;
+    this.#suffix = suffix;
+  }
+
+  get task(): Context['task'] {
+    return this.onlooker.task;
+  }
+
+  get signal(): AbortSignal {
+    return this.#inner.signal;
+  }
+
+  get log(): RunLogger {
+    return this.#inner.log;
+  }
+
+  call(name: string, request: unknown, options?: CallOptions): Promise<never> {
+    return this.onlooker.begin(`ctx.call(${name})`, this.call) ?? (this.#inner.call(name, request, options) as Promise<never>);
+  }
+
+  hold<T>(name: string, fn: (place: StepContext) => Promise<T>, options?: HoldOptions): Promise<T> {
+    return this.onlooker.begin(`ctx.hold(${name})`, this.hold) ?? this.#inner.hold(name, fn, options);
+  }
+
+  step<T>(name: string, fn: (step: StepContext) => T | Promise<T>, options?: KeyOptions): Promise<T> {
+    const run = this.onlooker;
+    return run.begin(`ctx.step(${name})`, this.step) ?? this.#inner.step(name, (step) => run.effect(name, step, fn), options);
+  }
+
+  async compensate(name: string, undo: (step: StepContext) => unknown): Promise<void> {
+    const run = this.onlooker;
+    await (run.begin(`ctx.compensate(${name})`, this.compensate) ??
+      this.#inner.compensate(name, (step) => run.effect(`undo of ${name}`, step, undo)));
+  }
+
+  ask(kind: string, input: unknown, options?: AskOptions): Promise<never> {
+    return this.onlooker.begin(`ctx.ask(${kind})`, this.ask) ?? (this.#inner.ask(kind, input, options) as Promise<never>);
+  }
+
+  send(kind: string, input: unknown, options?: AskOptions): void {
+    if (this.onlooker.begin(`ctx.send(${kind})`, this.send) === undefined) this.#inner.send(kind, input, options);
+  }
+
+  async sleep(until: number | Date, options?: KeyOptions): Promise<void> {
+    const { onlooker } = this;
+    const { scene } = onlooker;
+    const { id } = this.task;
+    const place = `sleep${options?.key === undefined ? `#${(this.#sleeps += 1)}` : `[${options.key}]`}${this.#suffix}`;
+    const key = `${id}/${place}`;
+    const stopped = onlooker.begin('ctx.sleep', this.sleep);
+    if (stopped !== undefined) return stopped;
+    // What is no time is for the runtime to refuse.
+    scene.see({ at: 'sleep.began', key, task: id, untilMs: until instanceof Date ? until.getTime() : scene.nowMs + until });
+    await this.#inner.sleep(until, options);
+    // Who is undone goes past a sleep that only other code has.
+    if (onlooker.isAlive && scene.task(id)?.undone !== true) scene.see({ at: 'sleep.ended', key, task: id });
+  }
+
+  waitFor(name: string, options?: WaitOptions): Promise<never> {
+    return this.onlooker.begin(`ctx.waitFor(${name})`, this.waitFor) ?? (this.#inner.waitFor(name, options) as Promise<never>);
+  }
+
+  approval(name: string, request: unknown, options?: WaitOptions): Promise<Approved> {
+    return this.onlooker.begin(`ctx.approval(${name})`, this.approval) ?? this.#inner.approval(name, request, options);
+  }
+
+  get state(): State {
+    return (this.#state ??= new WatchedState(this.#inner.state, (what, from) => this.onlooker.begin(what, from)));
+  }
+
+  async widen(resources: readonly string[]): Promise<void> {
+    this.onlooker.widens();
+    await (this.onlooker.begin('ctx.widen', this.widen) ?? this.#inner.widen(resources));
+  }
+
+  score(quality: number): void {
+    if (this.onlooker.begin('ctx.score', this.score) === undefined) this.#inner.score(quality);
+  }
+
+  progress(done: number, total?: number): void {
+    if (this.onlooker.begin('ctx.progress', this.progress) === undefined) this.#inner.progress(done, total);
   }
 }
 

@@ -5,7 +5,8 @@ import { readFile } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { agent, defineFleet, dependency } from 'drover';
+import { setup } from 'xstate';
+import { agent, defineFleet, dependency, operation } from 'drover';
 import type { Context } from 'drover';
 import { simulate } from '../../../src/testing/index.ts';
 import type { Nondeterminism, SimulateOptions } from '../../../src/testing/index.ts';
@@ -124,5 +125,47 @@ describe('a wait that the topology does not declare', () => {
   test('an operation on ctx is none, however long it takes', async () => {
     const found = await findingsOf((input, ctx) => ctx.call('model', input), { provider: { model: { latencyMs: 60_000 } } });
     expect(found).toEqual([]);
+  });
+});
+
+describe('in an operation of a statechart', () => {
+  /** A statechart that comes to the operation from another state, through a message. */
+  async function ofOperation(perform: (ctx: Context) => Promise<unknown>): Promise<readonly Nondeterminism[]> {
+    const first = operation((_input: undefined, ctx) => ctx.sleep(100));
+    const second = operation((_input: undefined, ctx) => perform(ctx));
+    const machine = setup({ actors: { first, second } }).createMachine({
+      initial: 'one',
+      states: {
+        one: { invoke: { src: 'first', onDone: 'two' } },
+        two: { invoke: { src: 'second', onDone: 'over' } },
+        over: { type: 'final' },
+      },
+    });
+    const fleet = defineFleet({ name: 'chart', agents: { chart: agent({ machine, stallMs: 2_000, attempts: 1 }) } });
+    const { nondeterminism } = await simulate(fleet, { workload: [{ kind: 'chart', id: 't1' } as never], faults: 'none' });
+    return nondeterminism;
+  }
+
+  test('what a replay cannot repeat is named with its place', async () => {
+    const found = await ofOperation((ctx) => ctx.step('draw', () => Math.random()).then(() => Date.now()));
+    expect(found).toMatchObject([
+      { api: 'Math.random', task: { id: 't1' }, place: expect.stringContaining(HERE) },
+      { api: 'Date.now', task: { id: 't1' }, place: expect.stringContaining(HERE) },
+    ]);
+  });
+
+  test('a wait that nobody sees is named with the operation that came before it', async () => {
+    const found = await ofOperation(async (ctx) => {
+      await ctx.step('before', () => 1);
+      return new Promise(() => {});
+    });
+    expect(found).toMatchObject([
+      { api: 'wait', place: expect.stringContaining(HERE), message: expect.stringContaining('after ctx.step(before)') },
+    ]);
+  });
+
+  test('what is begun inside a step is named', async () => {
+    const found = await ofOperation((ctx) => ctx.step('outer', () => ctx.sleep(1)));
+    expect(found).toMatchObject([{ api: 'nested', message: expect.stringContaining('ctx.sleep') }]);
   });
 });
