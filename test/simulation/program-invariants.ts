@@ -17,6 +17,7 @@ const FAIR_ENDS = [
   'DROVER_WRITE_CONFLICT',
   'DROVER_VERSION_REFUSED',
   'DROVER_COMPENSATION_FAILED',
+  'DROVER_BOUND_REACHED',
   'hopeless',
   'rejected at attempt',
   'a step fails',

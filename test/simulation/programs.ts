@@ -5,7 +5,7 @@
  * operator cancels, pauses and puts back; some tasks recur.
  */
 import { agent, bulkhead, contract, defineFleet, dependency } from 'drover';
-import type { Agent, BudgetSpec, BudgetTree, Context, DependencyBreakerSpec, Topology } from 'drover';
+import type { Agent, AutoscaleSpec, BudgetSpec, BudgetTree, Context, DependencyBreakerSpec, Topology } from 'drover';
 import type { AnyStateMachine } from 'xstate';
 import { z } from 'zod';
 import { seededRandom } from '../../actors/kernel/random.ts';
@@ -95,12 +95,14 @@ export class Drawn {
     const keeps = this.#random.fork('retention');
     const retention =
       keeps.int(6) === 0 ? { retention: { completedMs: 60_000, failedMs: 60_000 + keeps.int(60_000), cancelledMs: 60_000 } } : {};
+    const few = this.#random.fork('bounds');
+    const bounds = few.int(8) === 0 ? { bounds: { fanOut: 1 + few.int(4), family: 2 + few.int(8) } } : {};
     const fleetOf = (process: number): Topology => {
       const agents = mapped(specs, (kind, spec) => {
         const version = versions?.[kind]?.versions[Math.min(process, DEPLOYS) - 1] ?? 1;
         return this.#agentOf(spec, version, charts[this.#kinds.indexOf(kind)]!);
       });
-      return defineFleet({ name: 'test', staggerMs: 0, agents, supervision, ...budget, ...wakeGate, ...retention });
+      return defineFleet({ name: 'test', staggerMs: 0, agents, supervision, ...budget, ...wakeGate, ...retention, ...bounds });
     };
     this.topology = fleetOf(1);
     this.internals = { onClock: (clock) => (this.clock = clock), ...(versions === undefined ? {} : { deployed: fleetOf }) };
@@ -267,6 +269,7 @@ export class Drawn {
       high: bulkhead({ concurrency: 1 + random.int(2), rank: 2, holdMs: 8_000 }),
     };
     const specs: Record<string, AnySpec> = {};
+    const bounds = random.fork('bounds');
     for (const [at, kind] of this.#kinds.entries()) {
       specs[kind] = {
         uses,
@@ -298,9 +301,22 @@ export class Drawn {
         ...(random.int(8) === 0 ? { deadlineMs: 10_000 + random.int(40_000) } : {}),
         ...(random.int(4) === 0 ? { budget: this.#drawKindBudget(random) } : {}),
         ...(versions === undefined ? {} : { onVersionChange: versions[kind]!.onVersionChange }),
+        ...(bounds.int(4) === 0 ? { replicas: this.#drawAutoscale(bounds) } : {}),
+        ...(bounds.int(6) === 0 ? { backlog: 2 + bounds.int(8) } : {}),
       };
     }
     return specs;
+  }
+
+  /** Grows and shrinks by itself within seconds. */
+  #drawAutoscale(random: Random): AutoscaleSpec {
+    const min = 1 + random.int(2);
+    return {
+      min,
+      max: min + 1 + random.int(4),
+      up: { queuedPerWorker: 1, ageMs: 200 + random.int(2_000), forMs: 1_000, everyMs: 1_000 + random.int(2_000), staggerMs: 50 },
+      down: { afterMs: 1_000 + random.int(4_000), everyMs: 1_000 + random.int(2_000) },
+    };
   }
 
   #drawDependency(random: Random) {

@@ -112,7 +112,9 @@ export const L4: Invariant = {
         isHealed = true;
       },
       'call.ended': ({ dependency, used }) => {
-        if (isHealed && used !== undefined) successes.set(dependency, (successes.get(dependency) ?? 0) + 1);
+        // One that was begun while there were faults may still fail, and opens it anew.
+        if (used === undefined) successes.delete(dependency);
+        else if (isHealed) successes.set(dependency, (successes.get(dependency) ?? 0) + 1);
       },
       'scene.over': ({ look }) => {
         for (const [name, { spec }] of Object.entries(dependencies)) {

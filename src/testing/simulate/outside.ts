@@ -50,6 +50,8 @@ export interface OutsideOptions {
   readonly scene: Scene;
   /** Undefined while there is none. */
   readonly process: () => SimulatedProcess | undefined;
+  /** Whether all that was to be submitted has been accepted. */
+  readonly hasSubmitted: () => boolean;
 }
 
 /** Not there yet: try again later. */
@@ -60,7 +62,7 @@ const RETRY_MS = 100;
 /** Somebody looks so often for what is to be decided, while anything is. */
 const LOOK_MS = 500;
 const MOST_LOOKS = 1_000;
-/** So long after its time a task may still turn up. */
+/** So long after its time an event, or an order, is tried again at least where its task is not there. */
 const LONGEST_EARLY_MS = 60_000;
 /** So long after the faults have stopped whatever is paused goes on. */
 const LET_GO_MS = 5_000;
@@ -207,8 +209,10 @@ export class Outside {
       if (!code.startsWith('DROVER_')) scene.fail(error);
       return;
     }
-    // A task that nobody submits any more never comes.
-    if (isEarly && world.nowMs() > this.#startMs + pending.act.atMs + LONGEST_EARLY_MS) return void this.#pending.delete(pending);
+    // A task that nobody submits any more, nor any other asks for, never comes.
+    const mayCome = scene.unfinished.size > 0 || !this.#options.hasSubmitted();
+    if (isEarly && !mayCome && world.nowMs() > this.#startMs + pending.act.atMs + LONGEST_EARLY_MS)
+      return void this.#pending.delete(pending);
     pending.process = undefined;
     this.#again(pending);
   }

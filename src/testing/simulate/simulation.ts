@@ -143,6 +143,7 @@ export class Simulation {
       world: this.#world,
       scene: this.scene,
       process: () => (this.#closing ? undefined : this.#process),
+      hasSubmitted: () => this.#client.isDone,
     });
   }
 
