@@ -171,7 +171,7 @@ export class Fleet<K extends AgentMap = AgentMap> {
    * says so, and at most 1,000. For the next page give the last id of this one as `after`. Those under way, failed and dead
    * are found by an index; others by going through what is stored, about 1 us a task, beside the fleet's own work.
    *
-   * @throws OperatorInputError, also where `after` is no task
+   * @throws OperatorInputError, also where `after` is no task, or not any more: one whose `retention` is over
    */
   async tasks(query: TaskQuery = {}): Promise<readonly TaskLook[]> {
     return this.#machinery.tasks.list(query);

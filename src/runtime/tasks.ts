@@ -95,7 +95,11 @@ export class Tasks {
       // Only the store knows whether it is there.
       const { code, detail } = error as Partial<StoreInputError>;
       if (code === 'DROVER_STORE_INPUT' && detail?.field === 'after') {
-        throw new OperatorInputError('after', 'the id of a task in the store', checked.after);
+        throw new OperatorInputError(
+          'after',
+          'the id of a task in the store (where its retention is over, begin with the first page)',
+          checked.after,
+        );
       }
       throw error;
     });

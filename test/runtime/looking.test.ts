@@ -81,7 +81,11 @@ test.each([
   [{ limit: 1.5 }, 'limit', 'got 1.5'],
   [{ limit: '5' }, 'limit', 'got "5"'],
   [{ after: 5 }, 'after', 'got 5'],
-  [{ after: 'nobody' }, 'after', 'expected the id of a task in the store, got "nobody"'],
+  [
+    { after: 'nobody' },
+    'after',
+    'expected the id of a task in the store (where its retention is over, begin with the first page), got "nobody"',
+  ],
   [{ order: 'x' }, 'query.order', 'no such field; there are kind, status, parkedFor, after, limit'],
 ])('fleet.tasks(%j) is refused', async (query, argument, said) => {
   await using bed = new Testbed();
