@@ -8,10 +8,11 @@
 import { ChurnMap } from '../../actors/kernel/churn-map.ts';
 import type { Ids } from '../../actors/kernel/ids.ts';
 import { isTerminal } from '../../actors/ports/store.ts';
-import type { NewTask, Store, SubmitOutcome } from '../../actors/ports/store.ts';
+import type { ChildRecord, NewTask, Store, SubmitOutcome } from '../../actors/ports/store.ts';
 import type { KindPlan, Topology } from '../topology/fleet.ts';
 import type { Requester } from './batcher.ts';
 import type { RunEngine } from './engine.ts';
+import type { TaskListener } from './engine/listeners.ts';
 import { SubmitOptionError, TaskConflictError } from './errors.ts';
 import { TaskHandle } from './handle.ts';
 import type { TaskControl } from './handle.ts';
@@ -178,7 +179,7 @@ export class Submissions implements TaskControl {
     const open = known?.handle.kind === task.kind ? known : new OpenHandle(new TaskHandle(task.id, task.kind, this));
     if (open !== known) {
       // Listening begins before the store can answer: the task may end before we hear of its acceptance.
-      engine.listen(task.id, open.handle);
+      engine.listen(task.id, open);
       if (isNamed && known === undefined) this.#open.set(task.id, open);
     }
     open.waiting += 1;
@@ -189,14 +190,25 @@ export class Submissions implements TaskControl {
 }
 
 /** A handle, and whether it is one of a task that the store has. */
-class OpenHandle {
+class OpenHandle implements TaskListener {
   readonly handle: TaskHandle;
   isAccepted = false;
+  /** Of its end was heard before the store has answered: it may have been that of another task, which has been forgotten since. */
+  hasEnded = false;
   /** Submissions of it on their way. */
   waiting = 0;
 
   constructor(handle: TaskHandle) {
     this.handle = handle;
+  }
+
+  ended(task: ChildRecord): void {
+    if (this.isAccepted) this.handle.ended(task);
+    else this.hasEnded = true;
+  }
+
+  closed(error: unknown): void {
+    this.handle.closed(error);
   }
 }
 
@@ -234,12 +246,18 @@ class Submission implements Requester<SubmitOutcome> {
       if (task.kind !== kind || !this.#submissions.isSameInput(kind, task.input, this.#task.input))
         return this.failed(new TaskConflictError(id, kind, task));
       if (isTerminal(task.status)) {
-        this.#engine.forget(id, handle);
+        this.#engine.forget(id, this.#open);
+        this.#open.hasEnded = false;
         handle.ended({ id, place: '', status: task.status, result: task.result, error: task.error });
       }
     } else this.#submissions.accepted(kind);
     this.#arrived();
     this.#open.isAccepted = true;
+    if (this.#open.hasEnded) {
+      this.#open.hasEnded = false;
+      this.#engine.listen(id, this.#open);
+      this.#engine.lookAgain([id], true);
+    }
     this.#resolve(handle);
   }
 
@@ -248,7 +266,7 @@ class Submission implements Requester<SubmitOutcome> {
     const { handle, isAccepted, waiting } = this.#open;
     // Another submission of the same may have been accepted, or may yet be.
     if (!isAccepted && waiting === 0) {
-      this.#engine.forget(handle.id, handle);
+      this.#engine.forget(handle.id, this.#open);
       this.#submissions.forget(handle.id);
     }
     this.#reject(error);

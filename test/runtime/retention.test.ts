@@ -88,3 +88,16 @@ test('retention of less than a minute, or that is no time, is refused', () => {
       /retention\.completedMs: expected milliseconds, at least 60,000/,
     );
 });
+
+test('a handle is told how its own task ended, not one of the same id that was forgotten while it was on its way', async () => {
+  await using bed = new Testbed();
+  const fleet = await bed.start({ agents: { echo }, retention: { cancelledMs: MINUTE_MS } });
+  const first = await bed.drive(fleet.submit('echo', 'x', { id: 'a', notBefore: bed.clock.nowMs() + HOUR_MS }));
+  await bed.drive(fleet.cancel('a'));
+  await bed.rejection(first.result());
+  bed.faults.delays = (command) => (command === 'submit' ? [2 * MINUTE_MS, 0] : [0, 0]);
+  const again = fleet.submit('echo', 'x', { id: 'a' });
+  // Who cancels what is cancelled has whoever waits for it told once more.
+  await bed.drive(fleet.cancel('a'));
+  expect(await bed.drive((await bed.drive(again)).result())).toBe('x');
+});
