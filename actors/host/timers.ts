@@ -65,8 +65,11 @@ export class Timers {
   #fireDue(): void {
     this.#wake = undefined;
     const nowMs = this.#clock.nowMs();
+    const latest = this.#sequence;
     try {
       for (let first = this.#heap[0]; first !== undefined && (first.atMs <= nowMs || !first.live); first = this.#heap[0]) {
+        // Set by one of these: whoever has been called goes on first, and promises are taken further between two turns only.
+        if (first.sequence > latest) break;
         this.#pop();
         if (!first.live) {
           this.#dead -= 1;

@@ -55,6 +55,22 @@ describe('timers', () => {
     expect(fired).toEqual(expected);
   });
 
+  test('what one that fires sets for at once has another turn: what it has resolved is taken further first', () => {
+    const wakes: (() => void)[] = [];
+    const clock = { nowMs: () => 10, wakeAt: (_atMs: number, wake: () => void) => (wakes.push(wake), () => {}) };
+    const timers = new Timers(clock);
+    const fired: string[] = [];
+    timers.set(10, () => {
+      fired.push('a');
+      timers.set(0, () => fired.push('at once'));
+    });
+    timers.set(10, () => fired.push('b'));
+    wakes.shift()!();
+    const turns = [fired.join()];
+    wakes.shift()!();
+    expect([...turns, fired.join()]).toEqual(['a', 'a,at once,b']);
+  });
+
   test('what is set while others fire joins them in its place', () => {
     const clock = new VirtualClock();
     const timers = new Timers(clock);

@@ -219,7 +219,7 @@ export class Testbed implements AsyncDisposable {
     while (!condition()) {
       const dueMs = this.clock.nextDueMs;
       if (dueMs === undefined || dueMs > limitMs) throw new Error(`seed ${this.seed}: not within ${withinMs} ms: ${condition.toString()}`);
-      this.clock.advanceTo(Math.max(dueMs, this.nowMs));
+      this.clock.fireNext();
       await this.settle();
     }
   }
@@ -228,7 +228,7 @@ export class Testbed implements AsyncDisposable {
     const untilMs = this.nowMs + ms;
     await this.settle();
     for (let dueMs = this.clock.nextDueMs; dueMs !== undefined && dueMs <= untilMs; dueMs = this.clock.nextDueMs) {
-      this.clock.advanceTo(Math.max(dueMs, this.nowMs));
+      this.clock.fireNext();
       await this.settle();
     }
     this.clock.advanceTo(Math.max(untilMs, this.nowMs));

@@ -76,7 +76,7 @@ describe('a full fleet', () => {
 
   test('takes no more submits than the store is told of in time', async () => {
     await using bed = new Testbed();
-    const work = agent({ run: async (n: number) => n });
+    const work = agent({ run: (n: number, ctx) => ctx.sleep(20_000).then(() => n) });
     const fleet = await bed.start({ agents: { work }, bounds: { unfinished: 1 } });
     bed.faults.delays = (command) => (command === 'submit' ? [1_000, 0] : [0, 0]);
     const refused: unknown[] = [];
@@ -89,6 +89,7 @@ describe('a full fleet', () => {
     await bed.advance(10_000);
     expect(refused.filter((of) => of === 'store').length).toBe(MOST_SUBMITTING - 1);
     bed.faults.delays = undefined;
+    await bed.advance(20_000);
     expect(await bed.run(fleet, 'work', 1)).toBe(1);
   });
 

@@ -109,6 +109,22 @@ describe('a run that races', () => {
     expect(await bed.run(fleet, 'work', 60_000)).toBe('slept');
   });
 
+  test('and does not linger goes on with what has failed, though what is open beside that waits for a day', async () => {
+    await using bed = new Testbed();
+    const began = bed.nowMs;
+    const service = bed.service({ timeoutMs: 1_000, attempts: 1 }, () => ({ never: true }));
+    const work = agent({
+      uses: { service: service.dependency },
+      lingerMs: 0,
+      run: (_input: null, ctx) =>
+        Promise.race([ctx.call('service', 1, { remember: false }).catch(() => 'failed'), ctx.sleep(24 * HOUR_MS)]),
+    });
+    const fleet = await bed.start({ agents: { work } });
+    const handle = await bed.drive(fleet.submit('work', null));
+    expect(await bed.drive(handle.result())).toBe('failed');
+    expect(bed.nowMs - began).toBeLessThan(2_000);
+  });
+
   test('goes the same way when it is replayed after the loser has come too', async () => {
     await using bed = new Testbed();
     const seen: unknown[] = [];

@@ -113,7 +113,9 @@ export class Drawn {
     // When the first are forgotten others come, or the same again: whoever is not forgotten is told once more how it ended.
     const comesAgain = keeps.int(2) === 0;
     const others = (): Work[] => this.#drawWork(this.#random.fork('late work')).map((one) => ({ ...one, id: `late ${one.id}` }));
-    const late = forgets ? (comesAgain ? early : others()).map((one) => ({ ...one, ...later(one, LATE_MS) })) : [];
+    // What is told too early is told to the one that has ended, and nobody tells the other.
+    const same = (): Work[] => early.filter(({ input }) => eventsOf(input).length === 0);
+    const late = forgets ? (comesAgain ? same() : others()).map((one) => ({ ...one, ...later(one, LATE_MS) })) : [];
     const work = [...early, ...late];
     this.options = {
       seed,

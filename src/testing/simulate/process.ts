@@ -71,6 +71,8 @@ export class SimulatedProcess implements Caller {
   #atOnce = 0;
   #deliveriesLeft = Infinity;
   /** Questions to limiters that are open. */
+  /** Asked to stop, and it knows. */
+  readonly #stopping = new Set<ActorId>();
   readonly #asks = new Map<number, string>();
 
   constructor(options: ProcessOptions) {
@@ -218,6 +220,7 @@ export class SimulatedProcess implements Caller {
       onDelivery: ({ toId, message }: Envelope, choice: number): void => {
         scene.statistics.deliveries += 1;
         scene.note(1, `${toId} ${message.type}`, choice);
+        if (message.type === 'stop.requested') this.#stopping.add(toId);
         if (message.type === 'limiter.acquire') {
           const {
             replyTo,
@@ -264,13 +267,12 @@ export class SimulatedProcess implements Caller {
     const { scene, topology, internals } = this.#options;
     const { spawn, stop, expect, close } = host;
     const siblings = new Map<string, string[]>();
-    const told = new Set<ActorId>();
     const work = queueOf(topology, '');
     const limiters = limiterOf(topology, '');
     host.spawn = (spec) => {
       const { id, incarnation = 0 } = spec;
       const parent = parentOf(id);
-      told.delete(id);
+      this.#stopping.delete(id);
       if (siblings.get(parent)?.includes(id) !== true) siblings.set(parent, [...(siblings.get(parent) ?? []), id]);
       scene.see({ at: 'actor.spawned', id, incarnation, wasAlive: host.isAlive(id) });
       const perform = spec.perform;
@@ -283,9 +285,8 @@ export class SimulatedProcess implements Caller {
       return spawn.call(host, { ...spec, perform: seen });
     };
     host.stop = (id, deadlineMs) => {
-      told.add(id);
       // One that is suspended or scaled away stops by itself; those of a supervisor that stops go in order.
-      const family = told.has(parentOf(id)) ? (siblings.get(parentOf(id)) ?? []) : [];
+      const family = this.#stopping.has(parentOf(id)) ? (siblings.get(parentOf(id)) ?? []) : [];
       const later = family.slice(family.indexOf(id) + 1).filter((other) => host.isAlive(other));
       scene.see({ at: 'actor.stopping', id, later });
       stop.call(host, id, deadlineMs);
