@@ -1,5 +1,5 @@
 /** Execute: the `run` of every kind of a drawn topology. */
-import type { Context } from 'drover';
+import type { Context, StepContext } from 'drover';
 import type { Op, Program } from './program.ts';
 
 /** What an operation brought: its key, and what only its own effect can have said. */
@@ -53,7 +53,11 @@ export class Executor {
       case 'step':
         return [await this.#step(op.name, op.ms, op.fails === true, ctx)];
       case 'ask':
-        return this.#caught(catches, [], async () => (await ctx.ask(op.kind as never, op.program as never, keyed(op))) as readonly Said[]);
+        return this.#caught(
+          catches,
+          [],
+          async () => (await ctx.ask(op.kind as never, op.program as never, { ...keyed(op), ...ranked(op) })) as readonly Said[],
+        );
       case 'timely': {
         const { ask, ms, sleepsFirst, name } = op;
         const failed = (error: unknown): string => {
@@ -104,8 +108,13 @@ export class Executor {
         for (let n = (found?.value.n ?? 0) % 4; n > 0; n -= 1) said.push(await this.#step(`${op.name} ${n}`, op.ms, false, ctx));
         return said;
       }
+      case 'each': {
+        const said: Said[] = [];
+        for (const key of this.#set(op.varies)) said.push(await this.#step(op.name, op.ms, false, ctx, key));
+        return said;
+      }
       case 'send':
-        ctx.send(op.kind as never, op.program as never);
+        ctx.send(op.kind as never, op.program as never, ranked(op));
         return [];
       case 'progress':
         ctx.progress(1, 2);
@@ -173,12 +182,21 @@ export class Executor {
     }
   }
 
-  #step(name: string, ms: number, fails: boolean, ctx: Context<never, never>): Promise<Said> {
-    return ctx.step(name, async ({ idempotencyKey }): Promise<Said> => {
+  /** In an order of its own each time, and more or less of it. */
+  #set(varies: boolean): readonly string[] {
+    const all = ['a', 'b', 'c', 'd'];
+    if (!varies) return all;
+    const first = this.#nonce() % all.length;
+    return [...all.slice(first), ...all.slice(0, first)].slice(0, 1 + (this.#nonce() % all.length));
+  }
+
+  #step(name: string, ms: number, fails: boolean, ctx: Context<never, never>, key?: string): Promise<Said> {
+    const act = async ({ idempotencyKey }: StepContext): Promise<Said> => {
       await this.#sleep(ms);
       if (fails && ctx.task.attempt < 3) throw new Error('a step fails');
       return [idempotencyKey, this.#nonce()];
-    });
+    };
+    return ctx.step(name, act, key === undefined ? {} : { key });
   }
 
   async #count({ row, how }: Extract<Op, { at: 'count' }>, ctx: Context<never, never>): Promise<void> {
@@ -204,6 +222,10 @@ export class Executor {
 
 function keyed({ key }: { readonly key?: string }): { readonly key?: string } {
   return key === undefined ? {} : { key };
+}
+
+function ranked({ priority }: { readonly priority?: number }): { readonly priority?: number } {
+  return priority === undefined ? {} : { priority };
 }
 
 function within({ withinMs }: { readonly withinMs?: number }): { readonly withinMs?: number } {

@@ -4,7 +4,7 @@ import type { Random } from '../../actors/kernel/random.ts';
 export type Op =
   | { readonly at: 'call'; readonly dependency: string; readonly request: number; readonly remember?: false; readonly key?: string }
   | { readonly at: 'step'; readonly name: string; readonly ms: number; readonly fails?: true }
-  | { readonly at: 'ask'; readonly kind: string; readonly program: Program; readonly key?: string }
+  | { readonly at: 'ask'; readonly kind: string; readonly program: Program; readonly key?: string; readonly priority?: number }
   /** An ask that has so long; what comes then has the name of how that went, and another one is undone under it. */
   | {
       readonly at: 'timely';
@@ -25,7 +25,9 @@ export type Op =
   | { readonly at: 'insist'; readonly op: Op }
   /** So many steps as a row says that it has read. */
   | { readonly at: 'loop'; readonly row: string; readonly name: string; readonly ms: number }
-  | { readonly at: 'send'; readonly kind: string; readonly program: Program }
+  /** A step for each of a set, by its key. `varies`: other runs find the set in another order, and less of it or more. */
+  | { readonly at: 'each'; readonly name: string; readonly ms: number; readonly varies: boolean }
+  | { readonly at: 'send'; readonly kind: string; readonly program: Program; readonly priority?: number }
   | { readonly at: 'both'; readonly ops: readonly Op[] }
   /** With a place of the lower bulkhead in hand, and in it of the higher one. */
   | { readonly at: 'hold'; readonly deep: boolean; readonly ms: number; readonly op: Op }
@@ -127,7 +129,8 @@ export class ProgramDrawer {
     const child = (at: 'ask' | 'send'): Op => {
       if (children.length === 0 || depth > 2) return step();
       const its = kind + 1 + random.int(children.length);
-      return { at, kind: kinds[its]!, program: this.draw(random, its, depth + 1) };
+      const priority = random.int(4) === 0 ? { priority: random.int(5) } : {};
+      return { at, kind: kinds[its]!, program: this.draw(random, its, depth + 1), ...priority };
     };
     const wait = (): Op => {
       // Nobody tells a child of anything.
@@ -173,12 +176,13 @@ export class ProgramDrawer {
       ops: Array.from({ length: 2 + random.int(4) }, () => remembered(drawOp('both'))),
     });
     const within = (): Op => ({ at: 'within', op: remembered(drawOp('both')) });
+    const each = (): Op => ({ at: 'each', name: `e${(names += 1)}`, ms: random.int(100), varies: random.int(2) === 0 });
     const insist = (): Op => {
       const tried = random.int(2) === 0 ? call() : child('ask');
       return tried.at === 'step' ? tried : { at: 'insist', op: remembered(tried) };
     };
     const drawOp = (around: Around): Op => {
-      const choice = random.int(around === 'none' ? 33 : around === 'both' ? 14 : 7);
+      const choice = random.int(around === 'none' ? 35 : around === 'both' ? 14 : 7);
       if (choice <= 2) return call();
       if (choice <= 4) return step();
       if (choice <= 6) return child('ask');
@@ -197,7 +201,8 @@ export class ProgramDrawer {
       if (choice === 26) return loop();
       if (choice <= 28) return guarded();
       if (choice === 29) return pool();
-      return choice === 30 ? insist() : within();
+      if (choice <= 31) return each();
+      return choice === 32 ? insist() : within();
     };
     const ops = Array.from({ length: 1 + random.int(5) }, () => drawOp('none'));
     if (!this.#plan.grows) return ops;
@@ -231,9 +236,10 @@ export class ProgramDrawer {
   }
 }
 
-/** With sleeps that the runtime sees. */
+/** With sleeps that the runtime sees, and sets that are the same in every run. */
 function seen(op: Op): Op {
   if (op.at === 'pause') return { at: 'sleep', ms: op.ms };
+  if (op.at === 'each') return { ...op, varies: false };
   return op.at === 'both' ? { ...op, ops: op.ops.map(seen) } : op;
 }
 
