@@ -4,6 +4,7 @@
  *     node --conditions=drover-source test/simulation/many.ts [options]
  *
  *     --seeds N     random programs under drawn faults (default 2,000)
+ *     --sqlite N    so many of them over a real database (default 200)
  *     --hours N     virtual hours of a fleet of 20 agents (default 200)
  *     --philosophers N  evenings of philosophers, for each of 3, 5, 10 and 50 seats (default 50)
  *     --twice N     so many of the seeds again, each in another process: the trace hash must be the same (default 1,000)
@@ -76,6 +77,7 @@ function started() {
 const { values } = parseArgs({
   options: {
     seeds: { type: 'string', default: '2000' },
+    sqlite: { type: 'string', default: '200' },
     hours: { type: 'string', default: '200' },
     philosophers: { type: 'string', default: '50' },
     twice: { type: 'string', default: '1000' },
@@ -85,15 +87,16 @@ const { values } = parseArgs({
     resume: { type: 'string' },
   },
 });
-const [seeds, hours, evenings, twice, rounds, jobs, limit] = [
+const [seeds, onSqlite, hours, evenings, twice, rounds, jobs, limit] = [
   values.seeds,
+  values.sqlite,
   values.hours,
   values.philosophers,
   values.twice,
   values.rounds,
   values.jobs,
   values.limit,
-].map(Number) as [number, number, number, number, number, number, number];
+].map(Number) as [number, number, number, number, number, number, number, number];
 
 /** By `what seed`: done by this process, or by an earlier call with the same file. */
 const first = new Map<string, { readonly hash: string; readonly by: number }>();
@@ -132,7 +135,13 @@ async function runRound(round: number): Promise<void> {
     Array.from({ length: count }, (_, at) => ({ what, seed: round * count + at + 1, again: false }));
   const again = list('programs', Math.min(twice, seeds)).map((job) => ({ ...job, again: true }));
   // Hours first: they take longest, so nobody waits for the last of them. What is done again comes last.
-  const todo = [...list('fleet', hours), ...list('philosophers', evenings * SEATS.length), ...list('programs', seeds), ...again];
+  const todo = [
+    ...list('fleet', hours),
+    ...list('philosophers', evenings * SEATS.length),
+    ...list('sqlite', onSqlite),
+    ...list('programs', seeds),
+    ...again,
+  ];
   const simulators = Array.from({ length: jobs }, (_, id) => new Simulator(id, limit * 1_000));
   await Promise.all(
     simulators.map(async (simulator) => {
@@ -167,7 +176,7 @@ function note({ what, seed, again }: Job, done: Simulated, by: number): void {
     return;
   }
   first.set(name, { hash: done.hash, by });
-  if (what === 'programs') sums.seeds += 1;
+  if (what === 'programs' || what === 'sqlite') sums.seeds += 1;
   else if (what === 'fleet') sums.hours += done.hours;
   else sums.evenings += 1;
   noteDinner(done.dinner);

@@ -20,6 +20,7 @@ import type { Count, Said } from './execute.ts';
 import { eventsOf, ProgramDrawer, ROWS } from './program.ts';
 import type { Program } from './program.ts';
 import { COUNTED, DEPLOYED, FAIR, SAID } from './program-invariants.ts';
+import { SqliteDisk } from './sqlite-disk.ts';
 import { statechartOf } from './statechart.ts';
 
 type AnyKind = Agent<Program, readonly Said[]>;
@@ -52,6 +53,18 @@ type Deploys = Readonly<
 export function simulatePrograms(seed: number): Promise<SimulationResult> {
   const drawn = new Drawn(seed);
   return simulateWith(drawn.topology, drawn.options, drawn.internals);
+}
+
+/** The same over a real database. */
+export async function simulateOnSqlite(seed: number): Promise<SimulationResult> {
+  const drawn = new Drawn(seed);
+  const disk = new SqliteDisk();
+  try {
+    const replay = (): string => `DROVER_SEED=${seed} npx vitest run test/simulation/sqlite.test.ts`;
+    return await simulateWith(drawn.topology, { ...drawn.options, replay }, { ...drawn.internals, disk });
+  } finally {
+    await disk.remove();
+  }
 }
 
 export class Drawn {

@@ -1,5 +1,5 @@
 /**
- * A process that simulates seeds for another one: a line `programs 17`, `fleet 3` or `philosophers 9` on standard input,
+ * A process that simulates seeds for another one: a line `programs 17`, `sqlite 17`, `fleet 3` or `philosophers 9` on standard input,
  * one JSON object for it on standard output.
  */
 import { createInterface } from 'node:readline';
@@ -8,9 +8,14 @@ import type { SimulationResult } from '../../src/testing/index.ts';
 import { simulateFleetHour } from './fleet.ts';
 import { simulatePhilosophers } from './philosophers.ts';
 import type { Dinner } from './philosophers.ts';
-import { simulatePrograms } from './programs.ts';
+import { simulateOnSqlite, simulatePrograms } from './programs.ts';
 
-const SIMULATIONS = { programs: simulatePrograms, fleet: simulateFleetHour, philosophers: simulatePhilosophers } as const;
+const SIMULATIONS = {
+  programs: simulatePrograms,
+  sqlite: simulateOnSqlite,
+  fleet: simulateFleetHour,
+  philosophers: simulatePhilosophers,
+} as const;
 
 /** What became of one seed. */
 export interface Simulated {

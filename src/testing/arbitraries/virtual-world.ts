@@ -4,10 +4,10 @@
  */
 import { seededRandom } from '../../../actors/kernel/random.ts';
 import type { Random } from '../../../actors/kernel/random.ts';
-import { MemoryDisk, memoryStore } from '../../stores/memory.ts';
 import type { Topology } from '../../topology/fleet.ts';
 import { SimulationStuckError } from '../errors.ts';
 import type { Invariant } from '../invariants/invariant.ts';
+import { inMemory } from '../simulate/in-memory.ts';
 import type { FaultPlan } from '../simulate/fault-plan.ts';
 import { Faults } from '../simulate/faults.ts';
 import type { SimulationInternals } from '../simulate/internals.ts';
@@ -32,7 +32,7 @@ export class VirtualWorld {
   readonly #internals: SimulationInternals;
   readonly #random: Random;
   readonly #clock = new VirtualClock(START_MS);
-  readonly #disk = new MemoryDisk();
+  readonly #disk = inMemory();
   readonly #watch: Watch;
   readonly #topology: Topology;
   readonly #faults: Faults;
@@ -95,7 +95,7 @@ export class VirtualWorld {
   make(): SimulatedProcess {
     const index = this.scene.statistics.processes + 1;
     const random = this.#random.fork(`process-${index}`);
-    const raw = memoryStore(this.#disk);
+    const raw = this.#disk.store();
     const process: SimulatedProcess = new SimulatedProcess({
       index,
       topology: this.#topology,

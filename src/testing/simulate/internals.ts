@@ -1,13 +1,25 @@
 /** Internals: where the kit's own tests take hold of a simulation. Not public. */
 import type { Host } from '../../../actors/host/host.ts';
-import type { Store } from '../../../actors/ports/store.ts';
+import type { Store, TaskCounts, TaskRecord } from '../../../actors/ports/store.ts';
 import type { Internals } from '../../runtime/internals.ts';
 import type { Topology } from '../../topology/fleet.ts';
 import type { VirtualClock } from '../virtual-clock.ts';
 
+/** Where the tasks of a simulation are kept, and looked at while nothing moves. */
+export interface SimulatedDisk {
+  /** Of the process that starts. */
+  store(): Store;
+  /** As `kill -9` ends the process that has the store. */
+  crash(): void;
+  task(id: string): TaskRecord | undefined;
+  counts(): Readonly<Record<string, TaskCounts>>;
+}
+
 export interface SimulationInternals extends Omit<Internals, 'onHost'> {
   /** Told of each process's host before its first actor is spawned. */
   readonly onHost?: (host: Host) => void;
+  /** Default: the memory of the simulation. */
+  readonly disk?: SimulatedDisk;
   /** Put between the store and what the simulation sees of it: a store that lies. */
   readonly store?: (store: Store) => Store;
   /**

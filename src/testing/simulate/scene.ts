@@ -24,18 +24,19 @@ import type {
   StateWrite,
   StateWriteOutcome,
   Steering,
+  TaskCounts,
   SteerReply,
   Store,
   SubmitOutcome,
   SweepReply,
 } from '../../../actors/ports/store.ts';
 import type { Held, NewTask, OpenCommand, Opened, TaskRecord } from '../../../actors/ports/store.ts';
-import type { MemoryDisk } from '../../stores/memory.ts';
 import type { Topology } from '../../topology/fleet.ts';
 import type { Fact } from '../invariants/fact.ts';
 import type { Invariant } from '../invariants/invariant.ts';
 import { Trace } from '../trace.ts';
 import type { Command } from './faulty-store.ts';
+import type { SimulatedDisk } from './internals.ts';
 import { noStatistics } from './result.ts';
 import type { Violation } from './result.ts';
 
@@ -62,12 +63,12 @@ export class Scene {
   readonly #known = new Map<string, { readonly kind: string; readonly parent: string | undefined }>();
   /** Those who have asked for others. */
   readonly #parents = new Set<string>();
-  readonly #disk: MemoryDisk;
+  readonly #disk: SimulatedDisk;
   readonly #startMs: number;
   readonly #nowMs: () => number;
   readonly #full: boolean;
 
-  constructor(topology: Topology, invariants: readonly Invariant[], disk: MemoryDisk, nowMs: () => number, full: boolean) {
+  constructor(topology: Topology, invariants: readonly Invariant[], disk: SimulatedDisk, nowMs: () => number, full: boolean) {
     this.#disk = disk;
     this.#nowMs = nowMs;
     this.#startMs = nowMs();
@@ -343,12 +344,12 @@ export class Scene {
     this.#ended(id);
   }
 
-  counts(): ReturnType<MemoryDisk['tasks']['counts']> {
-    return this.#disk.tasks.counts();
+  counts(): Readonly<Record<string, TaskCounts>> {
+    return this.#disk.counts();
   }
 
   task(id: string): TaskRecord | undefined {
-    return this.#disk.tasks.get([id])[0];
+    return this.#disk.task(id);
   }
 
   #opened({ epoch }: Opened, nowMs: number): void {

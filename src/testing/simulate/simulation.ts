@@ -10,7 +10,6 @@
 import { seededRandom } from '../../../actors/kernel/random.ts';
 import type { Random } from '../../../actors/kernel/random.ts';
 import type { Store } from '../../../actors/ports/store.ts';
-import { MemoryDisk, memoryStore } from '../../stores/memory.ts';
 import type { AnyDependency } from '../../topology/dependency.ts';
 import type { Topology } from '../../topology/fleet.ts';
 import { SimulationCallbackError, SimulationStuckError } from '../errors.ts';
@@ -25,7 +24,8 @@ import { drawFaults } from './fault-plan.ts';
 import type { FaultPlan } from './fault-plan.ts';
 import { Faults } from './faults.ts';
 import { Findings } from './findings.ts';
-import type { SimulationInternals } from './internals.ts';
+import { inMemory } from './in-memory.ts';
+import type { SimulatedDisk, SimulationInternals } from './internals.ts';
 import { checkActs } from './options.ts';
 import type { SimulationPlan } from './options.ts';
 import { Outside } from './outside.ts';
@@ -61,7 +61,7 @@ export class Simulation {
   readonly #internals: SimulationInternals;
   readonly #random: Random;
   readonly #world = new VirtualClock(START_MS);
-  readonly #disk = new MemoryDisk();
+  readonly #disk: SimulatedDisk;
   readonly #topology: Topology;
   readonly #substitute: (topology: Topology, standIn: (name: string, dependency: AnyDependency) => AnyDependency) => Topology;
   readonly #faultPlan: FaultPlan;
@@ -87,6 +87,7 @@ export class Simulation {
   constructor(topology: Topology, plan: SimulationPlan, invariants: readonly Invariant[], internals: SimulationInternals) {
     this.#plan = plan;
     this.#internals = internals;
+    this.#disk = internals.disk ?? inMemory();
     this.#random = seededRandom(`simulate/${plan.seed}`);
     this.#schedule = plan.schedule === undefined ? undefined : scheduled(plan.schedule);
     internals.onClock?.(this.#world);
@@ -252,7 +253,7 @@ export class Simulation {
     this.#reviving = false;
     const index = this.scene.statistics.processes + 1;
     const random = this.#random.fork(`process-${index}`);
-    const raw = memoryStore(this.#disk);
+    const raw = this.#disk.store();
     const store: Store = this.#internals.store?.(raw) ?? raw;
     const topology = this.#deployed(index);
     const process = new SimulatedProcess({

@@ -28,6 +28,10 @@ export class InlineThread implements SqliteCaller {
   }
 
   async call<Op extends Request['op']>(request: Extract<Request, { op: Op }>, size: number): Promise<Replies[Op]> {
+    return this.ask(request, size);
+  }
+
+  ask<Op extends Request['op']>(request: Extract<Request, { op: Op }>, size: number): Replies[Op] {
     // What passes between threads is a copy.
     this.#server.serve([structuredClone({ ticket: 1, size, request })]);
     const [answer] = structuredClone(this.#answers!.answers);

@@ -1,7 +1,7 @@
 /** The checker of turns in the line for locks, over single facts: who stands there still, and what the scene says of that. */
 import { expect, test } from 'vitest';
 import type { NewTask, Store } from '../../../actors/ports/store.ts';
-import { MemoryDisk, memoryStore } from '../../../src/stores/memory.ts';
+import { inMemory } from '../../../src/testing/simulate/in-memory.ts';
 import type { Fact } from '../../../src/testing/invariants/fact.ts';
 import { LOCK_TURNS } from '../../../src/testing/invariants/locks.ts';
 import { faultyStore } from '../../../src/testing/simulate/faulty-store.ts';
@@ -82,10 +82,10 @@ async function blockedIn(
     promise: '',
     check: () => ({ 'store.blocked': ({ held, waits }: Extract<Fact, { at: 'store.blocked' }>) => void said.push([held.id, waits]) }),
   };
-  const disk = new MemoryDisk();
+  const disk = inMemory();
   const scene = new Scene(undefined as never, [watch], disk, () => 0, false);
   const committed = scene.committed.bind(scene);
-  const store = faultyStore(memoryStore(disk), { committed }, async () => {});
+  const store = faultyStore(disk.store(), { committed }, async () => {});
   await store.open({ nowMs: 0, maxUnfinished: 10 });
   await store.submit(
     ['holder', 'waiter'].map((id) => newTask(id, { locks: row, ...changes })),

@@ -1,6 +1,6 @@
 /** What a scene says of commands that the store has committed one beside the other. */
 import { expect, test } from 'vitest';
-import { MemoryDisk, memoryStore } from '../../../src/stores/memory.ts';
+import { inMemory } from '../../../src/testing/simulate/in-memory.ts';
 import type { Fact } from '../../../src/testing/invariants/fact.ts';
 import { faultyStore } from '../../../src/testing/simulate/faulty-store.ts';
 import { Scene } from '../../../src/testing/simulate/scene.ts';
@@ -16,9 +16,9 @@ test('what ends by a settlement of its own is told by that, though another one h
       'store.ended': ({ id }: Extract<Fact, { at: 'store.ended' }>) => void said.push(`${id} has ended`),
     }),
   };
-  const disk = new MemoryDisk();
+  const disk = inMemory();
   const scene = new Scene(undefined as never, [watch], disk, () => 0, false);
-  const store = faultyStore(memoryStore(disk), { committed: scene.committed.bind(scene) }, async () => {});
+  const store = faultyStore(disk.store(), { committed: scene.committed.bind(scene) }, async () => {});
   await store.open({ nowMs: 0, maxUnfinished: 10 });
   await store.submit(
     ['a', 'b'].map((id) => newTask(id)),
