@@ -1,5 +1,5 @@
 /** SqliteDisk: a simulation's tasks in a real database, whose server answers within the call. */
-import { existsSync } from 'node:fs';
+import { copyFileSync, existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import type { Store, TaskCounts, TaskRecord } from '../../actors/ports/store.ts';
 import type { SqliteStore } from '../../src/stores/sqlite.ts';
@@ -31,19 +31,19 @@ class LookedAtThread extends InlineThread {
 export class SqliteDisk implements SimulatedDisk {
   #thread: LookedAtThread | undefined;
   #store: SqliteStore | undefined;
-  readonly #place = new SqlitePlace(
-    {},
-    // Nobody else touches the file: its guard need not look.
-    { root: QUICK_DISK, makeThread: (name, path) => (this.#thread = new LookedAtThread(name, path, () => 0)) },
-  );
+  #place = this.#newPlace();
 
   store(): Store {
     this.#store = this.#place.store();
     return inOrder(this.#store);
   }
 
+  /** What had not been written is gone: the files as they are at that moment are those of the next process. */
   crash(): void {
-    void this.#store?.kill();
+    const former = this.#place;
+    this.#place = this.#newPlace();
+    for (const suffix of ['', '-wal']) if (existsSync(former.path + suffix)) copyFileSync(former.path + suffix, this.#place.path + suffix);
+    void this.#store?.kill().then(() => former.remove());
   }
 
   task(id: string): TaskRecord | undefined {
@@ -57,6 +57,12 @@ export class SqliteDisk implements SimulatedDisk {
 
   remove(): Promise<void> {
     return this.#place.remove();
+  }
+
+  #newPlace(): SqlitePlace {
+    // Nobody else touches the file: its guard need not look.
+    const makeThread = (name: string, path: string): LookedAtThread => (this.#thread = new LookedAtThread(name, path, () => 0));
+    return new SqlitePlace({}, { root: QUICK_DISK, makeThread });
   }
 }
 
