@@ -9,8 +9,9 @@
  * Beside the file lie `-wal` and `-shm`, SQLite's own, and an empty `-owner`, the lock of the one
  * process that runs the work. A process that dies, however it dies, leaves no lock behind.
  */
+import { isBuiltin } from 'node:module';
 import { ChurnMap } from '../../actors/kernel/churn-map.ts';
-import { StoreClosedError, StoreOwnedError } from '../../actors/ports/store-errors.ts';
+import { StoreClosedError, StoreOpenError, StoreOwnedError } from '../../actors/ports/store-errors.ts';
 import { isTerminal } from '../../actors/ports/store.ts';
 import type {
   Approval,
@@ -128,6 +129,8 @@ export class SqliteStore implements Store {
     checks.checkOpen(command);
     if (this.#state.at === 'closed') throw new StoreClosedError(this.name, 'open');
     if (this.#state.at !== 'new') throw new StoreOwnedError(this.name);
+    if (!isBuiltin('node:sqlite'))
+      throw new StoreOpenError(this.name, `Node ${process.version} has no SQLite; Drover needs Node 24 or later`);
     const thread = this.#makeThread(this.name, this.#path, this.#synchronous === 'full');
     const opening: State = { at: 'opening', thread, opened: thread.open(plainOpen(command)) };
     this.#state = opening;
