@@ -12,7 +12,7 @@
  * a worker could use them, as many as fit; what does not fit stays in the store. Three modes: a
  * mailbox for each worker (`dedicated`), one line for all (`shared`), or both (`steal`): mailboxes for what
  * has an affinity, with stealing, and the line for what any worker will do for. Who is free takes the more
- * urgent, or older, of the head of its mailbox and that of the line; who has no mailbox to look into comes
+ * urgent, or older, of the head of its mailbox and that of the line, or where tasks have tenants that of whose turn it is (`turns`); who has no mailbox to look into comes
  * first to the line; who finds nothing steals. What waits moves when the mode changes; what runs stays where
  * it is.
  *
@@ -39,6 +39,7 @@ import { startIdle, startNext } from './queue/starting.ts';
 import { among, begin, isAmong, unbox } from './queue/state.ts';
 import type { QueueState, Slot, Turn } from './queue/state.ts';
 import { stealForIdle } from './queue/stealing.ts';
+import { newTurns } from './queue/turns.ts';
 
 export type { Mailboxes, QueueEffect, QueueInput, QueueMessage, QueueMode, Start } from './queue/messages.ts';
 export type { QueueState, Slot } from './queue/state.ts';
@@ -48,7 +49,8 @@ type Claimed = Extract<QueueMessage, { readonly type: 'queue.claimed' }>;
 
 // 1. Transitions
 
-export function initial({ workers = [], mode = 'steal', capacity, stealAbove, agingMs = AGING_MS, seed = 0 }: QueueInput): Decided {
+export function initial(given: QueueInput): Decided {
+  const { workers = [], mode = 'steal', capacity, stealAbove, agingMs = AGING_MS, tenantWeights, seed = 0 } = given;
   const state: QueueState = {
     input: { mode, capacity, stealAbove },
     agingMs,
@@ -65,6 +67,7 @@ export function initial({ workers = [], mode = 'steal', capacity, stealAbove, ag
     sparse: false,
     fetches: [],
     draining: false,
+    turns: tenantWeights === undefined ? undefined : newTurns(tenantWeights),
     chance: seed | 0,
   };
   // What a former incarnation spilled nobody knows of any more.

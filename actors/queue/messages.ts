@@ -25,6 +25,8 @@ export interface QueueInput {
   readonly stealAbove: number;
   /** How long waiting makes up for one level of priority. Default: that of a store. */
   readonly agingMs?: number;
+  /** Tasks have tenants, which take turns by these weights. Default: tasks have none. */
+  readonly tenantWeights?: Readonly<Record<string, number>>;
   /** Of the choice of victims. Default 0. */
   readonly seed?: number;
   /** Workers that may have joined a former incarnation, which this one knows nothing of. Default none. */

@@ -2,6 +2,7 @@
 import { send } from '../kernel/effects.ts';
 import { goesBefore } from './rank.ts';
 import type { Slot, Turn } from './state.ts';
+import { afterStart, firstInTurn, turnOf } from './turns.ts';
 
 interface Idle {
   /** Somebody who leaves has nothing left. */
@@ -36,21 +37,29 @@ const isOwner = ({ run, leaving, mailbox }: Slot): boolean => run === null && !l
 /** Starts what comes first for this worker, in its mailbox or in the line; false when there is nothing. */
 export function startNext(turn: Turn, at: number): boolean {
   const { state, starts } = turn;
+  const { turns } = state;
   const slot = state.slots[at]!;
-  const own = slot.mailbox[0];
-  const next = state.line.tasks[state.line.taken + turn.taken];
+  const head = state.line.taken + turn.taken;
+  const inMailbox = turns === undefined ? 0 : Math.max(0, firstInTurn(turns, slot.mailbox));
+  const inLine = turns === undefined ? head : Math.max(head, firstInTurn(turns, state.line.tasks, head));
+  const own = slot.mailbox[inMailbox];
+  const next = state.line.tasks[inLine];
   const task = own === undefined || (next !== undefined && isNext()) ? next : own;
   if (task === undefined) return false;
-  if (task === own) state.slots[at] = { ...slot, mailbox: slot.mailbox.slice(1), run: task };
+  if (task === own) state.slots[at] = { ...slot, mailbox: slot.mailbox.toSpliced(inMailbox, 1), run: task };
   else {
-    turn.taken += 1;
+    if (inLine === head) turn.taken += 1;
+    else state.line = { ...state.line, tasks: state.line.tasks.toSpliced(inLine, 1) };
     state.slots[at] = { ...slot, run: task };
   }
+  if (turns !== undefined) state.turns = afterStart(turns, task);
   starts.push({ worker: slot.worker, incarnation: slot.incarnation, task });
   return true;
 
   /** One too many, placed for who is free, would have to be spilled. */
   function isNext(): boolean {
-    return slot.mailbox.length <= state.input.capacity && goesBefore(next!, own!);
+    if (slot.mailbox.length > state.input.capacity) return false;
+    const sooner = turns === undefined ? 0 : turnOf(turns, next!) - turnOf(turns, own!);
+    return sooner === 0 ? goesBefore(next!, own!) : sooner < 0;
   }
 }

@@ -4,6 +4,7 @@ import type { ClaimedTask, Held } from '../ports/store.ts';
 import type { Line } from './line.ts';
 import type { Mailboxes, QueueEffect, Start } from './messages.ts';
 import { mixed } from './rendezvous.ts';
+import type { Turns } from './turns.ts';
 
 /** A worker, with its mailbox and what it runs. */
 export interface Slot {
@@ -55,6 +56,8 @@ export interface QueueState {
   readonly sparse: boolean;
   readonly fetches: readonly Fetch[];
   readonly draining: boolean;
+  /** Whose task starts next; undefined: tasks have no tenants. */
+  readonly turns: Turns | undefined;
   /** State of the generator that the choice of victims draws from. */
   readonly chance: number;
 }

@@ -150,7 +150,9 @@ export class FleetTree implements Root {
         const length = life > 1 ? this.replicasOf(plan.kind) : 0;
         const workers = Array.from({ length }, (_, replica) => workerOf(topology, plan.kind, replica));
         const seed = Math.floor(random.next() * 2 ** 31);
-        const input = { ...plan.mailbox, ...this.#mailboxes.get(plan.kind), agingMs: topology.agingMs, seed, workers };
+        const { tenant } = plan.agent.spec;
+        const tenants = tenant === undefined ? {} : { tenantWeights: plan.tenantWeights };
+        const input = { ...plan.mailbox, ...this.#mailboxes.get(plan.kind), agingMs: topology.agingMs, ...tenants, seed, workers };
         return { logic: parts.queue(host.clock), input, perform: (effect) => performQueue(plan, effect) };
       },
     };

@@ -47,6 +47,31 @@ describe('tenants', () => {
     expect(service.peak).toBe(2);
   });
 
+  test.each([
+    ['in the line', undefined],
+    ['in mailboxes', (job: Job) => `host ${job.at % 10}`],
+  ])('have their shares of the workers by weight, where nearly all that may run has been claimed (%s)', async (_where, affinity) => {
+    await using bed = new Testbed();
+    const started: string[] = [];
+    const work = agent({
+      replicas: 8,
+      tenant: ({ tenant }: Job) => tenant,
+      tenantWeights: { paid: 3 },
+      // Ten hosts are paid for, thirty are not: only the head of each order may run, and is claimed as soon as it is one.
+      orderKey: ({ tenant, at }: Job) => `${tenant} ${at % (tenant === 'paid' ? 10 : 30)}`,
+      ...(affinity === undefined ? {} : { affinity }),
+      run: async ({ tenant }: Job) => {
+        started.push(tenant);
+        await bed.sleep(1_000);
+      },
+    });
+    const fleet = await bed.start({ agents: { work } });
+    await begin(bed, fleet as never, 'work', [...jobs('free', 600), ...jobs('paid', 200)]);
+    await bed.until(() => started.length >= 160);
+    // Three of four, but for what had started before.
+    expect(count(started.slice(0, 160), 'paid')).toBeGreaterThanOrEqual(affinity === undefined ? 110 : 80);
+  });
+
   test('that are none wait for the loud one: without `tenant` a kind is one flow', async () => {
     await using bed = new Testbed();
     const service = bed.service(SLOW, () => ({ afterMs: 100, reply: null }));

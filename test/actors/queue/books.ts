@@ -56,9 +56,12 @@ export class Books {
   #claim: number | undefined;
   #count = 0;
 
-  constructor(input: Mailboxes) {
+  readonly #hasTenants: boolean;
+
+  constructor({ tenantWeights, ...input }: Mailboxes & { readonly tenantWeights?: Readonly<Record<string, number>> | undefined }) {
     this.#input = input;
-    this.queue = new Bench(input);
+    this.#hasTenants = tenantWeights !== undefined;
+    this.queue = new Bench({ ...input, ...(tenantWeights === undefined ? {} : { tenantWeights }) });
   }
 
   take(step: Step): void {
@@ -144,6 +147,7 @@ export class Books {
         priority: this.#count % 5 === 0 ? 1 : 0,
         rank: this.#count * 10_000 - (this.#count % 5 === 0 ? 60_000 : 0),
         leaseUntilMs: this.#count * 10_000,
+        tenant: this.#hasTenants ? ['x', 'y', null][this.#count % 3]! : null,
       };
     });
   }
@@ -280,8 +284,8 @@ export class Books {
         check(emptied, 'the thief had something');
         check(thief === undefined || thief.run === null || this.places.get(thief.run.id) === 'ended', 'the thief was at work');
       }
-      // What stays keeps its order.
-      const kept = [...(still.run === null ? [] : [still.run]), ...still.mailbox]
+      // What stays keeps its order; of several tenants what starts need not be the first.
+      const kept = [...(still.run === null || this.#hasTenants ? [] : [still.run]), ...still.mailbox]
         .map(({ id }) => id)
         .filter((id) => mailbox.some((one) => one.id === id));
       const mine = new Set(kept);
