@@ -33,9 +33,16 @@ export function turnOf({ virtualTime, tags }: Turns, task: ClaimedTask): number 
 export function firstInTurn(turns: Turns, tasks: readonly ClaimedTask[], from = 0): number {
   let found = -1;
   let lowest = Infinity;
+  let former: string | null | undefined;
   for (let at = from; at < tasks.length && lowest > turns.virtualTime; at += 1) {
-    const turn = turnOf(turns, tasks[at]!);
-    if (turn < lowest) [found, lowest] = [at, turn];
+    const task = tasks[at]!;
+    // Often all are of one tenant.
+    if (task.tenant === former) continue;
+    former = task.tenant;
+    const turn = turnOf(turns, task);
+    if (turn >= lowest) continue;
+    found = at;
+    lowest = turn;
   }
   return found;
 }
