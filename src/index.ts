@@ -5,7 +5,23 @@ export { bulkhead } from './topology/bulkhead.ts';
 export type { Bulkhead, BulkheadSpec } from './topology/bulkhead.ts';
 export { contract } from './topology/contract.ts';
 export type { Contract, ContractSpec, InputOf, OutputOf, Schema } from './topology/contract.ts';
-export type { AskOptions, CallOptions, Context, HealthContext, HoldOptions, RunLogger, StepContext } from './topology/context.ts';
+export type {
+  Approved,
+  AskOptions,
+  CallOptions,
+  Context,
+  ContractMap,
+  DependencyMap,
+  EventMap,
+  HealthContext,
+  HoldOptions,
+  KeyOptions,
+  RunLogger,
+  State,
+  StateValue,
+  StepContext,
+  WaitOptions,
+} from './topology/context.ts';
 export { dependency } from './topology/dependency.ts';
 export type {
   CallFailure,
@@ -67,7 +83,15 @@ export { createSupervisor, Supervisor } from '../supervisors/create-supervisor.t
 export type { SupervisorOptions } from '../supervisors/create-supervisor.ts';
 export { SupervisorSpecError } from '../supervisors/spec.ts';
 export type { ChildSpec, Made, Newborn, SupervisorSpec } from '../supervisors/spec.ts';
-export type { ChildCounts, ChildInfo, RestartChildAnswer, StartChildAnswer } from '../supervisors/administration.ts';
+export type {
+  ChildCounts,
+  ChildInfo,
+  DeleteChildAnswer,
+  RestartChildAnswer,
+  StartChildAnswer,
+  SuspendChildAnswer,
+  TerminateChildAnswer,
+} from '../supervisors/administration.ts';
 export type { ChildRef, SupervisorFact } from '../supervisors/state.ts';
 export { StartFailedError } from '../supervisors/supervisor.ts';
 export type { FailureRule, RestartType } from '../actors/kernel/child-spec.ts';

@@ -14,3 +14,4 @@ export type { EnterOptions, Intents, IntentStore, Place } from './intents.ts';
 export { openStore } from './open-store.ts';
 export type { CoordinationOptions, WaitOptions } from './tools.ts';
 export * from './errors.ts';
+export type { LeaseRecord } from '../../actors/ports/store.ts';

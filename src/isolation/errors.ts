@@ -38,7 +38,7 @@ export class IsolatedWorkerError extends DroverError {
 function inWords({ how, exitCode, signal, heartbeatMs, memoryMb }: IsolatedWorkerError['detail']): string {
   switch (how) {
     case 'hung':
-      return `gave no sign of life for ${heartbeatMs} ms and was ended (heartbeatMs)`;
+      return `gave no sign of life for ${heartbeatMs} ms, or when the time of its run was over, and was ended (heartbeatMs)`;
     case 'out-of-memory':
       return `needed more than ${memoryMb} MB (memoryMb)`;
     case 'signal':

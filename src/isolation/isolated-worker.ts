@@ -141,13 +141,16 @@ export class IsolatedWorker {
 
   #begin(run: IsolatedRun): void {
     const number = (this.#runs += 1);
+    const { nowMs } = this.#options;
     const { ctx, ended, input, depth, priority } = run;
     const { signal, task } = ctx;
     // Over before it could begin.
     if (ended.aborted) return;
     this.#open.set(number, new RemoteRun(run, number, (message) => this.#post(message)));
     const over = (): void => {
-      this.#open.delete(number);
+      const wasOpen = this.#open.delete(number);
+      // Out of its time, and the child is silent: it holds the loop of the child, where the next run would only use up its own time.
+      if (wasOpen && this.#at === 'ready' && isLate(ended.reason) && nowMs() - this.#heardMs >= 2 * HEARTBEAT_MS) return this.#fail('hung');
       this.#post({ at: 'over', run: number, error: toWire(ended.reason) });
     };
     const stop = (): void => {
@@ -224,4 +227,12 @@ export class IsolatedWorker {
     this.#cancelDeadline?.();
     this.#cancelDeadline = this.#options.after(ms, late);
   }
+}
+
+/** Of a run whose time is over: for what it has ended. */
+const LATE: readonly unknown[] = ['timeout', 'stalled', 'deadline'];
+
+function isLate(error: unknown): boolean {
+  const { detail } = (error ?? {}) as { readonly detail?: { readonly reason?: unknown } };
+  return LATE.includes(detail?.reason);
 }

@@ -271,3 +271,14 @@ export type RunOverReason =
   | 'lease-lost'
   | 'worker-gone'
   | 'shutdown';
+
+/** Drover needs a newer Node than this one. */
+export class NodeTooOldError extends DroverError {
+  readonly code = 'DROVER_NODE_TOO_OLD';
+  readonly retryable = false;
+  override readonly detail: { readonly oldest: number; readonly found: string };
+  constructor(detail: NodeTooOldError['detail']) {
+    super(`expected Node ${detail.oldest} or newer, this is ${detail.found}; install a newer one`);
+    this.detail = detail;
+  }
+}

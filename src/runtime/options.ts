@@ -14,6 +14,7 @@ import { checkWatchdog } from '../isolation/watchdog.ts';
 import type { WatchdogSpec } from '../isolation/watchdog.ts';
 import type { Topology } from '../topology/fleet.ts';
 import { TopologyError } from '../topology/topology-error.ts';
+import { NodeTooOldError } from './errors.ts';
 import type { PersonCall } from './steering.ts';
 
 export interface FleetOptions {
@@ -41,10 +42,39 @@ export interface FleetOptions {
   readonly transport?: Transport<never>;
 }
 
-/** @throws TopologyError, IsolatedModuleError */
+const OPTIONS: Readonly<Record<keyof FleetOptions, true>> = {
+  store: true,
+  logger: true,
+  inspect: true,
+  watchdog: true,
+  onPersonNeeded: true,
+  clock: true,
+  random: true,
+  ids: true,
+  transport: true,
+};
+
+const OLDEST_NODE = 24;
+
+/** @throws NodeTooOldError */
+export function checkNode(version: string): void {
+  if (Number(version.split('.')[0]) < OLDEST_NODE) throw new NodeTooOldError({ oldest: OLDEST_NODE, found: version });
+}
+
+/** @throws TopologyError, IsolatedModuleError, NodeTooOldError */
 export function checkStart(topology: Topology, options: FleetOptions): void {
+  checkNode(process.versions.node);
   if ((topology as { is?: unknown } | null | undefined)?.is !== 'topology') {
     throw new TopologyError({ path: ['startFleet', 'topology'], value: topology, expected: 'a topology, made by defineFleet(...)' });
+  }
+  const unknown = Object.keys(options).find((name) => !Object.hasOwn(OPTIONS, name));
+  if (unknown !== undefined) {
+    const expected = `one of the options ${Object.keys(OPTIONS).join(', ')}`;
+    throw new TopologyError({ path: ['startFleet', unknown], value: (options as Readonly<Record<string, unknown>>)[unknown], expected });
+  }
+  if (options.logger !== undefined && typeof (options.logger as { child?: unknown } | null)?.child !== 'function') {
+    const expected = "a logger of pino: pino({ level: 'silent' }) for none";
+    throw new TopologyError({ path: ['startFleet', 'logger'], value: options.logger, expected });
   }
   if (options.inspect !== undefined && !isInspect(options.inspect)) {
     const expected = 'a function or an observer, as XState takes them, such as createWebSocketInspector({ url }).inspect';

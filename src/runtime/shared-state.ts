@@ -96,6 +96,6 @@ function checkKey(key: unknown, argument = 'key'): string {
 }
 
 function checkVersion(version: unknown): number | null {
-  if (version === null || Number.isSafeInteger(version)) return version as number | null;
+  if (version === null || (Number.isSafeInteger(version) && (version as number) >= 1)) return version as number | null;
   throw new OperatorInputError('version', 'a version that was read, or null where there was no row', version);
 }

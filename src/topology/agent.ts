@@ -203,7 +203,7 @@ export function agent<
   const U extends DependencyMap = {},
   const A extends ContractMap = {},
   const E extends EventMap = {},
->(spec: MachineAgentSpec<I, P, RI, RO, U, A, R, E>): Agent<I, NoInfer<RO>, A, E>;
+>(spec: MachineAgentSpec<I, P, RI, RO, U, A, R, E>): Agent<NoInfer<I>, NoInfer<RO>, NoInfer<A>, NoInfer<E>>;
 export function agent<
   P = unknown,
   I = P,
@@ -213,7 +213,7 @@ export function agent<
   const U extends DependencyMap = {},
   const A extends ContractMap = {},
   const E extends EventMap = {},
->(spec: AgentSpec<I, P, RI, RO, U, A, R, E>): Agent<I, NoInfer<RO>, A, E>;
+>(spec: AgentSpec<I, P, RI, RO, U, A, R, E>): Agent<NoInfer<I>, NoInfer<RO>, NoInfer<A>, NoInfer<E>>;
 export function agent(given: AnyAgent['spec'] | AnyMachineSpec): AnyAgent {
   const problem = checkShape(agentShape, given) ?? checkNames(given) ?? checkTenants(given) ?? checkRun(given);
   if (problem !== undefined) throw new TopologyError({ ...problem, path: ['agent', ...problem.path] });

@@ -5,6 +5,7 @@ import { expect, test } from 'vitest';
 import type { ChannelEnd, ChannelOptions } from '../../src/isolation/channel.ts';
 import { HEARTBEAT_MS, IsolatedWorker } from '../../src/isolation/isolated-worker.ts';
 import type { FromRun, ToChild } from '../../src/isolation/wire.ts';
+import { RunOverError } from '../../src/runtime/errors.ts';
 import { VirtualClock } from '../../src/testing/virtual-clock.ts';
 
 const HEARTBEAT_LIMIT_MS = 1_000;
@@ -232,4 +233,28 @@ test('one that is ended before it has started never starts', async () => {
   await former.promise;
   expect(bench.options).toBeUndefined();
   expect(bench.failures).toEqual([]);
+});
+
+test.each(['timeout', 'stalled'] as const)(
+  'a run whose time is over (%s) while its child is silent is not followed by another in that child',
+  (reason) => {
+    const bench = new Bench().ready();
+    bench.beats(HEARTBEAT_MS, true);
+    bench.run();
+    bench.beats(2 * HEARTBEAT_MS, false);
+    expect(bench.kills).toBe(0);
+    bench.end.abort(new RunOverError(reason));
+    expect([bench.kills, bench.failures[0]?.detail.how]).toEqual([1, 'hung']);
+  },
+);
+
+test.each([
+  ['timeout', true],
+  ['parked', false],
+] as const)('one that is over (%s; its child answers: %s) leaves its child alone', (reason, answers) => {
+  const bench = new Bench().ready();
+  bench.run();
+  bench.beats(2 * HEARTBEAT_MS, answers);
+  bench.end.abort(new RunOverError(reason));
+  expect(bench.kills).toBe(0);
 });

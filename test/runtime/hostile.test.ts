@@ -1,5 +1,6 @@
 import { agent, defineFleet, startFleet } from 'drover';
 import { expect, onTestFinished, test } from 'vitest';
+import { checkNode } from '../../src/runtime/options.ts';
 
 /** Rejections that nobody looked at while the test ran. */
 function unhandled(): unknown[] {
@@ -69,6 +70,16 @@ test('a wrong argument at the door has a code, says what was expected, and store
   const topology = defineFleet({ name: 'hostile', agents: { echo: agent({ run: async (input: number) => input }) } });
   // @ts-expect-error -- no store
   await expect(startFleet(topology, { store: 5 })).rejects.toMatchObject({ code: 'DROVER_TOPOLOGY' });
+  // @ts-expect-error -- misspelt: all would run in memory
+  await expect(startFleet(topology, { stor: {} })).rejects.toMatchObject({
+    code: 'DROVER_TOPOLOGY',
+    message: expect.stringMatching(/startFleet.*stor: expected one of the options store, logger, /) as unknown,
+  });
+  // @ts-expect-error -- no logger of pino
+  await expect(startFleet(topology, { logger: false })).rejects.toMatchObject({
+    code: 'DROVER_TOPOLOGY',
+    message: expect.stringContaining("pino({ level: 'silent' })") as unknown,
+  });
   await using fleet = await startFleet(topology);
   // @ts-expect-error -- no options
   await expect(fleet.submit('echo', 1, null)).rejects.toMatchObject({ code: 'DROVER_SUBMIT_OPTION' });
@@ -78,4 +89,10 @@ test('a wrong argument at the door has a code, says what was expected, and store
     detail: { option: 'delayMs' },
   });
   expect(fleet.stats.submitted).toBe(0);
+});
+
+test('a Node that is too old is named, with the oldest that will do', () => {
+  expect(() => checkNode('20.20.2')).toThrow('expected Node 24 or newer, this is 20.20.2; install a newer one');
+  checkNode('24.0.0');
+  checkNode(process.versions.node);
 });

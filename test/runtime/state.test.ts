@@ -198,6 +198,23 @@ describe('bad input', () => {
     expect(await fleet.state.get('price')).toMatchObject({ value: 'fine' });
   });
 
+  test('a version that none has is refused at once: only a new row has null', async () => {
+    await using bed = new Testbed();
+    const work = agent({ writes: ['row'], run: (_input: null, ctx) => ctx.state.set('row', 1, 0) });
+    const fleet = await bed.start({ agents: { work } });
+    const handle = await bed.drive(fleet.submit('work', null));
+    expect(await bed.rejection(handle.result())).toMatchObject({
+      detail: {
+        error: { code: 'DROVER_PAYLOAD_INVALID', message: expect.stringContaining('or null for a row that is not there') as unknown },
+      },
+    });
+    expect(fleet.stats.started).toBe(1);
+    expect(await bed.rejection(fleet.state.set('row', 1, 0))).toMatchObject({
+      code: 'DROVER_OPERATOR_INPUT',
+      message: expect.stringContaining('or null where there was no row') as unknown,
+    });
+  });
+
   test('rows are not read or written in a step', async () => {
     await using bed = new Testbed();
     const work = agent({

@@ -21,6 +21,18 @@ import type {
 } from 'drover';
 import { z } from 'zod';
 
+// ── Agents that stand in the topology itself ───────────────────────────────────────────────────
+
+const inlineNote = contract({ input: z.object({ a: z.string() }), output: z.number() });
+const inlineAsker = agent({ asks: { note: inlineNote }, run: async (_input: null, ctx) => ctx.ask('note', { a: 'x' }) });
+export const inlineMisfit = () =>
+  // @ts-expect-error the contract says that it takes something else
+  defineFleet({ name: 'a', agents: { inlineAsker, note: agent({ run: async (x: number) => x }) } });
+const inlineFleet = await startFleet(defineFleet({ name: 'a', agents: { inline: agent({ run: async ({ a }: { a: string }) => a }) } }));
+void inlineFleet.submit('inline', { a: 'x' });
+// @ts-expect-error the input of an agent that stands in the topology itself
+void inlineFleet.submit('inline', { a: 1 });
+
 // ── Dependencies ───────────────────────────────────────────────────────────────────────────────
 
 const model = dependency({

@@ -111,13 +111,12 @@ export class RunState implements State {
     const run = this.#run;
     return run.operate(operation, key, (resolve, reject) => {
       this.#checkWrite(operation, key);
-      if (version !== null && !Number.isSafeInteger(version)) {
-        const message = 'expected the version that get gave, or null for a row that is not there';
-        throw new PayloadInvalidError(`version of ${key}`, [{ path: '', message }], version, false);
-      }
+      if (version !== null && !Number.isSafeInteger(version)) throw noVersion(key, version);
       const value = text();
       const place = this.#next(`${operation}:${key}`);
       if (this.#overwrite(key, value, version)) return resolve(undefined);
+      // Only what this run has written itself may have none yet.
+      if (version !== null && version < 1 && !this.#writes.has(key)) throw noVersion(key, version);
       // That somebody was faster is remembered, as every failure is.
       const failed = run.memory.recall(place, '');
       if (failed !== undefined) {
@@ -236,4 +235,9 @@ export class RunState implements State {
     this.#counts.set(name, count);
     return `${name}#${count}`;
   }
+}
+
+function noVersion(key: string, version: unknown): PayloadInvalidError {
+  const message = 'expected the version that get gave, or null for a row that is not there';
+  return new PayloadInvalidError(`version of ${key}`, [{ path: '', message }], version, false);
 }
