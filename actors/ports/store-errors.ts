@@ -107,7 +107,9 @@ export class StoreClosedError extends DroverError {
   override readonly detail: { readonly store: string };
   /** `asked`: what came. */
   constructor(store: string, asked: 'open' | 'command' = 'command') {
-    super(`${store}: ${asked === 'open' ? 'this object has been closed, and cannot be opened again; make a new one' : 'is not open'}`);
+    super(
+      `${store}: ${asked === 'open' ? 'this object has been closed, and cannot be opened again; make a new one' : 'is not open; a fleet opens the store that it is given, openStore of drover/coordination one without a fleet'}`,
+    );
     this.detail = { store };
   }
 }
